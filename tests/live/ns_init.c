@@ -1,0 +1,63 @@
+/*
+ * ns_init CMD ARG...: run CMD in a PID and a mount namespace of its own.
+ *
+ * The process with PID 1 in there reaps orphans at once (the machine's own init may take a
+ * second), ends as soon as CMD does, and by ending kills whatever CMD left behind. If ns_init
+ * itself is killed, everything inside goes too. Exit status: that of CMD, 128+N for signal N.
+ */
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static void need(int ok, const char *what)
+{
+	if (ok)
+		return;
+	perror(what);
+	_exit(125);
+}
+
+static int status_of(int status)
+{
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static int init(char **argv)
+{
+	int status;
+	pid_t child, pid;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	need(!mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL), "make / private");
+	need(!mount("proc", "/proc", "proc", 0, NULL), "mount /proc");
+	child = fork();
+	need(child >= 0, "fork");
+	if (child == 0) {
+		execvp(argv[0], argv);
+		need(0, argv[0]);
+	}
+	while ((pid = wait(&status)) != child)
+		need(pid > 0, "wait");
+	return status_of(status);
+}
+
+int main(int argc, char **argv)
+{
+	int status;
+	pid_t pid;
+
+	if (argc < 2)
+		return 2;
+	need(!unshare(CLONE_NEWPID | CLONE_NEWNS), "unshare");
+	pid = fork();
+	need(pid >= 0, "fork");
+	if (pid == 0)
+		_exit(init(argv + 1));
+	need(waitpid(pid, &status, 0) == pid, "waitpid");
+	return status_of(status);
+}
