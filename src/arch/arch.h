@@ -1,0 +1,99 @@
+/*
+ * Everything that depends on the processor, behind one small header.
+ *
+ * Registers as ptrace gives them, their place in core images, the instructions and the signal
+ * frame that the engine puts into a task.  A new architecture fills src/arch/<name>/.
+ */
+#ifndef FERMATA_ARCH_ARCH_H
+#define FERMATA_ARCH_ARCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/user.h>
+
+#include "core.pb-c.h"
+
+#include "base/session.h"
+
+enum {
+	ARCH_XSTATE_MAX = 16384, /* bytes; AMX needs 11 KiB */
+	ARCH_PAGE_SIZE = 4096,
+};
+
+/* First address that user space never has. */
+#define ARCH_TASK_SIZE 0x7ffffffff000ull
+
+struct arch_regs {
+	struct user_regs_struct gp;
+	size_t xstate_len; /* 0: not read */
+	_Alignas(64) uint8_t xstate[ARCH_XSTATE_MAX];
+};
+
+/* --- live registers (x86_64/regs.c) --- */
+
+/* The stopped task's general registers. -ENOEXEC when it runs 32-bit code. */
+int arch_get_gp(pid_t tid, struct user_regs_struct *ret_gp);
+int arch_set_gp(pid_t tid, const struct user_regs_struct *gp);
+/* The extended state (FPU, vector registers) in the standard layout of PTRACE_GETREGSET. */
+int arch_get_xstate(pid_t tid, struct arch_regs *regs);
+int arch_set_xstate(pid_t tid, const struct arch_regs *regs);
+
+static inline uint64_t arch_ip(const struct user_regs_struct *gp)
+{
+	return gp->rip;
+}
+static inline uint64_t arch_sp(const struct user_regs_struct *gp)
+{
+	return gp->rsp;
+}
+static inline int64_t arch_result(const struct user_regs_struct *gp)
+{
+	return (int64_t)gp->rax;
+}
+
+/* Registers that make the task issue one system call at an address of a system call instruction. */
+void arch_regs_call(struct user_regs_struct *gp, uint64_t ip, uint64_t nr, const uint64_t arg[6]);
+/* Registers that enter the agent with a channel and a stack. */
+void arch_regs_enter(struct user_regs_struct *gp, uint64_t entry, uint64_t channel, uint64_t stack);
+
+/*
+ * Registers with which a task stopped inside a system call goes on: an interrupted call is made
+ * again (see x86_64/restart.c). live_restart is for a task that stays the same kernel task, whose
+ * restart block is still there.
+ */
+void arch_fix_restart(pid_t tid, struct user_regs_struct *gp, bool live_restart);
+
+/* --- code put into a task (x86_64/stub.c, x86_64/sigframe.c) --- */
+
+/* Offset of a system call instruction in code, or -1. */
+ssize_t arch_find_syscall(const uint8_t *code, size_t len);
+
+/*
+ * Code that makes the call in the registers, sets the signal mask back and goes on with gp as if
+ * nothing had happened; whoever points a task at it may die at any time.  It wants
+ * arch_stub_size() bytes at addr. Returns its length.
+ */
+size_t arch_stub_build(uint8_t *buf, uint64_t addr, const struct user_regs_struct *gp,
+	uint64_t sigmask);
+size_t arch_stub_size(void);
+
+/*
+ * A struct rt_sigframe for address addr (64-byte aligned) that sets the registers gp, the extended
+ * state and a signal mask. Returns its length, -ENOSPC when room is too small.
+ */
+ssize_t arch_sigframe_build(uint8_t *buf, size_t room, uint64_t addr, const struct arch_regs *regs,
+	const struct user_regs_struct *gp, uint64_t sigmask);
+
+/* --- core image (x86_64/core.c) --- */
+
+/* Fills core->thread_info; live registers are fixed up by the caller first. */
+int arch_core_store(struct session *s, CoreEntry *core, pid_t tid, const struct arch_regs *regs);
+/* The reverse: what PTRACE_SETREGS and PTRACE_SETREGSET shall set. -EOPNOTSUPP for foreign images. */
+int arch_core_load(struct session *s, const CoreEntry *core, struct arch_regs *ret_regs);
+uint32_t arch_core_mtype(void);
+void arch_core_set_tid_address(CoreEntry *core, uint64_t clear_tid_addr);
+uint64_t arch_core_tid_address(const CoreEntry *core);
+
+#endif

@@ -1,0 +1,101 @@
+/*
+ * One run of the tool: what was asked, where things go, and what went wrong.
+ *
+ * Every function that can fail takes the session first and returns 0 (or a useful non-negative
+ * number) or a negative errno.  The place that knows most records the failure once with fail();
+ * callers pass the code on, may add context with fail_context(), and never print.
+ */
+#ifndef FERMATA_BASE_SESSION_H
+#define FERMATA_BASE_SESSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <time.h>
+
+#include "base/arena.h"
+
+struct options;   /* cli/options.h */
+struct image_dir; /* image/dir.h */
+
+/* The root cause of a failed run. The first fail() wins; later ones only go to the debug log. */
+struct failure {
+	int err;             /* positive errno, 0 = none yet */
+	const char *message; /* names the object: "pid 77 fd 3: ..." */
+	const char *remedy;  /* option or action that helps, or NULL */
+};
+
+/* Something in the tree that a dump cannot take; all of them are collected before giving up. */
+struct blocker {
+	pid_t pid;
+	const char *message; /* object and reason, without "pid N" */
+	const char *remedy;  /* "use --link-remap", or NULL when nothing helps yet */
+};
+
+enum log_level {
+	LOG_MESSAGE = 0, /* stdout, always */
+	LOG_ERROR = 1,
+	LOG_WARN = 2,
+	LOG_INFO = 3,
+	LOG_DEBUG = 4,
+};
+
+struct log {
+	int fd;    /* where lines go; stderr until log_open() */
+	int level; /* lines above it are dropped */
+	struct timespec start;
+};
+
+/* Figures for stats-dump and stats-restore; times in microseconds, counts in pages. */
+struct run_stats {
+	uint32_t freezing_us, frozen_us, memdump_us, memwrite_us;
+	uint64_t pages_scanned, pages_skipped_parent, pages_written, pages_lazy;
+	uint64_t shpages_scanned, shpages_skipped_parent, shpages_written;
+	uint64_t pages_compared, pages_skipped_cow, pages_restored;
+	uint32_t forking_us, restore_us;
+};
+
+struct session {
+	struct arena arena;
+	struct log log;
+	struct failure failure;
+	VEC(struct blocker) blockers;
+	const struct options *opt;
+	struct image_dir *images;
+	struct run_stats stats;
+	char run_id[37]; /* random UUID of this run */
+};
+
+void session_init(struct session *s);
+void session_release(struct session *s);
+
+/*
+ * Records the failure and returns -err. err may be given positive or negative; 0 counts as EIO.
+ * The text says what was attempted on which object; strerror(err) is appended when it is printed.
+ */
+int fail(struct session *s, int err, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* Same, with what the user can do about it. */
+int fail_remedy(struct session *s, int err, const char *remedy, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+
+/* Puts "context: " before the recorded message. Returns err unchanged. */
+int fail_context(struct session *s, int err, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* Adds a blocker. remedy may be NULL. */
+void block(struct session *s, pid_t pid, const char *remedy, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+
+/* errno is never changed by these. A trailing newline is added. */
+void log_line(struct session *s, enum log_level level, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+#define log_warn(s, ...)  log_line((s), LOG_WARN, __VA_ARGS__)
+#define log_info(s, ...)  log_line((s), LOG_INFO, __VA_ARGS__)
+#define log_debug(s, ...) log_line((s), LOG_DEBUG, __VA_ARGS__)
+bool log_wants(const struct session *s, enum log_level level);
+
+/* Microseconds on CLOCK_MONOTONIC. */
+uint64_t now_us(void);
+
+#endif

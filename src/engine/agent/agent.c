@@ -1,0 +1,66 @@
+/*
+ * The agent: plays the steps of a channel inside a task.  Freestanding and position-independent;
+ * compiled without SSE so that the task's vector registers stay what they were.
+ */
+#include "engine/agent/abi.h"
+#include "engine/agent/call.h"
+
+#include <linux/futex.h>
+#include <asm/unistd.h>
+
+enum { MAX_ERRNO = 4095 };
+
+static int failed(const struct agent_step *step, int64_t result)
+{
+	if (step->flags & AGENT_STEP_EXPECT)
+		return result != step->expect;
+	return result < 0 && result >= -MAX_ERRNO && !(step->flags & AGENT_STEP_MAY_FAIL);
+}
+
+static void play(struct agent_channel *ch)
+{
+	for (uint32_t i = 0; i < ch->n_steps; i++) {
+		struct agent_step *step = &ch->steps[i];
+		uint64_t arg[6];
+		for (int k = 0; k < 6; k++)
+			arg[k] = step->flags & (AGENT_ARG_RESULT_0 << k)
+				? (uint64_t)ch->steps[step->arg[k]].result
+				: step->arg[k];
+		int64_t result = step->nr == AGENT_CALL_CLONE
+			? agent_clone(arg[0], arg[1], arg[2])
+			: agent_syscall(step->nr, arg[0], arg[1], arg[2], arg[3], arg[4], arg[5]);
+		step->result = result;
+		if (failed(step, result)) {
+			ch->failed = (int32_t)i;
+			return;
+		}
+	}
+}
+
+/* Returns when there is something to play; leaves the channel for good if the controller is gone. */
+static void wait_for_request(struct agent_channel *ch)
+{
+	for (;;) {
+		uint32_t hold = __atomic_or_fetch(&ch->hold, FUTEX_WAITERS, __ATOMIC_SEQ_CST);
+		if (!(hold & FUTEX_TID_MASK))
+			agent_leave(ch->leave);
+		if (__atomic_load_n(&ch->request, __ATOMIC_SEQ_CST) != ch->done)
+			return;
+		agent_syscall(__NR_futex, (uint64_t)&ch->hold, FUTEX_WAIT, hold, 0, 0, 0);
+	}
+}
+
+__attribute__((noreturn, used)) void agent_main(struct agent_channel *ch)
+{
+	for (;;) {
+		if (ch->park == AGENT_PARK_FUTEX)
+			wait_for_request(ch);
+		uint32_t request = ch->request;
+		play(ch);
+		__atomic_store_n(&ch->done, request, __ATOMIC_SEQ_CST);
+		if (ch->park == AGENT_PARK_FUTEX)
+			agent_syscall(__NR_futex, (uint64_t)&ch->done, FUTEX_WAKE, 1, 0, 0, 0);
+		else
+			agent_trap();
+	}
+}

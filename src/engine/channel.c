@@ -1,0 +1,152 @@
+/* Moving programs into a channel and results out of it; see channel.h for the layout. */
+#include "engine/channel.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum { DATA_ALIGN = 16 };
+
+struct loading {
+	struct channel *ch;
+	struct program *p;
+	uint32_t load;
+	size_t used; /* bytes of data placed, counted down from the stack */
+};
+
+static size_t align_data(size_t len)
+{
+	return (len + DATA_ALIGN - 1) & ~(size_t)(DATA_ALIGN - 1);
+}
+
+static void *host_of(const struct channel *ch, uint64_t task_addr)
+{
+	return (char *)ch->shared + (task_addr - ch->task_addr);
+}
+
+void channel_init(struct channel *ch, void *shared, uint64_t task_addr, size_t size,
+	enum agent_park park)
+{
+	*ch = (struct channel){.shared = shared, .task_addr = task_addr, .size = size};
+	memset(shared, 0, sizeof(struct agent_channel));
+	ch->shared->park = park;
+	ch->shared->failed = -1;
+}
+
+/* Bytes that a block and all it points to still need in this load. */
+static size_t block_need(const struct program *p, uint32_t load, uint32_t index)
+{
+	const struct block *b = &p->blocks.v[index];
+	if (b->load == load)
+		return 0;
+	size_t need = align_data(b->len);
+	if (b->has_links)
+		vec_for_each(&p->relocs, r)
+			if (r->block == index)
+				need += block_need(p, load, r->target);
+	return need;
+}
+
+static void place_block(struct loading *l, uint32_t index)
+{
+	struct block *b = &l->p->blocks.v[index];
+	if (b->load == l->load)
+		return;
+	b->load = l->load;
+	l->used += align_data(b->len);
+	b->task_addr = channel_stack(l->ch) - CHANNEL_STACK - l->used;
+	char *bytes = host_of(l->ch, b->task_addr);
+	if (b->to_task)
+		memcpy(bytes, b->host, b->len);
+	if (!b->has_links)
+		return;
+	vec_for_each(&l->p->relocs, r) {
+		if (r->block != index)
+			continue;
+		place_block(l, r->target);
+		memcpy(bytes + r->offset, &l->p->blocks.v[r->target].task_addr, sizeof(uint64_t));
+	}
+}
+
+static size_t step_need(const struct loading *l, const struct step *step)
+{
+	size_t need = sizeof(struct agent_step);
+	for (int k = 0; k < 6; k++)
+		if (step->arg[k].kind == ARG_BLOCK)
+			need += block_need(l->p, l->load, step->arg[k].index);
+	return need;
+}
+
+static void place_step(struct loading *l, const struct step *step, struct agent_step *to)
+{
+	to->nr = step->nr;
+	to->flags = step->flags;
+	to->expect = step->expect;
+	for (uint32_t k = 0; k < 6; k++) {
+		struct arg a = step->arg[k];
+		to->arg[k] = a.value;
+		if (a.kind == ARG_BLOCK) {
+			place_block(l, a.index);
+			to->arg[k] = l->p->blocks.v[a.index].task_addr + a.value;
+		} else if (a.kind == ARG_RESULT && a.index < l->p->n_played) {
+			to->arg[k] = (uint64_t)l->p->steps.v[a.index].result;
+		} else if (a.kind == ARG_RESULT) {
+			to->flags |= (uint32_t)AGENT_ARG_RESULT_0 << k;
+			to->arg[k] = a.index - l->p->n_played;
+		}
+	}
+}
+
+int channel_load(struct channel *ch, struct program *p)
+{
+	struct loading l = {.ch = ch, .p = p, .load = ++p->n_loads};
+	size_t room = ch->size - CHANNEL_STACK - sizeof(struct agent_channel);
+	size_t steps_len = 0;
+	uint32_t n = 0;
+	for (size_t i = p->n_played; i < p->steps.n; i++) {
+		const struct step *step = &p->steps.v[i];
+		if (steps_len + l.used + step_need(&l, step) > room)
+			break;
+		place_step(&l, step, &ch->shared->steps[n++]);
+		steps_len += sizeof(struct agent_step);
+	}
+	if (!n && p->n_played < p->steps.n)
+		return fail(p->s, E2BIG, "%s: step '%s' does not fit the channel", p->about,
+			p->steps.v[p->n_played].what);
+	ch->shared->n_steps = n;
+	ch->shared->failed = -1;
+	__atomic_add_fetch(&ch->shared->request, 1, __ATOMIC_SEQ_CST);
+	return (int)n;
+}
+
+static int step_failed(struct program *p, const struct step *step)
+{
+	const char *object = step->object ? step->object : "";
+	const char *gap = step->object ? " " : "";
+	if (step->result < 0 && step->result >= -4095)
+		return fail(p->s, (int)step->result, "%s: %s%s%s", p->about, step->what, gap, object);
+	return fail(p->s, EIO, "%s: %s%s%s: result %lld instead of %lld", p->about, step->what, gap,
+		object, (long long)step->result, (long long)step->expect);
+}
+
+int channel_collect(struct channel *ch, struct program *p)
+{
+	const struct agent_channel *shared = ch->shared;
+	uint32_t n = shared->n_steps;
+	int32_t failed = __atomic_load_n(&shared->failed, __ATOMIC_SEQ_CST);
+	if (n > p->steps.n - p->n_played || failed >= (int32_t)n)
+		return fail(p->s, EPROTO, "%s: the agent's channel is damaged", p->about);
+	uint32_t n_run = failed < 0 ? n : (uint32_t)failed + 1;
+	for (uint32_t i = 0; i < n_run; i++) {
+		struct step *step = &p->steps.v[p->n_played + i];
+		step->result = shared->steps[i].result;
+		for (int k = 0; k < 6; k++) {
+			if (step->arg[k].kind != ARG_BLOCK)
+				continue;
+			struct block *b = &p->blocks.v[step->arg[k].index];
+			if (b->from_task)
+				memcpy(b->host, host_of(ch, b->task_addr), b->len);
+		}
+	}
+	p->n_played += n_run;
+	return failed < 0 ? 0 : step_failed(p, &p->steps.v[p->n_played - 1]);
+}

@@ -1,0 +1,52 @@
+/*
+ * A channel: the window through which one task or thread plays programs.
+ *
+ * Layout, in the task as in the controller:
+ *
+ *	struct agent_channel | steps ... | data ... (free) ... | stack, growing down
+ *
+ * A program larger than the window is played in several loads; each load carries whole steps
+ * with the data they refer to.
+ */
+#ifndef FERMATA_ENGINE_CHANNEL_H
+#define FERMATA_ENGINE_CHANNEL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/agent/abi.h"
+#include "engine/program.h"
+
+enum {
+	CHANNEL_STACK = 1024,
+	CHANNEL_MIN = 8192,
+};
+
+struct channel {
+	struct agent_channel *shared; /* the controller's mapping */
+	uint64_t task_addr;           /* the same bytes in the task */
+	size_t size;                  /* with the stack */
+};
+
+void channel_init(struct channel *ch, void *shared, uint64_t task_addr, size_t size,
+	enum agent_park park);
+
+/* Initial stack pointer of whoever plays this channel. */
+static inline uint64_t channel_stack(const struct channel *ch)
+{
+	return ch->task_addr + ch->size;
+}
+
+/*
+ * Places as many steps as fit, from p->n_played on, and counts up the request.
+ * Returns their number (0: nothing left), -E2BIG if one step alone is too large.
+ */
+int channel_load(struct channel *ch, struct program *p);
+
+/*
+ * After the agent parked: takes back results and data of the loaded steps and advances
+ * p->n_played.  A step that failed becomes the failure of the session.
+ */
+int channel_collect(struct channel *ch, struct program *p);
+
+#endif

@@ -1,0 +1,41 @@
+/*
+ * A visit: the agent inside a live, seized task, to read (dump) or to do errands there.
+ *
+ * Safety: from visit_begin() to visit_end() the controller may be killed at any instant and the
+ * task goes on with its own life by itself; see inject.c for how.  No code of the task is
+ * overwritten; a few dozen bytes of the zero padding behind its vDSO are borrowed.
+ */
+#ifndef FERMATA_ENGINE_INJECT_H
+#define FERMATA_ENGINE_INJECT_H
+
+#include "engine/channel.h"
+#include "engine/program.h"
+#include "task/task.h"
+
+struct visit;
+
+/*
+ * Maps the agent into the stopped task and starts it on the leader. The leader's registers and
+ * signal mask are in t->threads.v[0]->regs and ->sigmask already.
+ * vdso: start of the task's [vdso] mapping and its length, 0 when it has none.
+ */
+int visit_begin(struct session *s, struct task *t, uint64_t vdso, uint64_t vdso_len,
+	struct visit **ret_visit);
+
+/* Plays a program on the leader; returns when it is done. */
+int visit_play(struct visit *v, struct program *p);
+
+/* Plays a program on another stopped thread of the task, and puts its registers back. */
+int visit_play_thread(struct visit *v, struct thread *t, struct program *p);
+
+/* The mappings of the visit in the task, which are none of its own. */
+uint64_t visit_start(const struct visit *v);
+uint64_t visit_end_addr(const struct visit *v);
+
+/* Takes the agent out; the task is stopped with its own registers, as before visit_begin(). */
+int visit_end(struct visit *v);
+
+/* Forgets a visit of a task that is about to be killed: nothing is put back. */
+void visit_abandon(struct visit *v);
+
+#endif

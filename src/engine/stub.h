@@ -1,0 +1,72 @@
+/*
+ * Stubs: bare processes that become the tasks of a restored tree.
+ *
+ * All channels lie in one region of shared memory, mapped at the same address in every stub, in a
+ * hole that no task of the tree uses.  Every stub is traced with PTRACE_O_EXITKILL from its first
+ * instruction (children by CLONE_PTRACE), so none survives the controller.  A stub at rest is in
+ * a ptrace stop; waiting for it is waiting for that stop.
+ */
+#ifndef FERMATA_ENGINE_STUB_H
+#define FERMATA_ENGINE_STUB_H
+
+#include "engine/channel.h"
+#include "engine/program.h"
+#include "task/task.h"
+
+struct stubs {
+	struct session *s;
+	uint64_t addr;  /* of the region in every stub */
+	char *shared;   /* the controller's mapping */
+	size_t size, used;
+	int memfd;
+	int socket;      /* controller's end for passing descriptors */
+	int task_socket; /* number of the other end in every stub */
+	int task_images; /* number of the images directory in every stub */
+	VEC(pid_t) pids; /* processes alive because of us, newest last */
+};
+
+/*
+ * Makes the region for n_tasks and n_threads at addr (found by the memory plan) and the socket.
+ * fd_socket, fd_images: numbers that no task of the tree uses.
+ */
+int stubs_init(struct session *s, struct stubs *st, size_t n_tasks, size_t n_threads, uint64_t addr,
+	int fd_socket, int fd_images);
+size_t stubs_region_size(size_t n_tasks, size_t n_threads);
+
+/* Forks the root stub with t->vpid; sibling: as a child of the controller's parent. */
+int stub_fork_root(struct stubs *st, struct task *t, bool sibling);
+
+/* Appends the steps to p, to be played by the parent, that clone a child process of t. */
+int stub_plan_child(struct stubs *st, struct task *child, bool share_files, struct program *p);
+/* Same for another thread of the task that plays p. */
+int stub_plan_thread(struct stubs *st, struct thread *t, struct program *p);
+/* After such a program was played: waits for the newborn's first stop. */
+int stub_adopt(struct stubs *st, struct thread *t);
+
+/* Plays a program on a stub's thread. */
+int stub_play(struct stubs *st, struct thread *t, struct program *p);
+/* The two halves of it, to let several stubs work at once. */
+int stub_start(struct stubs *st, struct thread *t, struct program *p);
+int stub_wait(struct stubs *st, struct thread *t, struct program *p);
+
+/*
+ * Descriptors for a stub: stub_send_fds() queues up to STUB_FDS_MAX of them on the socket, the step
+ * of stub_plan_receive() takes one such batch; they land on the lowest free numbers of the table,
+ * which are written to ret_fds (valid after the program was played). Plan and send once per batch,
+ * in the same order, for one stub at a time. What was sent may be closed at once.
+ */
+enum { STUB_FDS_MAX = 250 };
+int stub_send_fds(struct stubs *st, const int *fds, unsigned n);
+void stub_plan_receive(struct stubs *st, struct program *p, unsigned n, int *ret_fds);
+
+/*
+ * Take-over: unmaps the region through the system call instruction at syscall_ip (in the task's
+ * own vDSO), then gives every thread its registers and mask. The threads stay in a ptrace stop.
+ */
+int stub_become(struct stubs *st, struct task *t, uint64_t syscall_ip);
+
+/* Kills every stub and waits for them; for a failed restore. */
+void stubs_kill(struct stubs *st);
+void stubs_release(struct stubs *st);
+
+#endif

@@ -1,0 +1,15 @@
+/* The restore pipeline. */
+#ifndef FERMATA_RESTORE_RESTORE_H
+#define FERMATA_RESTORE_RESTORE_H
+
+struct session;
+
+/*
+ * Recreates the tree of s->images, writes --pidfile and lets the tasks run (or stops them, as the
+ * options say).  With opt->explain it prints the steps on stdout and changes nothing.  Returns 0
+ * once the tasks are on their own: waiting for them, and the final log line, are the caller's.
+ * On failure nothing is left behind.
+ */
+int restore_run(struct session *s);
+
+#endif

@@ -1,0 +1,45 @@
+/* Walking the table of aspects. */
+#include "task/aspect.h"
+
+#define WALK(hook, ...)                                                                            \
+	for (int i = 0; aspects[i]; i++) {                                                         \
+		const struct aspect *a = aspects[i];                                               \
+		if (!a->hook || !aspect_applies(a, t))                                             \
+			continue;                                                                  \
+		int r = a->hook(s, t __VA_OPT__(, ) __VA_ARGS__);                                  \
+		if (r < 0)                                                                         \
+			return fail(s, r, "pid %d thread %d: %s", t->task->vpid, t->vtid,          \
+				a->name);                                                          \
+	}                                                                                          \
+	return 0
+
+int aspects_inspect(struct session *s, struct thread *t, struct aspect_states *st)
+{
+	WALK(inspect, &st->state[i]);
+}
+
+int aspects_collect(struct session *s, struct thread *t, struct program *p, struct aspect_states *st)
+{
+	WALK(collect, p, &st->state[i]);
+}
+
+int aspects_store(struct session *s, struct thread *t, const struct program *p,
+	struct aspect_states *st)
+{
+	WALK(store, p, st->state[i]);
+}
+
+int aspects_check(struct session *s, struct thread *t)
+{
+	WALK(check);
+}
+
+int aspects_plan(struct session *s, struct thread *t, struct program *p)
+{
+	WALK(plan, p);
+}
+
+int aspects_finish(struct session *s, struct thread *t)
+{
+	WALK(finish);
+}

@@ -1,0 +1,34 @@
+/* Building and searching the task model. */
+#include "task/task.h"
+
+struct task *task_new(struct session *s, struct tree *tree, struct task *parent, pid_t vpid)
+{
+	struct task *t = arena_new(&s->arena, struct task);
+	t->parent = parent;
+	t->pid = t->vpid = vpid;
+	t->state = TASK_ALIVE;
+	t->index = (uint32_t)tree->tasks.n;
+	*vec_push(&s->arena, &tree->tasks) = t;
+	if (parent)
+		*vec_push(&s->arena, &parent->children) = t;
+	else
+		tree->root = t;
+	return t;
+}
+
+struct thread *thread_new(struct session *s, struct task *t, pid_t vtid)
+{
+	struct thread *th = arena_new(&s->arena, struct thread);
+	th->task = t;
+	th->tid = th->vtid = vtid;
+	*vec_push(&s->arena, &t->threads) = th;
+	return th;
+}
+
+struct task *tree_find(const struct tree *tree, pid_t vpid)
+{
+	vec_for_each(&tree->tasks, t)
+		if ((*t)->vpid == vpid)
+			return *t;
+	return NULL;
+}

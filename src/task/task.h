@@ -1,0 +1,95 @@
+/*
+ * The model: tasks and threads of one tree, as dump fills them and restore reads them.
+ *
+ * What ends up in images is kept in the image's own messages (core, mm, ids ...), so that both
+ * directions speak of the same fields.  Everything lives in the session's arena.
+ */
+#ifndef FERMATA_TASK_TASK_H
+#define FERMATA_TASK_TASK_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "core.pb-c.h"
+#include "fdinfo.pb-c.h"
+#include "inventory.pb-c.h"
+#include "mem.pb-c.h"
+
+#include "arch/arch.h"
+#include "base/session.h"
+#include "engine/channel.h"
+#include "kernel/proc_stat.h"
+#include "kernel/proc_status.h"
+
+/* core.tc.task_state; HELPER only exists during a restore. */
+enum task_state {
+	TASK_ALIVE = 1,
+	TASK_DEAD = 2, /* zombie */
+	TASK_STOPPED = 3,
+	TASK_HELPER = 0x80, /* stands for a dead session or group leader; exits before the tree runs */
+};
+
+struct task;
+
+struct thread {
+	struct task *task;
+	pid_t tid;  /* as the controller sees it */
+	pid_t vtid; /* inside its pid namespace, as images name it */
+	CoreEntry *core;
+	struct arch_regs regs; /* dump: as stopped; restore: to be set at take-over */
+	uint64_t sigmask;      /* bit n-1: signal n */
+
+	/* dump */
+	struct proc_status status;
+	bool seized;
+
+	/* restore */
+	struct channel channel;
+	struct program program; /* what it plays next */
+};
+
+struct task {
+	struct task *parent;
+	VEC(struct task *) children;
+	VEC(struct thread *) threads; /* [0] is the leader; also for zombies */
+	enum task_state state;
+	pid_t pid;  /* as the controller sees it */
+	pid_t vpid; /* inside its pid namespace */
+	pid_t pgid, sid; /* inside */
+	uint32_t index; /* place in tree.tasks */
+
+	TaskKobjIdsEntry *ids;
+	MmEntry *mm;
+	FsEntry *fs;
+
+	/* dump */
+	struct proc_stat stat;
+	int stop_signo; /* 0, or the signal of the group-stop */
+
+	/* restore */
+	pid_t born_sid; /* session it forks children in before its own setsid(), 0 = none */
+	void *mem;      /* mem/: struct mem_plan */
+	void *files;    /* file/: struct fd_table */
+};
+
+struct tree {
+	struct task *root;
+	VEC(struct task *) tasks; /* depth-first, parents before children */
+};
+
+static inline struct thread *leader(const struct task *t)
+{
+	return t->threads.v[0];
+}
+
+/* Alive or stopped: it has memory, files and threads. */
+static inline bool task_lives(const struct task *t)
+{
+	return t->state == TASK_ALIVE || t->state == TASK_STOPPED;
+}
+
+struct task *task_new(struct session *s, struct tree *tree, struct task *parent, pid_t vpid);
+struct thread *thread_new(struct session *s, struct task *t, pid_t vtid);
+struct task *tree_find(const struct tree *tree, pid_t vpid);
+
+#endif
