@@ -1,0 +1,129 @@
+/* Start-up in the order of spec/cli.md section 3, and the exit status of section 2. */
+#include <errno.h>
+#include <linux/capability.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/session.h"
+#include "cli/help.h"
+#include "cli/log.h"
+#include "cli/parser.h"
+#include "cli/verbs.h"
+#include "image/dir.h"
+
+static int complain(const struct parser *p, const char *program)
+{
+	fprintf(stderr, "%s: Error: %s\n", program, p->error);
+	if (p->usage) {
+		print_usage(stdout, program);
+		printf("Try -h|--help for more info\n");
+	}
+	return 1;
+}
+
+/* Says on stdout what is missing, as scripts expect (spec/cli.md 2). */
+static bool may_run(const struct options *o)
+{
+	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct caps[2] = {0};
+	const uint32_t bits[2] = {1u << CAP_SYS_ADMIN, 1u << (CAP_CHECKPOINT_RESTORE - 32)};
+
+	if (o->action == ACTION_RESTORE && o->explain)
+		return true; /* only reads images */
+	if (geteuid() && !o->unprivileged) {
+		printf("Running as non-root requires '--unprivileged'\n"
+		       "Please consult the documentation for limitations when running as non-root\n");
+		return false;
+	}
+	if (!syscall(SYS_capget, &head, caps) &&
+		((caps[0].effective & bits[0]) || (caps[1].effective & bits[1])))
+		return true;
+	printf("CRIU needs to have the CAP_SYS_ADMIN or the CAP_CHECKPOINT_RESTORE capability:\n"
+	       "setcap cap_checkpoint_restore+eip <path of this program>\n");
+	return false;
+}
+
+/* Both directories count from the cwd at start; afterwards the work dir is the cwd. */
+static int open_dirs(struct session *s, const struct verb *verb)
+{
+	const struct options *o = s->opt;
+	const char *work = o->work_dir ? o->work_dir : o->images_dir;
+
+	if (verb->needs_images) {
+		int err = image_dir_open(s, o->images_dir, &s->images);
+		if (err < 0)
+			return err;
+	}
+	return chdir(work) ? fail(s, errno, "work directory %s", work) : 0;
+}
+
+static int run(struct session *s, const struct verb *verb)
+{
+	int err = open_dirs(s, verb);
+	if (!err)
+		err = log_open(s);
+	if (!err) {
+		log_start(s);
+		err = verb->run(s);
+	}
+	if (err < 0) {
+		report_failure(s, err, s->opt->explain ? NULL : verb->failed);
+		return 1;
+	}
+	if (s->opt->display_stats)
+		print_stats(s);
+	if (verb->finished && !s->opt->explain)
+		log_info(s, "%s", verb->finished);
+	return 0;
+}
+
+/* The command line was understood as far as words go. */
+static int start(struct session *s, struct parser *p, const char *program)
+{
+	const struct verb *verb = NULL;
+	const char *removed = removed_verb(p->opt);
+
+	if (removed) {
+		fprintf(stderr, "%s: Error: %s\n", program, removed);
+		return 255;
+	}
+	if (find_verb(p, &verb) || check_options(p))
+		return complain(p, program);
+	if (!verb->run) {
+		fprintf(stderr, "%s: Error: %s is not there yet\n", program, verb->name);
+		return 1;
+	}
+	signal(SIGPIPE, SIG_IGN);
+	return may_run(p->opt) ? run(s, verb) : 1;
+}
+
+int main(int argc, char **argv)
+{
+	const char *slash = argc ? strrchr(argv[0], '/') : NULL;
+	const char *program = slash ? slash + 1 : argc ? argv[0] : "fermata";
+	const char *const *words = (const char *const *)argv + (argc > 0);
+	int n_words = argc - (argc > 0), status = 0;
+	struct options options;
+	struct session s;
+
+	session_init(&s);
+	options_init(&options);
+	s.opt = &options;
+	struct parser p = {.arena = &s.arena, .opt = &options};
+	if (n_words == 1 && !strcmp(words[0], "--help-manual"))
+		print_manual(stdout); /* the build makes fermata.8 from it */
+	else if (parse_command_line(&p, n_words, words))
+		status = complain(&p, program);
+	else if (options.help)
+		print_help(stdout, program);
+	else if (options.version)
+		print_version(stdout, program);
+	else
+		status = start(&s, &p, program);
+	image_dir_close(s.images);
+	session_release(&s);
+	return status;
+}

@@ -1,0 +1,43 @@
+/*
+ * From words to struct options, the GNU way: options anywhere, clustered letters, unambiguous
+ * abbreviations, "--" ends options.  Nothing is printed here and nothing is global.
+ */
+#ifndef FERMATA_CLI_PARSER_H
+#define FERMATA_CLI_PARSER_H
+
+#include "base/arena.h"
+#include "cli/options.h"
+
+struct option_def;
+
+struct parser {
+	struct arena *arena; /* copies and messages */
+	struct options *opt;
+	const char *error; /* what was wrong, NULL = nothing */
+	bool usage;        /* the error deserves the usage text */
+	bool from_config;  /* words are not collected */
+};
+
+/* Records the error once. Returns -EINVAL. */
+int parse_error(struct parser *p, bool usage, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/*
+ * Applies argv[0..argc) (no program name) to p->opt; later values win, lists grow.  Words that
+ * are no options are appended to opt->words.  Returns 0 or -EINVAL with p->error set.
+ */
+int parse_args(struct parser *p, int argc, const char *const *argv);
+
+/*
+ * The whole start: default configuration files, --config, then the command line (argv without
+ * the program name).  Returns 0 or -EINVAL.
+ */
+int parse_command_line(struct parser *p, int argc, const char *const *argv);
+
+/* Decimal in min..max, nothing else. Returns 0 or -EINVAL without recording. */
+int parse_number(const char *text, int64_t min, int64_t max, int64_t *ret_value);
+
+/* Options that contradict each other, the action, or what is built. 0 or -EINVAL. */
+int check_options(struct parser *p);
+
+#endif
