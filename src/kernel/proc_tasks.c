@@ -1,0 +1,101 @@
+/*
+ * /proc/PID/task (one directory per thread) and /proc/PID/task/TID/children.
+ *
+ * fs/proc/base.c proc_task_readdir() lists threads in thread-group order, the leader first.
+ * children needs CONFIG_PROC_CHILDREN and lists the children whose real parent is that very
+ * thread (fs/proc/array.c get_children_pid()); it may miss some while tasks exit, so callers
+ * stop the parent first.
+ */
+#include "kernel/proc_tasks.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/session.h"
+#include "kernel/scan.h"
+
+/* As getdents64(2) fills it. */
+struct dirent_raw {
+	uint64_t ino;
+	int64_t off;
+	uint16_t reclen;
+	uint8_t type;
+	char name[];
+};
+
+int proc_children_parse(struct arena *a, const char *text, size_t len, pid_vec *out)
+{
+	struct scan c = SCAN(text, len);
+	for (;;) {
+		while (scan_char(&c, ' ') || scan_char(&c, '\n'))
+			;
+		if (scan_done(&c))
+			return 0;
+		int pid;
+		if (!scan_int(&c, &pid) || pid < 0)
+			return -EINVAL;
+		*vec_push(a, out) = pid;
+	}
+}
+
+static void add_names(struct arena *a, const char *block, size_t len, pid_vec *out)
+{
+	for (size_t at = 0; at < len;) {
+		const struct dirent_raw *d = (const void *)(block + at);
+		struct scan c = SCAN(d->name, strlen(d->name));
+		int tid;
+		if (scan_int(&c, &tid) && scan_done(&c)) /* not "." and ".." */
+			*vec_push(a, out) = tid;
+		at += d->reclen;
+	}
+}
+
+int proc_list_tids(struct session *s, pid_t pid, pid_vec *out)
+{
+	_cleanup_close_ int fd = proc_open_pid(s, pid, "task", O_RDONLY | O_DIRECTORY);
+	if (fd < 0)
+		return fd;
+	_Alignas(struct dirent_raw) char block[16384];
+	for (;;) {
+		long n = syscall(SYS_getdents64, fd, block, sizeof(block));
+		if (n < 0 && proc_gone(-errno))
+			return -errno;
+		if (n < 0)
+			return fail(s, errno, "pid %d: cannot list its threads", pid);
+		if (!n)
+			return 0;
+		add_names(&s->arena, block, (size_t)n, out);
+	}
+}
+
+int proc_list_thread_children(struct session *s, pid_t pid, pid_t tid, struct proc_buf *b,
+	pid_vec *out)
+{
+	char name[PROC_PATH_MAX / 2];
+	snprintf(name, sizeof(name), "task/%d/children", tid);
+	int err = proc_read_pid(s, pid, name, b);
+	if (err)
+		return err;
+	err = proc_children_parse(&s->arena, b->data, b->len, out);
+	return err ? proc_malformed(s, err, pid, name) : 0;
+}
+
+int proc_list_children(struct session *s, pid_t pid, pid_vec *out)
+{
+	_cleanup_proc_buf_ struct proc_buf b = {0};
+	pid_vec tids = {0};
+	int err = proc_list_tids(s, pid, &tids);
+	if (err)
+		return err;
+	vec_for_each (&tids, tid) {
+		err = proc_list_thread_children(s, pid, *tid, &b, out);
+		if (err && !proc_gone(err))
+			return err;
+	}
+	return 0;
+}

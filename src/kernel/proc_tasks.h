@@ -1,0 +1,28 @@
+/* Threads and children of a task. */
+#ifndef FERMATA_KERNEL_PROC_TASKS_H
+#define FERMATA_KERNEL_PROC_TASKS_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "kernel/procfs.h"
+
+struct session;
+
+/* Appends the numbers of "7 8 9 ". 0 or -EINVAL; what came before the fault is appended. */
+int proc_children_parse(struct arena *a, const char *text, size_t len, pid_vec *out);
+
+/*
+ * All of these append to out, in the order of the kernel, and return -ENOENT/-ESRCH when the
+ * task is gone.  The lists are exact only while the task is stopped.
+ */
+int proc_list_tids(struct session *s, pid_t pid, pid_vec *out);
+
+/* Children made by one thread. b is scratch space, so that loops over threads reuse it. */
+int proc_list_thread_children(struct session *s, pid_t pid, pid_t tid, struct proc_buf *b,
+	pid_vec *out);
+
+/* Children of all threads. A thread that vanishes meanwhile is skipped. */
+int proc_list_children(struct session *s, pid_t pid, pid_vec *out);
+
+#endif
