@@ -9,14 +9,18 @@
 #include "kernel/proc_maps.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include "base/session.h"
 #include "kernel/procfs.h"
 #include "kernel/scan.h"
 #include "kernel/vma_flags.h"
+
+enum { CHUNK = 64 * 1024 };
 
 static bool scan_permissions(struct scan *c, struct vma_info *vma)
 {
@@ -108,10 +112,10 @@ static bool scan_detail(struct scan *line, struct vma_info *vma)
 	return true;
 }
 
-int proc_maps_parse(struct arena *a, const char *text, size_t len, vma_info_vec *out)
+/* Details before the first header belong to vma. */
+static int parse_lines(struct arena *a, struct scan c, struct vma_info *vma, vma_info_vec *out)
 {
-	struct scan c = SCAN(text, len), line, raw = {0};
-	struct vma_info *vma = NULL;
+	struct scan line, raw = {0};
 	const char *named = NULL; /* what raw stands for */
 	while (scan_line(&c, &line)) {
 		bool detail = scan_peek(&line) >= 'A' && scan_peek(&line) <= 'Z';
@@ -133,14 +137,53 @@ int proc_maps_parse(struct arena *a, const char *text, size_t len, vma_info_vec 
 	return 0;
 }
 
+int proc_maps_parse(struct arena *a, const char *text, size_t len, vma_info_vec *out)
+{
+	return parse_lines(a, SCAN(text, len), NULL, out);
+}
+
+/*
+ * Thousands of VMAs make megabytes of smaps: whole lines are parsed as they come, out of a buffer
+ * that stays in the cache. A line is shorter than a page: d_path() makes its name in one.
+ */
+static int parse_stream(struct session *s, int fd, vma_info_vec *out)
+{
+	char text[CHUNK];
+	const size_t n_before = out->n;
+	size_t have = 0;
+	for (;;) {
+		ssize_t n = read(fd, text + have, sizeof(text) - have);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		have += (size_t)n;
+		if (!have)
+			return 0;
+		const char *newline = n ? memrchr(text, '\n', have) : text + have - 1;
+		if (!newline && have == sizeof(text))
+			return -EINVAL;
+		if (!newline || (have < sizeof(text) / 2 && n))
+			continue;
+		size_t whole = (size_t)(newline + 1 - text);
+		struct vma_info *last = out->n > n_before ? &out->v[out->n - 1] : NULL;
+		int err = parse_lines(&s->arena, SCAN(text, whole), last, out);
+		if (err || !n)
+			return err;
+		have -= whole;
+		memmove(text, text + whole, have);
+	}
+}
+
 static int read_name(struct session *s, pid_t pid, const char *name, vma_info_vec *out)
 {
-	_cleanup_proc_buf_ struct proc_buf b = {0};
-	int err = proc_read_pid(s, pid, name, &b);
-	if (err)
-		return err;
-	err = proc_maps_parse(&s->arena, b.data, b.len, out);
-	return err ? proc_malformed(s, err, pid, name) : 0;
+	_cleanup_close_ int fd = proc_open_pid(s, pid, name, O_RDONLY);
+	if (fd < 0)
+		return fd;
+	int err = parse_stream(s, fd, out);
+	if (err == -EINVAL)
+		return proc_malformed(s, err, pid, name);
+	return !err || proc_gone(err) ? err : fail(s, err, "pid %d: cannot read its %s", pid, name);
 }
 
 int proc_smaps_read(struct session *s, pid_t pid, vma_info_vec *out)

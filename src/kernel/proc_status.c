@@ -17,8 +17,10 @@
 
 enum kind { STATE, NUMBER, IDS, HEX, GROUPS, NSPID };
 
-#define FIELD(text, how, member)                                                                   \
-	{text ":", sizeof(text), how, offsetof(struct proc_status, member)}
+#define FIELD(text, how, member)                                                  \
+	{                                                                         \
+		text ":", sizeof(text), how, offsetof(struct proc_status, member) \
+	}
 
 static const struct field {
 	const char *name;
@@ -56,9 +58,10 @@ enum { N_FIELDS = sizeof(fields) / sizeof(fields[0]) };
 
 static const struct field *find_field(struct scan *line, size_t *hint)
 {
+	const char first = scan_peek(line);
 	for (size_t i = 0; i < N_FIELDS; i++) {
 		size_t k = *hint + i < N_FIELDS ? *hint + i : *hint + i - N_FIELDS;
-		if (scan_text(line, fields[k].name, fields[k].len)) {
+		if (*fields[k].name == first && scan_text(line, fields[k].name, fields[k].len)) {
 			*hint = k + 1 < N_FIELDS ? k + 1 : 0;
 			return &fields[k];
 		}
@@ -80,8 +83,7 @@ static bool scan_groups(struct arena *a, struct scan *line, struct proc_status *
 static bool scan_nspid(struct scan *line, struct proc_status *ret)
 {
 	for (scan_blanks(line); !scan_done(line); scan_blanks(line)) {
-		if (ret->n_nspid >= PROC_PIDNS_MAX ||
-			!scan_int(line, &ret->nspid[ret->n_nspid]))
+		if (ret->n_nspid >= PROC_PIDNS_MAX || !scan_int(line, &ret->nspid[ret->n_nspid]))
 			return false;
 		ret->n_nspid++;
 	}
@@ -98,8 +100,8 @@ static bool scan_ids(struct scan *line, uint32_t ids[static 4])
 	return true;
 }
 
-static bool scan_value(struct arena *a, struct scan *line, const struct field *f,
-	struct proc_status *ret)
+static bool scan_value(
+	struct arena *a, struct scan *line, const struct field *f, struct proc_status *ret)
 {
 	void *at = (char *)ret + f->offset;
 	scan_blanks(line);

@@ -19,7 +19,8 @@ static const char smaps_text[] =
 	"THPeligible:           0\nProtectionKey:         3\nVmFlags: rd mr mw me sd \n"
 	"55a4cad38000-55a4cad39000 rw-s 00001000 00:01 3                          "
 	"/dev/zero (deleted)\n"
-	"Rss:                   0 kB\nVmFlags: rd wr sh gd ?? zz lo io pf sr rr dc mg hg nh dd wf ss "
+	"Rss:                   0 kB\nVmFlags: rd wr sh gd ?? zz lo io pf sr rr dc mg hg nh dd wf "
+	"ss "
 	"sl um uw ui dp ac nr ht \n"
 	"7f0000000000-7f0000001000 rwxp 00000000 103:05 18446744073709551615      "
 	"/tmp/a b\\012c \n"
@@ -99,7 +100,8 @@ static void test_smaps_live(void **state)
 	assert_true(fd >= 0);
 	assert_int_equal(ftruncate(fd, (off_t)page * 2), 0);
 	char *file = mmap(NULL, page, PROT_READ, MAP_SHARED, fd, (off_t)page);
-	char *anon = mmap(NULL, 4 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *anon =
+		mmap(NULL, 4 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	char *gap = anon + 3 * page; /* keeps the kernel from merging it with its neighbour */
 	assert_int_equal(mprotect(gap, page, PROT_NONE), 0);
 	anon[0] = anon[page] = 1;
@@ -126,6 +128,34 @@ static void test_smaps_live(void **state)
 	munmap(anon, 4 * page);
 	close(fd);
 	unlink(path);
+}
+
+/* More text than one buffer of the reader: lines and VMAs cut by its edges. */
+static void test_many_vmas(void **state)
+{
+	struct session *s = *state;
+	enum { N = 4000 };
+	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	char *base = mmap(NULL, N * page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	for (size_t i = 0; i < N; i += 2) {
+		assert_int_equal(mprotect(base + i * page, page, PROT_READ | PROT_WRITE), 0);
+		base[i * page] = 1;
+	}
+	vma_info_vec smaps = {0}, maps = {0};
+	assert_int_equal(proc_maps_read(s, getpid(), &maps), 0);
+	assert_int_equal(proc_smaps_read(s, getpid(), &smaps), 0);
+	const struct vma_info *vma = find(&smaps, base + 2 * page) - 2;
+	const struct vma_info *plain = find(&maps, base + 2 * page) - 2;
+	for (size_t i = 2; i + 2 < N; i++) {
+		assert_int_equal(vma[i].start, (uintptr_t)(base + i * page));
+		assert_int_equal(vma[i].end - vma[i].start, page);
+		assert_int_equal(vma[i].rss, i & 1 ? 0 : page);
+		assert_true(vma[i].vmflags & VMF(RD));
+		assert_int_equal(!!(vma[i].vmflags & VMF(WR)), !(i & 1));
+		assert_int_equal(plain[i].start, vma[i].start);
+		assert_int_equal(plain[i].prot, vma[i].prot);
+	}
+	munmap(base, N * page);
 }
 
 static void test_maps_gone(void **state)
@@ -195,6 +225,7 @@ int main(void)
 		with_session(test_smaps),
 		with_session(test_maps_garbage),
 		with_session(test_smaps_live),
+		with_session(test_many_vmas),
 		with_session(test_maps_gone),
 		with_session(test_mountinfo),
 		with_session(test_mountinfo_live),
