@@ -20,9 +20,9 @@ static int compare(struct session *s, enum kcmp_type type, pid_t pid1, pid_t pid
 	int order = sys_kcmp(pid1, pid2, type, index1, index2);
 	if (order >= 0)
 		return order == 0 ? 0 : order == 1 ? -1 : 1;
-	const char *remedy = order == -ENOSYS ? "the kernel needs CONFIG_KCMP" :
-		order == -EPERM               ? "needs CAP_SYS_PTRACE" :
-						NULL;
+	const char *remedy = order == -ENOSYS ? "the kernel needs CONFIG_KCMP"
+		: order == -EPERM             ? "needs CAP_SYS_PTRACE"
+					      : NULL;
 	if (type == KCMP_FILE)
 		fail_remedy(s, order, remedy, "pid %d fd %lu: cannot compare with pid %d fd %lu",
 			pid1, index1, pid2, index2);
@@ -65,8 +65,8 @@ static int insert(struct session *s, struct kcmp_tree *t, pid_t pid, int fd, uin
 		struct kcmp_node *n = *at;
 		int order = hash < n->hash ? -1 : hash > n->hash;
 		if (!order)
-			order = compare(s, t->type, pid, n->pid, (unsigned long)fd,
-				(unsigned long)n->fd);
+			order = compare(
+				s, t->type, pid, n->pid, (unsigned long)fd, (unsigned long)n->fd);
 		if (order < -1)
 			return order;
 		if (!order) {

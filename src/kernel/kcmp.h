@@ -25,8 +25,8 @@ int kcmp_epoll_target(struct session *s, pid_t pid, int fd, pid_t epoll_pid, uin
 
 struct kcmp_node {
 	uint32_t id;
-	pid_t pid; /* where the object was first met */
-	int fd;    /* likewise, for KCMP_FILE */
+	pid_t pid;    /* where the object was first met */
+	int fd;       /* likewise, for KCMP_FILE */
 	void *object; /* the caller's; NULL at first */
 
 	uint64_t hash;

@@ -29,8 +29,8 @@ char *mountinfo_unescape(struct arena *a, const char *text, size_t len)
 	for (size_t i = 0; i < len; n++) {
 		const char *p = text + i;
 		bool escape = is_octal_escape(p, len - i);
-		plain[n] = escape ? (char)((p[1] - '0') << 6 | (p[2] - '0') << 3 | (p[3] - '0'))
-				  : *p;
+		plain[n] =
+			escape ? (char)((p[1] - '0') << 6 | (p[2] - '0') << 3 | (p[3] - '0')) : *p;
 		i += escape ? 4 : 1;
 	}
 	return plain;

@@ -19,8 +19,8 @@ struct mountinfo {
 	const char *fstype;     /* with subtype: "fuse.sshfs" */
 	const char *source;     /* may be "" */
 	/* As the kernel writes them; values of single options may hold octal escapes. */
-	const char *options;    /* per mount: "rw,nosuid" */
-	const char *sb_options; /* per filesystem */
+	const char *options;                /* per mount: "rw,nosuid" */
+	const char *sb_options;             /* per filesystem */
 	int shared, master, propagate_from; /* peer group ids, 0 = none */
 	bool unbindable;
 };

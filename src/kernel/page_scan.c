@@ -79,12 +79,12 @@ static int scan_failed(struct session *s, const struct page_scan *ps, int err, u
 {
 	if (err == ESRCH)
 		return -ESRCH;
-	return fail(s, err, "pid %d: cannot scan pages from %#llx", ps->pid,
-		(unsigned long long)at);
+	return fail(
+		s, err, "pid %d: cannot scan pages from %#llx", ps->pid, (unsigned long long)at);
 }
 
-static int scan_by_ioctl(struct session *s, const struct page_scan *ps, struct scan_arg *arg,
-	page_range_vec *out)
+static int scan_by_ioctl(
+	struct session *s, const struct page_scan *ps, struct scan_arg *arg, page_range_vec *out)
 {
 	struct page_range regions[N_REGIONS]; /* laid out like struct page_region */
 	arg->size = sizeof(*arg);
@@ -111,8 +111,9 @@ int page_scan(struct session *s, const struct page_scan *ps, uint64_t start, uin
 	if (!ps->known)
 		return page_scan_words(s, ps, start, end, q, out);
 	if ((q->required | q->any_of) & ~ps->known)
-		return fail(s, EOPNOTSUPP, "pid %d: this kernel cannot scan for page categories %#llx",
-			ps->pid, (unsigned long long)((q->required | q->any_of) & ~ps->known));
+		return fail(s, EOPNOTSUPP,
+			"pid %d: this kernel cannot scan for page categories %#llx", ps->pid,
+			(unsigned long long)((q->required | q->any_of) & ~ps->known));
 	uint64_t forbidden = q->forbidden & ps->known;
 	struct scan_arg arg = {
 		.flags = q->flags,

@@ -77,18 +77,18 @@ int page_scan_words(struct session *s, const struct page_scan *ps, uint64_t star
 	const struct page_query *q, page_range_vec *out);
 
 /* Pagemap words (Documentation/admin-guide/mm/pagemap.rst). */
-#define PM_WORD_PFN(word)   ((word) & ((UINT64_C(1) << 55) - 1))
-#define PM_WORD_SOFT_DIRTY  (UINT64_C(1) << 55)
-#define PM_WORD_EXCLUSIVE   (UINT64_C(1) << 56) /* mapped exactly once */
-#define PM_WORD_UFFD_WP     (UINT64_C(1) << 57)
-#define PM_WORD_GUARD       (UINT64_C(1) << 58) /* 6.15 */
-#define PM_WORD_FILE        (UINT64_C(1) << 61) /* page cache or shared anonymous */
-#define PM_WORD_SWAPPED     (UINT64_C(1) << 62)
-#define PM_WORD_PRESENT     (UINT64_C(1) << 63)
+#define PM_WORD_PFN(word)  ((word) & ((UINT64_C(1) << 55) - 1))
+#define PM_WORD_SOFT_DIRTY (UINT64_C(1) << 55)
+#define PM_WORD_EXCLUSIVE  (UINT64_C(1) << 56) /* mapped exactly once */
+#define PM_WORD_UFFD_WP    (UINT64_C(1) << 57)
+#define PM_WORD_GUARD      (UINT64_C(1) << 58) /* 6.15 */
+#define PM_WORD_FILE       (UINT64_C(1) << 61) /* page cache or shared anonymous */
+#define PM_WORD_SWAPPED    (UINT64_C(1) << 62)
+#define PM_WORD_PRESENT    (UINT64_C(1) << 63)
 
 /* Reads one word per page from start on. Words beyond the address space are 0. */
-int pagemap_read_words(struct session *s, const struct page_scan *ps, uint64_t start, size_t n_pages,
-	uint64_t *words);
+int pagemap_read_words(struct session *s, const struct page_scan *ps, uint64_t start,
+	size_t n_pages, uint64_t *words);
 
 /* Frame numbers for finding shared (COW) pages; 0 = not present, or no CAP_SYS_ADMIN. */
 int pagemap_read_pfns(struct session *s, const struct page_scan *ps, uint64_t start, size_t n_pages,

@@ -44,8 +44,8 @@ static int read_words(int fd, uint64_t first_page, size_t n_pages, uint64_t *wor
 	return 0;
 }
 
-int pagemap_read_words(struct session *s, const struct page_scan *ps, uint64_t start, size_t n_pages,
-	uint64_t *words)
+int pagemap_read_words(struct session *s, const struct page_scan *ps, uint64_t start,
+	size_t n_pages, uint64_t *words)
 {
 	int err = read_words(ps->fd, start / page_size(), n_pages, words);
 	if (err == -ESRCH)

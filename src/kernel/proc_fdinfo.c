@@ -45,8 +45,8 @@ int proc_fdinfo_parse(struct arena *a, const char *text, size_t len, struct proc
 	return 0;
 }
 
-int proc_fdinfo_read(struct session *s, pid_t pid, int fd, struct proc_buf *b,
-	struct proc_fdinfo *ret)
+int proc_fdinfo_read(
+	struct session *s, pid_t pid, int fd, struct proc_buf *b, struct proc_fdinfo *ret)
 {
 	char name[PROC_PATH_MAX / 2];
 	snprintf(name, sizeof(name), "fdinfo/%d", fd);

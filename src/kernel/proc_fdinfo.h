@@ -26,8 +26,8 @@ struct proc_fdinfo {
 int proc_fdinfo_parse(struct arena *a, const char *text, size_t len, struct proc_fdinfo *ret);
 
 /* -ENOENT/-ESRCH when the task or its descriptor is gone. b is scratch space for loops over fds. */
-int proc_fdinfo_read(struct session *s, pid_t pid, int fd, struct proc_buf *b,
-	struct proc_fdinfo *ret);
+int proc_fdinfo_read(
+	struct session *s, pid_t pid, int fd, struct proc_buf *b, struct proc_fdinfo *ret);
 
 /*
  * For type modules. Finds the next line "NAME:" at or after *c and cuts out the rest of it

@@ -20,8 +20,8 @@ enum { KERNEL_PF_KTHREAD = 0x00200000 }; /* include/linux/sched.h */
 enum base { HEX, DECIMAL };
 
 /* An empty file says that the task has no such thing any more: -ESRCH. */
-static int read_number(struct session *s, pid_t pid, const char *name, enum base base,
-	uint64_t *ret)
+static int read_number(
+	struct session *s, pid_t pid, const char *name, enum base base, uint64_t *ret)
 {
 	_cleanup_proc_buf_ struct proc_buf b = {0};
 	int err = proc_read_pid(s, pid, name, &b);
@@ -31,8 +31,9 @@ static int read_number(struct session *s, pid_t pid, const char *name, enum base
 		return -ESRCH;
 	struct scan c = SCAN(b.data, b.len);
 	int64_t value = 0;
-	bool good = base == HEX ? scan_hex(&c, ret) :
-		scan_peek(&c) == '-' ? scan_i64(&c, &value) : scan_u64(&c, ret);
+	bool good = base == HEX        ? scan_hex(&c, ret)
+		: scan_peek(&c) == '-' ? scan_i64(&c, &value)
+				       : scan_u64(&c, ret);
 	if (value < 0)
 		*ret = (uint64_t)value;
 	scan_char(&c, '\n');

@@ -16,7 +16,7 @@ struct session;
 
 int proc_personality(struct session *s, pid_t pid, uint32_t *ret);
 int proc_oom_score_adj(struct session *s, pid_t pid, int *ret);
-int proc_loginuid(struct session *s, pid_t pid, uint32_t *ret); /* UINT32_MAX = unset */
+int proc_loginuid(struct session *s, pid_t pid, uint32_t *ret);        /* UINT32_MAX = unset */
 int proc_coredump_filter(struct session *s, pid_t pid, uint32_t *ret); /* MMF_DUMP_* >> 2 */
 int proc_timerslack_ns(struct session *s, pid_t pid, uint64_t *ret);
 int proc_autogroup_nice(struct session *s, pid_t pid, int *ret); /* -ENOENT also when off */

@@ -73,8 +73,8 @@ int proc_list_tids(struct session *s, pid_t pid, pid_vec *out)
 	}
 }
 
-int proc_list_thread_children(struct session *s, pid_t pid, pid_t tid, struct proc_buf *b,
-	pid_vec *out)
+int proc_list_thread_children(
+	struct session *s, pid_t pid, pid_t tid, struct proc_buf *b, pid_vec *out)
 {
 	char name[PROC_PATH_MAX / 2];
 	snprintf(name, sizeof(name), "task/%d/children", tid);

@@ -130,8 +130,8 @@ static inline int sys_pidfd_send_signal(int pidfd, int signo, siginfo_t *info)
 }
 
 /* 0 equal, 1 less, 2 greater, 3 not equal without order. See kcmp.h for the polite version. */
-static inline int sys_kcmp(pid_t pid1, pid_t pid2, int type, unsigned long index1,
-	unsigned long index2)
+static inline int sys_kcmp(
+	pid_t pid1, pid_t pid2, int type, unsigned long index1, unsigned long index2)
 {
 	return (int)sys_result(syscall(SYS_kcmp, pid1, pid2, type, index1, index2));
 }
@@ -159,8 +159,7 @@ static inline int sys_openat2(int dirfd, const char *path, struct open_how *how)
 static inline ssize_t sys_process_vm_readv(pid_t pid, const struct iovec *local, size_t n_local,
 	const struct iovec *remote, size_t n_remote)
 {
-	return sys_result(
-		syscall(SYS_process_vm_readv, pid, local, n_local, remote, n_remote, 0));
+	return sys_result(syscall(SYS_process_vm_readv, pid, local, n_local, remote, n_remote, 0));
 }
 
 /*

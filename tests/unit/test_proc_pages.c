@@ -1,4 +1,5 @@
-/* Both ways of page_scan() over mappings of every kind, against each other and against the truth. */
+/* Both ways of page_scan() over mappings of every kind, against each other and against the truth.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -11,8 +12,8 @@
 
 enum { N_PAGES = 64 };
 
-static const uint64_t plain = PAGE_IS_PRESENT | PAGE_IS_SWAPPED | PAGE_IS_FILE | PAGE_IS_PFNZERO |
-	PAGE_IS_SOFT_DIRTY;
+static const uint64_t plain =
+	PAGE_IS_PRESENT | PAGE_IS_SWAPPED | PAGE_IS_FILE | PAGE_IS_PFNZERO | PAGE_IS_SOFT_DIRTY;
 
 /* Adjacent, separated by what they are: private, zero-page reads, file, COWed file, shared. */
 struct ground {
@@ -27,8 +28,8 @@ static char *at(const struct ground *g, int page)
 
 static void map_over(const struct ground *g, int page, int n, int flags, int fd)
 {
-	void *p = mmap(at(g, page), (size_t)n * g->page, PROT_READ | PROT_WRITE,
-		MAP_FIXED | flags, fd, 0);
+	void *p = mmap(
+		at(g, page), (size_t)n * g->page, PROT_READ | PROT_WRITE, MAP_FIXED | flags, fd, 0);
 	assert_ptr_equal(p, at(g, page));
 }
 
@@ -48,8 +49,8 @@ static int backing_file(size_t size)
 static void lay_ground(struct ground *g)
 {
 	g->page = (size_t)sysconf(_SC_PAGESIZE);
-	g->base = mmap(NULL, N_PAGES * g->page, PROT_READ | PROT_WRITE,
-		MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	g->base = mmap(NULL, N_PAGES * g->page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+		-1, 0);
 	assert_true(g->base != MAP_FAILED);
 	madvise(g->base, N_PAGES * g->page, MADV_NOHUGEPAGE);
 	int fd = backing_file(8 * g->page);
@@ -59,12 +60,12 @@ static void lay_ground(struct ground *g)
 	close(fd);
 	volatile char sink;
 	for (int i = 0; i < 4; i++) {
-		*at(g, i) = 1;          /* private anonymous */
-		sink = *at(g, 8 + i);   /* zero page */
-		*at(g, 16 + i) = 1;     /* COWed file */
-		sink = *at(g, 20 + i);  /* file, read only */
-		*at(g, 32 + i) = 1;     /* shared anonymous */
-		sink = *at(g, 48 + i);  /* shared file */
+		*at(g, i) = 1;         /* private anonymous */
+		sink = *at(g, 8 + i);  /* zero page */
+		*at(g, 16 + i) = 1;    /* COWed file */
+		sink = *at(g, 20 + i); /* file, read only */
+		*at(g, 32 + i) = 1;    /* shared anonymous */
+		sink = *at(g, 48 + i); /* shared file */
 	}
 	(void)sink;
 	assert_int_equal(munmap(at(g, 60), g->page), 0);
@@ -82,8 +83,8 @@ static void assert_same(const page_range_vec *a, const page_range_vec *b)
 		assert_memory_equal(&a->v[i], &b->v[i], sizeof(a->v[i]));
 }
 
-static void scan_both(struct session *s, const struct ground *g, const struct page_query *q,
-	page_range_vec *ret)
+static void scan_both(
+	struct session *s, const struct ground *g, const struct page_query *q, page_range_vec *ret)
 {
 	_cleanup_page_scan_ struct page_scan ps;
 	assert_int_equal(page_scan_open(s, getpid(), &ps), 0);
@@ -132,8 +133,8 @@ static void test_all_categories(void **state)
 			if ((char *)r->start > at(&g, truth[i].page) ||
 				(char *)r->end <= at(&g, truth[i].page))
 				continue;
-			assert_int_equal(r->categories & ~(uint64_t)PAGE_IS_SOFT_DIRTY,
-				truth[i].categories);
+			assert_int_equal(
+				r->categories & ~(uint64_t)PAGE_IS_SOFT_DIRTY, truth[i].categories);
 			found = true;
 		}
 		assert_true(found);
@@ -167,7 +168,8 @@ static void test_many_ranges(void **state)
 {
 	struct session *s = *state;
 	const size_t page = (size_t)sysconf(_SC_PAGESIZE), n = 10000;
-	char *base = mmap(NULL, n * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *base =
+		mmap(NULL, n * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	assert_true(base != MAP_FAILED);
 	madvise(base, n * page, MADV_NOHUGEPAGE);
 	for (size_t i = 0; i < n; i += 2)
@@ -188,7 +190,8 @@ static void test_guard(void **state)
 {
 	struct session *s = *state;
 	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
-	char *base = mmap(NULL, 8 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *base =
+		mmap(NULL, 8 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	_cleanup_page_scan_ struct page_scan ps;
 	assert_int_equal(page_scan_open(s, getpid(), &ps), 0);
 	if (!(ps.known & PAGE_IS_GUARD) || madvise(base + 2 * page, 2 * page, MADV_GUARD_INSTALL))

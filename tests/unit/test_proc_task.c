@@ -16,7 +16,8 @@
 #define STAT_TAIL                                                                                  \
 	" 4542 4541 2697 0 -1 4194304 100 0 0 0 0 0 0 0 20 0 3 0 93947 3133440 416 "               \
 	"18446744073709551615 94807082442752 94807082462633 140727411399840 0 0 0 0 0 0 0 0 0 17 " \
-	"1 0 0 0 0 0 94807082478640 94807082480256 94807926886400 140727411403404 140727411403424 " \
+	"1 0 0 0 0 0 94807082478640 94807082480256 94807926886400 140727411403404 "                \
+	"140727411403424 "                                                                         \
 	"140727411403425 140727411404779 256\n"
 
 static int parse_stat(struct arena *a, const char *text, size_t len)
@@ -73,7 +74,8 @@ static void test_stat_odd_names(void **state)
 }
 
 static const char status_text[] =
-	"Name:\tPid:\\n\t9\nUmask:\t0022\nState:\tt (tracing stop)\nTgid:\t4546\nNgid:\t0\nPid:\t4550\n"
+	"Name:\tPid:\\n\t9\nUmask:\t0022\nState:\tt (tracing "
+	"stop)\nTgid:\t4546\nNgid:\t0\nPid:\t4550\n"
 	"PPid:\t4542\nTracerPid:\t77\nUid:\t1000\t1001\t1002\t4294967294\nGid:\t1\t2\t3\t4\n"
 	"FDSize:\t256\nGroups:\t4 24 4294967294 \nNStgid:\t4546\t9\nNSpid:\t4550\t13\t2\n"
 	"NSpgid:\t4542\nNSsid:\t2697\nKthread:\t0\nVmPeak:\t    3060 kB\nVmRSS:\t    1728 kB\n"
@@ -129,7 +131,8 @@ static void test_status(void **state)
 static void test_status_sparse(void **state)
 {
 	struct session *s = *state;
-	static const char zombie[] = "Name:\tx\nState:\tZ (zombie)\nPid:\t5\nPPid:\t0\nGroups:\t \n";
+	static const char zombie[] =
+		"Name:\tx\nState:\tZ (zombie)\nPid:\t5\nPPid:\t0\nGroups:\t \n";
 	struct proc_status st;
 	assert_int_equal(proc_status_parse(&s->arena, zombie, sizeof(zombie) - 1, &st), 0);
 	assert_int_equal(st.groups.n, 0);
@@ -217,8 +220,7 @@ static void test_timers(void **state)
 	struct session *s = *state;
 	proc_timer_vec t = {0};
 	assert_int_equal(proc_timers_parse(&s->arena, "", 0, &t), 0);
-	assert_int_equal(
-		proc_timers_parse(&s->arena, timers_text, sizeof(timers_text) - 1, &t), 0);
+	assert_int_equal(proc_timers_parse(&s->arena, timers_text, sizeof(timers_text) - 1, &t), 0);
 	assert_int_equal(t.n, 2);
 	assert_int_equal(t.v[0].signo, 34);
 	assert_int_equal(t.v[0].sigev_value, 0x7ffc12345678);
