@@ -1,0 +1,82 @@
+/*
+ * Interval timers go on: an armed long one loses no more than the time that passed, a periodic
+ * one keeps ticking at its rate, the CPU time ones fire when CPU time is used.
+ * PROVES: F007 F009
+ */
+#include "check.h"
+#include <sys/time.h>
+
+static const int signal_of[] = {SIGALRM, SIGVTALRM, SIGPROF};
+static volatile sig_atomic_t ticks;
+
+static void on_tick(int sig)
+{
+	(void)sig;
+	ticks++;
+}
+
+static void long_timer(void *which)
+{
+	int kind = *(int *)which;
+	struct itimerval set = {.it_value = {5000, 250000}, .it_interval = {77, 123456}}, now;
+
+	NEED(!setitimer(kind, &set, NULL));
+	child_park();
+	NEED(!getitimer(kind, &now));
+	SAME(now.it_interval.tv_sec, 77);
+	/* CPU timers are kept in ticks: the interval may be rounded up by one. */
+	NEED(now.it_interval.tv_usec >= 123456 && now.it_interval.tv_usec < 123456 + 10000);
+	NEED(now.it_value.tv_sec > 4900 && now.it_value.tv_sec <= 5000);
+}
+
+/* Only an interval, no value: the timer is off and remembers nothing. */
+static void disarmed(void *which)
+{
+	struct itimerval set = {.it_interval = {9, 0}}, now;
+
+	NEED(!setitimer(*(int *)which, &set, NULL));
+	child_park();
+	NEED(!getitimer(*(int *)which, &now));
+	SAME(now.it_value.tv_sec | now.it_value.tv_usec, 0);
+}
+
+static void ticking(void *which)
+{
+	int kind = *(int *)which;
+	struct itimerval set = {.it_value = {0, 20000}, .it_interval = {0, 20000}};
+	struct timespec start, now;
+	int before;
+
+	signal(signal_of[kind], on_tick);
+	NEED(!setitimer(kind, &set, NULL));
+	child_park();
+	before = ticks;
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	do {
+		clock_gettime(CLOCK_MONOTONIC, &now);
+	} while (now.tv_sec - start.tv_sec < 10 && ticks < before + 5);
+	if (ticks < before + 5)
+		bad("timer %d ticked %d times in 10 s", kind, (int)ticks - before);
+	/* Five ticks of wall clock time take at least four whole periods. */
+	if (kind == ITIMER_REAL)
+		NEED((now.tv_sec - start.tv_sec) * 1000 + (now.tv_nsec - start.tv_nsec) / 1000000 >=
+			78);
+}
+
+int main(int argc, char **argv)
+{
+	void (*const body[])(void *) = {long_timer, disarmed, ticking};
+	pid_t pid[9];
+
+	setup(argc, argv);
+	for (int i = 0; i < 9; i++) {
+		int kind = i % 3;
+
+		pid[i] = spawn(body[i / 3], &kind);
+		await_child(pid[i]);
+	}
+	park();
+	for (int i = 0; i < 9; i++)
+		need_exit(pid[i], 0);
+	ok();
+}
