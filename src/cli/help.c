@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "cli/check.h"
 #include "cli/option_table.h"
 #include "cli/verbs.h"
 #include "cli/version.h"
@@ -105,6 +106,9 @@ void print_manual(FILE *out)
 			if ((int)option_table[i].section == section)
 				print_manual_option(out, &option_table[i]);
 	}
+	fprintf(out, "# FEATURES\n\nNames for *--feature*.\n\n");
+	for (size_t i = 0; i < n_features; i++)
+		fprintf(out, "*%s*\n\t%s.\n\n", feature_table[i].name, feature_table[i].what);
 }
 
 void print_version(FILE *out, const char *program)

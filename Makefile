@@ -1,0 +1,53 @@
+# Front door; Meson and Ninja do the work.
+#
+#   make            build/fermata
+#   make demo       checkpoint and restore a live program, from nothing
+#   make test       unit and live tests, from nothing; ends with "N passed, N failed"
+#   make bench      timings beside machine floors; CRIU=/path/to/criu adds another tool
+#   make install    DESTDIR= PREFIX= CRIU_LINK=true adds the name `criu`
+#   make features   docs/features.md from the tests
+#   make format     clang-format over the sources
+#   make clean
+#
+# Other trees:  make BUILD=build-asan SETUP=-Db_sanitize=address,undefined
+
+BUILD     ?= build
+PREFIX    ?= /usr/local
+SETUP     ?=
+CRIU_LINK ?= false
+
+.PHONY: all demo test bench install features format clean bootstrap
+
+all: $(BUILD)/build.ninja
+	@ninja -C $(BUILD)
+
+$(BUILD)/build.ninja:
+	@tools/bootstrap --check
+	meson setup $(BUILD) $(SETUP)
+
+bootstrap:
+	@tools/bootstrap
+
+demo: bootstrap
+	@$(MAKE) --no-print-directory all
+	@tools/demo $(BUILD)/fermata
+
+test: bootstrap
+	@$(MAKE) --no-print-directory all
+	@tools/run-tests $(BUILD)
+
+bench: all
+	@python3 bench/run.py --fermata $(BUILD)/fermata $(if $(CRIU),--tool criu=$(CRIU)) $(BENCH_ARGS)
+
+install: all
+	meson configure $(BUILD) --prefix=$(PREFIX) -Dcriu_link=$(CRIU_LINK)
+	DESTDIR=$(DESTDIR) meson install -C $(BUILD)
+
+features: all
+	@tests/live/features
+
+format:
+	@git ls-files '*.c' '*.h' | xargs clang-format -i
+
+clean:
+	rm -rf $(BUILD)
