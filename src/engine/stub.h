@@ -51,13 +51,13 @@ int stub_wait(struct stubs *st, struct thread *t, struct program *p);
 
 /*
  * Descriptors for a stub: stub_send_fds() queues up to STUB_FDS_MAX of them on the socket, the step
- * of stub_plan_receive() takes one such batch; they land on the lowest free numbers of the table,
- * which are written to ret_fds (valid after the program was played). Plan and send once per batch,
- * in the same order, for one stub at a time. What was sent may be closed at once.
+ * of stub_plan_receive() takes one such batch (close-on-exec); they land on the lowest free numbers
+ * of the table, and the array it returns holds them once the program was played. Plan and send once
+ * per batch, in the same order, for one stub at a time. What was sent may be closed at once.
  */
 enum { STUB_FDS_MAX = 250 };
 int stub_send_fds(struct stubs *st, const int *fds, unsigned n);
-void stub_plan_receive(struct stubs *st, struct program *p, unsigned n, int *ret_fds);
+const int *stub_plan_receive(struct stubs *st, struct program *p, unsigned n);
 
 /*
  * Take-over: unmaps the region through the system call instruction at syscall_ip (in the task's

@@ -1,4 +1,4 @@
-/* x86_64 half of the agent: entry, system call, clone, trap and the way out. */
+/* x86_64 half of the agent: entry, system call, clone and the way out. */
 #ifndef FERMATA_AGENT_CALL_X86_64_H
 #define FERMATA_AGENT_CALL_X86_64_H
 
@@ -37,11 +37,6 @@ static inline int64_t agent_clone(uint64_t args, uint64_t size, uint64_t child_c
 			 : "0"(435 /* clone3 */), "D"(args), "S"(size), "r"(channel)
 			 : "rcx", "r11", "memory", "cc");
 	return result;
-}
-
-static inline void agent_trap(void)
-{
-	__asm__ volatile("int3" ::: "memory");
 }
 
 /* frame points at a struct rt_sigframe; the kernel expects the return address popped. */

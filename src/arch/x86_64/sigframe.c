@@ -6,26 +6,29 @@
 
 #include <asm/sigcontext.h>
 #include <errno.h>
-#include <signal.h>
+#include <stddef.h>
 #include <string.h>
 
 enum {
 	UC_FP_XSTATE = 1,
 	UC_SIGCONTEXT_SS = 2,
 	UC_STRICT_RESTORE_SS = 4,
+	SS_DISABLE = 2,
 	XSTATE_ALIGN = 64,
 	XSTATE_HEADER = 512, /* xstate_bv comes first in the header behind the legacy area */
 };
 
-/* struct rt_sigframe of the kernel. */
+/* struct rt_sigframe of the kernel; glibc's <signal.h> cannot stand beside <asm/sigcontext.h>. */
 struct frame {
 	uint64_t pretcode;
 	uint64_t uc_flags;
 	uint64_t uc_link;
-	stack_t uc_stack;
+	uint64_t ss_sp;
+	int32_t ss_flags;
+	uint64_t ss_size;
 	struct sigcontext_64 mcontext;
 	uint64_t uc_sigmask;
-	siginfo_t info;
+	uint8_t info[128];
 };
 
 static void fill_context(struct sigcontext_64 *c, const struct user_regs_struct *gp)
@@ -75,7 +78,7 @@ ssize_t arch_sigframe_build(uint8_t *buf, size_t room, uint64_t addr, const stru
 		return -ENOSPC;
 	struct frame frame = {
 		.uc_flags = UC_FP_XSTATE | UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS,
-		.uc_stack.ss_flags = SS_DISABLE,
+		.ss_flags = SS_DISABLE,
 		.uc_sigmask = sigmask,
 	};
 	fill_context(&frame.mcontext, gp);

@@ -6,9 +6,10 @@
  * nothing about what the calls are for, so adding a feature never touches it.
  *
  * Two ways to park:
- *  - AGENT_PARK_TRAP (restore): a breakpoint instruction.  The stub is traced with
- *    PTRACE_O_EXITKILL, so the stop is seen by the controller's wait4(), and a dead controller
- *    takes the stub with it.
+ *  - AGENT_PARK_TRAP (restore): SIGTRAP to itself, which the controller's wait4() sees as a
+ *    signal-delivery-stop and never delivers.  (A breakpoint instruction would make the kernel
+ *    reset an ignored SIGTRAP to its default.)  The stub is traced with PTRACE_O_EXITKILL, so a
+ *    dead controller takes it along.
  *  - AGENT_PARK_FUTEX (dump): wait on `hold`.  The word carries the controller's TID and sits on
  *    its robust list: if the controller dies, the kernel marks it FUTEX_OWNER_DIED and wakes the
  *    agent, which returns the task to its own life through the prepared signal frame.
@@ -50,6 +51,7 @@ struct agent_channel {
 	uint32_t n_steps;
 	int32_t failed;    /* index of the step that stopped the program, or -1 */
 	uint64_t unprotect; /* length from the channel's start to make writable first, or 0 */
+	int32_t pid, tid;  /* of whoever plays this channel, in its own pid namespace */
 	uint64_t leave;    /* address of the signal frame that ends an AGENT_PARK_FUTEX task's visit */
 	struct agent_step steps[];
 };

@@ -8,7 +8,11 @@
 #include <linux/futex.h>
 #include <asm/unistd.h>
 
-enum { MAX_ERRNO = 4095 };
+
+enum {
+	MAX_ERRNO = 4095,
+	SIGTRAP = 5,
+};
 
 static int failed(const struct agent_step *step, int64_t result)
 {
@@ -61,6 +65,6 @@ __attribute__((noreturn, used)) void agent_main(struct agent_channel *ch)
 		if (ch->park == AGENT_PARK_FUTEX)
 			agent_syscall(__NR_futex, (uint64_t)&ch->done, FUTEX_WAKE, 1, 0, 0, 0);
 		else
-			agent_trap();
+			agent_syscall(__NR_tgkill, (uint64_t)ch->pid, (uint64_t)ch->tid, SIGTRAP, 0, 0, 0);
 	}
 }

@@ -1,0 +1,82 @@
+/*
+ * Stopping one thread, whatever it is doing; see seize.h.
+ *
+ * PTRACE_SEIZE fails alike for zombies, exiting tasks, foreign tracers and lack of rights, so a
+ * failure is explained from /proc.  Waiting is bounded by the interval timer that the dump
+ * pipeline arms: it interrupts wait4().
+ */
+#include "engine/seize.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+
+#include "kernel/proc_stat.h"
+#include "kernel/proc_status.h"
+
+static int explain_refusal(struct session *s, pid_t tid, int err)
+{
+	struct proc_status status;
+	if (err == ESRCH || proc_status_read(s, tid, &status) < 0)
+		return SEIZED_GONE;
+	if (status.state == 'Z')
+		return SEIZED_ZOMBIE;
+	if (status.state == 'X')
+		return SEIZED_GONE;
+	if (status.tracer) {
+		struct proc_stat tracer = {.comm = "?"};
+		proc_stat_read(s, status.tracer, &tracer);
+		return fail_remedy(s, EBUSY, "detach the debugger first",
+			"pid %d is traced by pid %d (%s)", tid, status.tracer, tracer.comm);
+	}
+	return fail(s, err, "pid %d (state %c): seize", tid, status.state);
+}
+
+/* Passes signals that came first on to the task, until it is in the stop that was asked for. */
+static int wait_for_stop(struct session *s, pid_t tid, uint64_t deadline_us, int *ret_signo)
+{
+	for (;;) {
+		int status;
+		if (wait4(tid, &status, __WALL, NULL) < 0) {
+			if (errno == EINTR && (!deadline_us || now_us() < deadline_us))
+				continue;
+			if (errno == ECHILD || errno == ESRCH)
+				return SEIZED_GONE;
+			if (errno == EINTR)
+				return fail_remedy(s, ETIMEDOUT, "try again, or raise --timeout",
+					"pid %d did not stop in time (in an uninterruptible call, "
+					"or a parent in vfork?)", tid);
+			return fail(s, errno, "pid %d: wait for its stop", tid);
+		}
+		if (!WIFSTOPPED(status))
+			return SEIZED_GONE;
+		int signo = WSTOPSIG(status);
+		if (status >> 16 == PTRACE_EVENT_STOP) {
+			if (ret_signo)
+				*ret_signo = signo == SIGTRAP ? 0 : signo;
+			return signo == SIGTRAP ? SEIZED_RUNNING : SEIZED_STOPPED;
+		}
+		if (ptrace(PTRACE_CONT, tid, NULL, (void *)(intptr_t)signo) < 0 && errno != ESRCH)
+			return fail(s, errno, "pid %d: pass signal %d on", tid, signo);
+	}
+}
+
+int seize_thread(struct session *s, pid_t tid, uint64_t deadline_us, int *ret_signo)
+{
+	if (ptrace(PTRACE_SEIZE, tid, NULL, (void *)(intptr_t)PTRACE_O_TRACESYSGOOD) < 0)
+		return explain_refusal(s, tid, errno);
+	if (ptrace(PTRACE_INTERRUPT, tid, NULL, NULL) < 0 && errno != ESRCH)
+		return fail(s, errno, "pid %d: interrupt", tid);
+	return wait_for_stop(s, tid, deadline_us, ret_signo);
+}
+
+int seize_interrupt(struct session *s, pid_t tid)
+{
+	if (ptrace(PTRACE_INTERRUPT, tid, NULL, NULL) < 0)
+		return fail(s, errno, "pid %d: interrupt", tid);
+	int r = wait_for_stop(s, tid, 0, NULL);
+	if (r == SEIZED_GONE)
+		return fail(s, ESRCH, "pid %d died while it was being dumped", tid);
+	return r < 0 ? r : 0;
+}

@@ -1,0 +1,201 @@
+/*
+ * Running stubs: start, wait, adopt, kill, and passing descriptors to them; see stub.h.
+ * Birth is in stub_fork.c, take-over in stub_become.c.
+ */
+#include "engine/stub.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "engine/stub_region.h"
+#include "kernel/syscalls.h"
+
+size_t stubs_region_size(size_t n_tasks, size_t n_threads)
+{
+	return STUB_CODE_LEN + n_tasks * STUB_TASK_CHANNEL + n_threads * STUB_THREAD_CHANNEL;
+}
+
+int stubs_init(struct session *s, struct stubs *st, size_t n_tasks, size_t n_threads, uint64_t addr,
+	int fd_socket, int fd_images)
+{
+	*st = (struct stubs){
+		.s = s,
+		.addr = addr,
+		.size = stubs_region_size(n_tasks, n_threads),
+		.used = STUB_CODE_LEN,
+		.memfd = -1,
+		.socket = -1,
+		.task_socket = fd_socket,
+		.task_images = fd_images,
+	};
+	st->memfd = memfd_create("fermata-stubs", MFD_CLOEXEC | MFD_EXEC);
+	if (st->memfd < 0 && errno == EINVAL) /* before Linux 6.3 */
+		st->memfd = memfd_create("fermata-stubs", MFD_CLOEXEC);
+	if (st->memfd < 0 || ftruncate(st->memfd, (off_t)st->size) < 0)
+		return fail(s, errno, "make the memory that tasks are restored through");
+	void *shared = mmap(NULL, st->size, PROT_READ | PROT_WRITE, MAP_SHARED, st->memfd, 0);
+	if (shared == MAP_FAILED)
+		return fail(s, errno, "map %zu bytes to restore tasks through", st->size);
+	st->shared = shared;
+	stub_region_init(st);
+	return 0;
+}
+
+void stubs_release(struct stubs *st)
+{
+	if (st->shared)
+		munmap(st->shared, st->size);
+	if (st->memfd >= 0)
+		close(st->memfd);
+	if (st->socket >= 0)
+		close(st->socket);
+	st->shared = NULL;
+	st->memfd = st->socket = -1;
+}
+
+static const char *current_step(const struct program *p)
+{
+	return p->n_played < p->steps.n ? p->steps.v[p->n_played].what : "park";
+}
+
+/* Waits for the stop in which a stub rests. *ret_event: it is an event stop (newborn). */
+static int wait_parked(struct stubs *st, pid_t tid, const struct program *p, bool *ret_event)
+{
+	for (;;) {
+		int status;
+		if (wait4(tid, &status, __WALL, NULL) < 0) {
+			if (errno == EINTR)
+				continue;
+			return fail(st->s, errno, "pid %d: wait for it to be restored", tid);
+		}
+		if (WIFEXITED(status))
+			return fail(st->s, ECHILD, "pid %d exited with status %d while it was being restored (%s)",
+				tid, WEXITSTATUS(status), p ? current_step(p) : "start");
+		if (WIFSIGNALED(status))
+			return fail(st->s, ECHILD, "pid %d was killed by signal %d while it was being restored (%s)",
+				tid, WTERMSIG(status), p ? current_step(p) : "start");
+		int signo = WSTOPSIG(status), event = status >> 16;
+		if (ret_event && event == PTRACE_EVENT_STOP) {
+			*ret_event = true;
+			return 0;
+		}
+		if (!event && signo == SIGTRAP)
+			return 0;
+		if (!event && (signo == SIGSEGV || signo == SIGBUS || signo == SIGILL))
+			return fail(st->s, EFAULT, "pid %d got signal %d while it was being restored (%s)",
+				tid, signo, p ? current_step(p) : "start");
+		ptrace(PTRACE_CONT, tid, NULL, NULL); /* a stray stop */
+	}
+}
+
+int stub_adopt(struct stubs *st, struct thread *t)
+{
+	bool event = false;
+	if (t->tid == t->task->pid)
+		*vec_push(&st->s->arena, &st->pids) = t->task->pid;
+	return wait_parked(st, t->tid, NULL, &event);
+}
+
+static int kick(struct stubs *st, struct thread *t, struct program *p)
+{
+	int n = channel_load(&t->channel, p);
+	if (n <= 0)
+		return n;
+	if (ptrace(PTRACE_CONT, t->tid, NULL, NULL) < 0)
+		return fail(st->s, errno, "pid %d: continue it", t->tid);
+	return n;
+}
+
+int stub_start(struct stubs *st, struct thread *t, struct program *p)
+{
+	int r = kick(st, t, p);
+	return r < 0 ? r : 0;
+}
+
+int stub_wait(struct stubs *st, struct thread *t, struct program *p)
+{
+	while (p->n_played < p->steps.n) {
+		int r = wait_parked(st, t->tid, p, NULL);
+		if (r >= 0)
+			r = channel_collect(&t->channel, p);
+		if (r >= 0)
+			r = kick(st, t, p);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int stub_play(struct stubs *st, struct thread *t, struct program *p)
+{
+	int r = stub_start(st, t, p);
+	return r < 0 ? r : stub_wait(st, t, p);
+}
+
+/* --- descriptors --- */
+
+struct fd_message {
+	struct cmsghdr header;
+	int fds[STUB_FDS_MAX];
+};
+
+int stub_send_fds(struct stubs *st, const int *fds, unsigned n)
+{
+	struct fd_message control = {
+		.header = {.cmsg_len = CMSG_LEN(n * sizeof(int)),
+			.cmsg_level = SOL_SOCKET,
+			.cmsg_type = SCM_RIGHTS},
+	};
+	memcpy(control.fds, fds, n * sizeof(int));
+	char byte = 0;
+	struct iovec iov = {&byte, 1};
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = CMSG_SPACE(n * sizeof(int)),
+	};
+	if (sendmsg(st->socket, &msg, MSG_DONTWAIT) < 0)
+		return fail(st->s, errno, "pass %u descriptors to a task", n);
+	return 0;
+}
+
+const int *stub_plan_receive(struct stubs *st, struct program *p, unsigned n)
+{
+	struct arena *a = &st->s->arena;
+	struct fd_message *control = arena_new(a, struct fd_message);
+	struct iovec iov = {NULL, 1};
+	struct msghdr msg = {
+		.msg_iovlen = 1,
+		.msg_controllen = CMSG_SPACE(n * sizeof(int)),
+	};
+	struct arg msg_arg = in_copy(p, &msg, sizeof(msg));
+	struct arg iov_arg = in_copy(p, &iov, sizeof(iov));
+	struct arg byte_arg = out(p, arena_alloc(a, 1), 1);
+	struct arg control_arg = out(p, control, CMSG_SPACE(n * sizeof(int)));
+	program_link(p, msg_arg, offsetof(struct msghdr, msg_iov), iov_arg);
+	program_link(p, msg_arg, offsetof(struct msghdr, msg_control), control_arg);
+	program_link(p, iov_arg, offsetof(struct iovec, iov_base), byte_arg);
+	int step = program_step(p, "receive descriptors", NULL, SYS_recvmsg,
+		imm((uint64_t)st->task_socket), msg_arg, imm(MSG_CMSG_CLOEXEC));
+	program_expect(p, step, 1);
+	return control->fds;
+}
+
+/* --- the end of a failed restore --- */
+
+void stubs_kill(struct stubs *st)
+{
+	vec_for_each(&st->pids, pid)
+		kill(*pid, SIGKILL);
+	vec_for_each(&st->pids, pid)
+		while (wait4(*pid, NULL, __WALL, NULL) > 0 || errno == EINTR)
+			;
+	st->pids.n = 0;
+}

@@ -1,0 +1,72 @@
+/*
+ * Take-over: a stub becomes the task it stands for.
+ *
+ * The leader makes the last call, munmap() of the region, through the system call instruction of
+ * the task's own vDSO; every thread then gets its registers and signal mask by ptrace.  They do
+ * not run before the pipeline detaches from them.
+ */
+#include "engine/stub.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+
+#include "kernel/syscalls.h"
+
+static int run_to_syscall_stop(struct stubs *st, pid_t tid)
+{
+	for (;;) {
+		int status;
+		if (ptrace(PTRACE_SYSCALL, tid, NULL, NULL) < 0 || wait4(tid, &status, __WALL, NULL) < 0)
+			return fail(st->s, errno, "pid %d: take the agent out", tid);
+		if (!WIFSTOPPED(status))
+			return fail(st->s, ECHILD, "pid %d died at the end of its restore", tid);
+		if (WSTOPSIG(status) == (SIGTRAP | 0x80))
+			return 0;
+		if (WSTOPSIG(status) == SIGSEGV || WSTOPSIG(status) == SIGILL)
+			return fail(st->s, EFAULT, "pid %d: signal %d at the end of its restore", tid,
+				WSTOPSIG(status));
+	}
+}
+
+static int unmap_region(struct stubs *st, struct task *t, uint64_t syscall_ip)
+{
+	struct user_regs_struct gp;
+	const uint64_t arg[6] = {st->addr, st->size};
+	int r = arch_get_gp(t->pid, &gp);
+	if (r >= 0) {
+		arch_regs_call(&gp, syscall_ip, SYS_munmap, arg);
+		r = arch_set_gp(t->pid, &gp);
+	}
+	if (r < 0)
+		return fail(st->s, r, "pid %d: set registers", t->pid);
+	for (int stop = 0; stop < 2 && r >= 0; stop++) /* entry, exit */
+		r = run_to_syscall_stop(st, t->pid);
+	if (r < 0)
+		return r;
+	r = arch_get_gp(t->pid, &gp);
+	if (r < 0 || arch_result(&gp) != 0)
+		return fail(st->s, r < 0 ? r : (int)arch_result(&gp), "pid %d: unmap the agent", t->pid);
+	return 0;
+}
+
+static int set_registers(struct stubs *st, struct thread *t)
+{
+	int r = arch_set_xstate(t->tid, &t->regs);
+	if (r >= 0)
+		r = arch_set_gp(t->tid, &t->regs.gp);
+	if (r < 0)
+		return fail(st->s, r, "pid %d: set registers", t->tid);
+	if (ptrace(PTRACE_SETSIGMASK, t->tid, sizeof(t->sigmask), &t->sigmask) < 0)
+		return fail(st->s, errno, "pid %d: set the signal mask", t->tid);
+	return 0;
+}
+
+int stub_become(struct stubs *st, struct task *t, uint64_t syscall_ip)
+{
+	int r = unmap_region(st, t, syscall_ip);
+	for (size_t i = 0; i < t->threads.n && r >= 0; i++)
+		r = set_registers(st, t->threads.v[i]);
+	return r;
+}

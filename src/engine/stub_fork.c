@@ -1,0 +1,218 @@
+/*
+ * Birth of stubs.
+ *
+ * The root stub is a fork of the controller that sheds everything: it keeps the region, the socket
+ * and the images directory, gives back the C library's restartable sequences (the kernel would
+ * write to their memory after it is unmapped) and enters the agent.  All other processes and
+ * threads are cloned by agents, straight into the agent, with CLONE_PTRACE: they inherit the
+ * controller as their tracer and PTRACE_O_EXITKILL with it.
+ *
+ * In every stub all signals but SIGTRAP, by which agents park, are blocked.
+ */
+#include "engine/stub.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <linux/rseq.h>
+#include <linux/sched.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/rseq.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "engine/agent_blob.h"
+#include "engine/stub_region.h"
+#include "image/dir.h"
+#include "kernel/syscalls.h"
+
+#ifndef CLONE_CLEAR_SIGHAND
+#define CLONE_CLEAR_SIGHAND 0x100000000ull
+#endif
+
+/* --- the region --- */
+
+void stub_region_init(struct stubs *st)
+{
+	memcpy(st->shared, agent_blob_start, agent_blob_len());
+}
+
+struct stub_gate *stub_gate(struct stubs *st)
+{
+	return (struct stub_gate *)(st->shared + STUB_GATE);
+}
+
+int stub_region_channel(struct stubs *st, struct thread *t)
+{
+	size_t len = t == leader(t->task) ? STUB_TASK_CHANNEL : STUB_THREAD_CHANNEL;
+	if (st->used + len > st->size)
+		return fail(st->s, ENOSPC, "pid %d: no channel left to restore it", t->vtid);
+	channel_init(&t->channel, st->shared + st->used, st->addr + st->used, len, AGENT_PARK_TRAP);
+	t->channel.shared->pid = t->task->vpid;
+	t->channel.shared->tid = t->vtid;
+	st->used += len;
+	return 0;
+}
+
+/* --- the root stub --- */
+
+static void drop_rseq(void)
+{
+#ifdef RSEQ_SIG
+	if (__rseq_size)
+		syscall(SYS_rseq, (char *)__builtin_thread_pointer() + __rseq_offset,
+			sizeof(struct rseq) > __rseq_size ? sizeof(struct rseq) : __rseq_size,
+			RSEQ_FLAG_UNREGISTER, RSEQ_SIG);
+#endif
+}
+
+/* Leaves exactly the socket and the images directory open, at their numbers. */
+static bool arrange_fds(const struct stubs *st, int socket, int images, int *ret_memfd)
+{
+	int high = (st->task_socket > st->task_images ? st->task_socket : st->task_images) + 1;
+	int sock = fcntl(socket, F_DUPFD_CLOEXEC, high);
+	int dir = fcntl(images, F_DUPFD_CLOEXEC, high);
+	int mem = fcntl(st->memfd, F_DUPFD_CLOEXEC, high);
+	*ret_memfd = mem;
+	return sock >= 0 && dir >= 0 && mem >= 0 &&
+		dup3(sock, st->task_socket, O_CLOEXEC) >= 0 &&
+		dup3(dir, st->task_images, O_CLOEXEC) >= 0;
+}
+
+static bool close_others(const struct stubs *st)
+{
+	unsigned a = (unsigned)st->task_socket, b = (unsigned)st->task_images;
+	unsigned low = a < b ? a : b, high = a < b ? b : a;
+	return (low == 0 || close_range(0, low - 1, 0) == 0) &&
+		(high == low + 1 || close_range(low + 1, high - 1, 0) == 0) &&
+		close_range(high + 1, ~0u, 0) == 0;
+}
+
+static bool map_region(const struct stubs *st, int memfd)
+{
+	void *code = (void *)st->addr;
+	if (mmap(code, st->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED_NOREPLACE, memfd, 0) !=
+		code)
+		return false;
+	return mprotect(code, STUB_CODE_LEN, PROT_READ | PROT_EXEC) == 0;
+}
+
+__attribute__((noreturn)) static void root_main(struct stubs *st, struct thread *t, int socket)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL); /* until the tracer's EXITKILL stands in */
+	struct stub_gate *gate = stub_gate(st);
+	while (!__atomic_load_n(&gate->open, __ATOMIC_SEQ_CST))
+		syscall(SYS_futex, &gate->open, FUTEX_WAIT, 0, NULL, NULL, 0);
+	prctl(PR_SET_PDEATHSIG, 0);
+	int memfd = -1;
+	if (!arrange_fds(st, socket, st->s->images->fd, &memfd))
+		_exit(101);
+	if (!map_region(st, memfd))
+		_exit(102);
+	if (!close_others(st))
+		_exit(103);
+	drop_rseq();
+	uint64_t entry = st->addr, channel = t->channel.task_addr, stack = channel_stack(&t->channel);
+	__asm__ volatile("mov %0, %%rsp\n\t"
+			 "jmp *%1" ::"r"(stack),
+			 "r"(entry), "D"(channel)
+			 : "memory");
+	__builtin_unreachable();
+}
+
+static int seize_root(struct stubs *st, pid_t pid)
+{
+	long options = PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD | PTRACE_O_SUSPEND_SECCOMP;
+	if (ptrace(PTRACE_SEIZE, pid, NULL, (void *)options) == 0)
+		return 0;
+	options &= ~(long)PTRACE_O_SUSPEND_SECCOMP; /* needs CAP_SYS_ADMIN; only for filters */
+	if (ptrace(PTRACE_SEIZE, pid, NULL, (void *)options) == 0)
+		return 0;
+	return fail(st->s, errno, "pid %d: trace it", pid);
+}
+
+static int explain_fork_failure(struct stubs *st, const struct task *t, int err)
+{
+	if (err == EEXIST)
+		return fail_remedy(st->s, err, "end that process or restore in another PID namespace",
+			"PID %d is taken by another process", t->vpid);
+	return fail(st->s, err, "create a process with PID %d", t->vpid);
+}
+
+int stub_fork_root(struct stubs *st, struct task *t, bool sibling)
+{
+	int pair[2];
+	struct thread *lead = leader(t);
+	int r = stub_region_channel(st, lead);
+	if (r < 0)
+		return r;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return fail(st->s, errno, "make a socket pair");
+	st->socket = pair[0];
+	sigset_t blocked, before;
+	sigfillset(&blocked);
+	sigdelset(&blocked, SIGTRAP);
+	sigprocmask(SIG_SETMASK, &blocked, &before);
+	pid_t set_tid = t->vpid;
+	struct clone_args args = {
+		.flags = CLONE_CLEAR_SIGHAND | (sibling ? CLONE_PARENT : 0),
+		.exit_signal = sibling ? 0 : SIGCHLD,
+		.set_tid = (uint64_t)(uintptr_t)&set_tid,
+		.set_tid_size = 1,
+	};
+	pid_t pid = sys_clone3(&args);
+	if (pid == 0)
+		root_main(st, lead, pair[1]);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	close(pair[1]);
+	if (pid < 0)
+		return explain_fork_failure(st, t, -pid);
+	t->pid = lead->tid = pid;
+	r = seize_root(st, pid);
+	if (r < 0) {
+		kill(pid, SIGKILL);
+		return r;
+	}
+	__atomic_store_n(&stub_gate(st)->open, 1, __ATOMIC_SEQ_CST);
+	syscall(SYS_futex, &stub_gate(st)->open, FUTEX_WAKE, 1, NULL, NULL, 0);
+	return stub_adopt(st, lead);
+}
+
+/* --- clones made by agents --- */
+
+static int plan_clone(struct stubs *st, struct thread *t, uint64_t flags, struct program *p)
+{
+	int r = stub_region_channel(st, t);
+	if (r < 0)
+		return r;
+	const struct channel *ch = &t->channel;
+	struct clone_args args = {
+		.flags = flags | CLONE_PTRACE,
+		.exit_signal = flags & CLONE_THREAD ? 0 : SIGCHLD,
+		.stack = ch->task_addr,
+		.stack_size = ch->size,
+		.set_tid_size = 1,
+	};
+	struct arg args_arg = in_copy(p, &args, sizeof(args));
+	program_link(p, args_arg, offsetof(struct clone_args, set_tid), in_copy(p, &t->vtid, sizeof(pid_t)));
+	int step = program_step(p, flags & CLONE_THREAD ? "clone thread" : "fork",
+		arena_printf(&st->s->arena, "%d", t->vtid), AGENT_CALL_CLONE, args_arg,
+		imm(sizeof(args)), imm(ch->task_addr));
+	program_expect(p, step, t->vtid);
+	return 0;
+}
+
+int stub_plan_child(struct stubs *st, struct task *child, bool share_files, struct program *p)
+{
+	return plan_clone(st, leader(child), share_files ? CLONE_FILES : 0, p);
+}
+
+int stub_plan_thread(struct stubs *st, struct thread *t, struct program *p)
+{
+	return plan_clone(st, t,
+		CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM, p);
+}
