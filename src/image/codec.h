@@ -24,15 +24,18 @@ struct image_writer {
 	const struct image_dir *dir;
 	enum image_type type;
 	uint64_t id;
-	int fd;      /* -1 until the first write */
-	char *data;  /* malloc()ed */
+	int fd;	    /* -1 until the first write */
+	char *data; /* malloc()ed */
 	size_t used, room;
 };
 
 /* Scope-bound: frees and closes; what was not closed properly stays incomplete. */
 void image_writer_release(struct image_writer *w);
 #define _cleanup_image_writer_ _cleanup_(image_writer_release)
-#define IMAGE_WRITER_NONE      {.fd = -1}
+#define IMAGE_WRITER_NONE \
+	{                 \
+		.fd = -1  \
+	}
 
 /* Starts an image in a directory. Touches nothing on disk yet. */
 void image_writer_init(
@@ -57,7 +60,7 @@ int image_writer_close(struct session *s, struct image_writer *w);
 /* Where the payload of a record is. */
 struct image_payload_span {
 	uint64_t offset; /* in the file */
-	uint64_t len;    /* without padding; for TCP and BPF maps both parts together */
+	uint64_t len;	 /* without padding; for TCP and BPF maps both parts together */
 	uint64_t stored; /* with padding */
 };
 
@@ -72,19 +75,22 @@ struct image_reader {
 	char name[IMAGE_NAME_MAX];
 	int fd; /* -1 if the file is missing */
 	uint64_t size;
-	uint64_t pos;               /* of the next record */
-	uint64_t n_records;         /* read so far, nested ones included */
-	uint64_t nested_left;       /* nested records due before the next ordinary one */
-	bool chunked;               /* a ghost file whose body is nested records */
+	uint64_t pos;			   /* of the next record */
+	uint64_t n_records;		   /* read so far, nested ones included */
+	uint64_t nested_left;		   /* nested records due before the next ordinary one */
+	bool chunked;			   /* a ghost file whose body is nested records */
 	struct image_payload_span payload; /* of the record read last */
-	char *window;               /* malloc()ed */
+	char *window;			   /* malloc()ed */
 	size_t window_room, window_len;
 	uint64_t window_at; /* its offset in the file */
 };
 
 void image_reader_release(struct image_reader *r);
 #define _cleanup_image_reader_ _cleanup_(image_reader_release)
-#define IMAGE_READER_NONE      {.fd = -1}
+#define IMAGE_READER_NONE \
+	{                 \
+		.fd = -1  \
+	}
 
 /*
  * Opens an image of a type with records and checks its magics. Returns 0 also when the file is
@@ -101,16 +107,15 @@ int image_reader_open(struct session *s, struct image_reader *r, const struct im
 int image_read(struct session *s, struct image_reader *r, ProtobufCMessage **ret);
 
 /* The payload without padding, copied into the arena; -EFBIG when longer than limit. */
-int image_read_payload(
-	struct session *s, struct image_reader *r, uint64_t limit, const void **ret, size_t *ret_len);
+int image_read_payload(struct session *s, struct image_reader *r, uint64_t limit, const void **ret,
+	size_t *ret_len);
 
 /* The image with exactly this record, in the session's directory. */
 int image_write_one(
 	struct session *s, enum image_type type, uint64_t id, const ProtobufCMessage *m);
 
 /* Its only record; -ENOENT, without a failure, when the file is missing. */
-int image_read_one(
-	struct session *s, enum image_type type, uint64_t id, ProtobufCMessage **ret);
+int image_read_one(struct session *s, enum image_type type, uint64_t id, ProtobufCMessage **ret);
 
 /* All records, payloads skipped. A missing file gives none. */
 int image_read_all(struct session *s, enum image_type type, uint64_t id, ProtobufCMessage ***ret,

@@ -43,7 +43,8 @@ int image_dir_parent(struct session *s, struct image_dir *dir, struct image_dir 
 		if (fd < 0)
 			dir->no_parent = true;
 		else
-			dir->parent = dir_new(s, fd, arena_printf(&s->arena, "%s/parent", dir->path));
+			dir->parent =
+				dir_new(s, fd, arena_printf(&s->arena, "%s/parent", dir->path));
 	}
 	if (!dir->parent)
 		return -ENOENT;
@@ -63,8 +64,8 @@ void image_dir_close(struct image_dir *dir)
 	}
 }
 
-int image_open_raw_at(
-	struct session *s, const struct image_dir *dir, enum image_type type, uint64_t id, int flags)
+int image_open_raw_at(struct session *s, const struct image_dir *dir, enum image_type type,
+	uint64_t id, int flags)
 {
 	char name[IMAGE_NAME_MAX];
 	image_name(type, id, name);
@@ -73,7 +74,8 @@ int image_open_raw_at(
 		return fd;
 	if (errno == ENOENT && !(flags & O_CREAT))
 		return -ENOENT;
-	return fail(s, errno, "%s %s/%s", flags & O_CREAT ? "creating" : "opening", dir->path, name);
+	return fail(
+		s, errno, "%s %s/%s", flags & O_CREAT ? "creating" : "opening", dir->path, name);
 }
 
 int image_open_raw(struct session *s, enum image_type type, uint64_t id, int flags)

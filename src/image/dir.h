@@ -10,10 +10,10 @@
 
 struct image_dir {
 	int fd;
-	const char *path;        /* for messages */
-	uint32_t next_pages_id;  /* of the next pages-<n>.img; a page server starts at 0x10001 */
+	const char *path;	  /* for messages */
+	uint32_t next_pages_id;	  /* of the next pages-<n>.img; a page server starts at 0x10001 */
 	struct image_dir *parent; /* the dump this one is a difference to; NULL = not opened yet */
-	bool no_parent;           /* looked for and not there */
+	bool no_parent;		  /* looked for and not there */
 };
 
 /* Opens an existing directory; relative paths count from the process's. Lives in the arena. */
@@ -36,13 +36,12 @@ void image_dir_close(struct image_dir *dir);
  * flags are open(2)'s; with O_CREAT the mode is 0644 less the umask. Returns a descriptor, or
  * -ENOENT without a failure when O_CREAT is not given and the file is missing.
  */
-int image_open_raw_at(
-	struct session *s, const struct image_dir *dir, enum image_type type, uint64_t id, int flags);
+int image_open_raw_at(struct session *s, const struct image_dir *dir, enum image_type type,
+	uint64_t id, int flags);
 /* In the session's image directory. */
 int image_open_raw(struct session *s, enum image_type type, uint64_t id, int flags);
 
 /* Removes the file if it is there. */
-int image_unlink(
-	struct session *s, const struct image_dir *dir, enum image_type type, uint64_t id);
+int image_unlink(struct session *s, const struct image_dir *dir, enum image_type type, uint64_t id);
 
 #endif

@@ -28,10 +28,11 @@ void image_reader_release(struct image_reader *r)
 	*r = (struct image_reader)IMAGE_READER_NONE;
 }
 
-static int fail_at(struct session *s, const struct image_reader *r, uint64_t offset, int err,
-	const char *what)
+static int fail_at(
+	struct session *s, const struct image_reader *r, uint64_t offset, int err, const char *what)
 {
-	return fail(s, err, "%s/%s: offset %ju: %s", r->dir->path, r->name, (uintmax_t)offset, what);
+	return fail(
+		s, err, "%s/%s: offset %ju: %s", r->dir->path, r->name, (uintmax_t)offset, what);
 }
 
 static int read_exactly(
@@ -51,8 +52,8 @@ static int read_exactly(
 }
 
 /* Points at len bytes of the file, which the caller knows to exist; valid until the next call. */
-static int look_at(struct session *s, struct image_reader *r, uint64_t offset, size_t len,
-	const char **ret)
+static int look_at(
+	struct session *s, struct image_reader *r, uint64_t offset, size_t len, const char **ret)
 {
 	if (offset < r->window_at || offset + len > r->window_at + r->window_len) {
 		uint64_t rest = r->size - offset;
@@ -92,8 +93,8 @@ static int read_u32(struct session *s, struct image_reader *r, const char *what,
 static int check_magics(struct session *s, struct image_reader *r)
 {
 	static const char short_head[] = "the file ends inside its header";
-	uint32_t word, first = r->kind->class == IMAGE_SERVICE ? IMAGE_SERVICE_MAGIC
-							       : IMAGE_COMMON_MAGIC;
+	uint32_t word,
+		first = r->kind->class == IMAGE_SERVICE ? IMAGE_SERVICE_MAGIC : IMAGE_COMMON_MAGIC;
 	int err = read_u32(s, r, short_head, &word);
 	if (err < 0)
 		return err;
@@ -148,7 +149,8 @@ static const ProtobufCMessageDescriptor *due(const struct image_reader *r)
 }
 
 /* How much unframed data follows m, and to what multiple it is padded. */
-static uint64_t payload_len(const struct image_reader *r, const ProtobufCMessage *m, unsigned *align)
+static uint64_t payload_len(
+	const struct image_reader *r, const ProtobufCMessage *m, unsigned *align)
 {
 	switch (r->kind->payload) {
 	case PAYLOAD_NONE:
@@ -160,10 +162,10 @@ static uint64_t payload_len(const struct image_reader *r, const ProtobufCMessage
 		return ((const SkPacketEntry *)m)->length;
 	case PAYLOAD_TCP:
 		return (uint64_t)((const TcpStreamEntry *)m)->inq_len +
-			((const TcpStreamEntry *)m)->outq_len;
+		       ((const TcpStreamEntry *)m)->outq_len;
 	case PAYLOAD_BPFMAP:
 		return (uint64_t)((const BpfmapDataEntry *)m)->keys_bytes +
-			((const BpfmapDataEntry *)m)->values_bytes;
+		       ((const BpfmapDataEntry *)m)->values_bytes;
 	case PAYLOAD_IPC_SEM:
 		*align = 8;
 		return (uint64_t)((const IpcSemEntry *)m)->nsems * sizeof(uint16_t);
@@ -191,7 +193,8 @@ static int pass_payload(struct session *s, struct image_reader *r, const Protobu
 	if (stored > left)
 		return fail(s, EBADMSG,
 			"%s/%s: offset %ju: %ju bytes of payload due, the file ends after %ju",
-			r->dir->path, r->name, (uintmax_t)r->pos, (uintmax_t)stored, (uintmax_t)left);
+			r->dir->path, r->name, (uintmax_t)r->pos, (uintmax_t)stored,
+			(uintmax_t)left);
 	r->payload = (struct image_payload_span){.offset = r->pos, .len = len, .stored = stored};
 	r->pos += stored;
 	if (m->descriptor == &ipc_msg_entry__descriptor)
@@ -214,8 +217,10 @@ int image_read(struct session *s, struct image_reader *r, ProtobufCMessage **ret
 	if (err < 0)
 		return err;
 	if (len > r->size - r->pos)
-		return fail(s, EBADMSG, "%s/%s: offset %ju: record of %u bytes, the file ends after %ju",
-			r->dir->path, r->name, (uintmax_t)start, len, (uintmax_t)(r->size - r->pos));
+		return fail(s, EBADMSG,
+			"%s/%s: offset %ju: record of %u bytes, the file ends after %ju",
+			r->dir->path, r->name, (uintmax_t)start, len,
+			(uintmax_t)(r->size - r->pos));
 	const char *bytes = "";
 	err = len ? look_at(s, r, r->pos, len, &bytes) : 0;
 	if (err < 0)
@@ -232,13 +237,14 @@ int image_read(struct session *s, struct image_reader *r, ProtobufCMessage **ret
 	return 1;
 }
 
-int image_read_payload(
-	struct session *s, struct image_reader *r, uint64_t limit, const void **ret, size_t *ret_len)
+int image_read_payload(struct session *s, struct image_reader *r, uint64_t limit, const void **ret,
+	size_t *ret_len)
 {
 	if (r->payload.len > limit)
-		return fail(s, EFBIG, "%s/%s: offset %ju: %ju bytes of payload, at most %ju are accepted",
-			r->dir->path, r->name, (uintmax_t)r->payload.offset, (uintmax_t)r->payload.len,
-			(uintmax_t)limit);
+		return fail(s, EFBIG,
+			"%s/%s: offset %ju: %ju bytes of payload, at most %ju are accepted",
+			r->dir->path, r->name, (uintmax_t)r->payload.offset,
+			(uintmax_t)r->payload.len, (uintmax_t)limit);
 	size_t len = (size_t)r->payload.len;
 	char *data = arena_alloc(&s->arena, len ? len : 1);
 	int err = read_exactly(s, r, data, len, r->payload.offset);

@@ -31,7 +31,8 @@ static bool take_varint(const uint8_t **p, const uint8_t *end, uint64_t *ret)
 	return false;
 }
 
-/* Whether messages in data nest deeper than `left` levels. Damage otherwise is left to unpacking. */
+/* Whether messages in data nest deeper than `left` levels. Damage otherwise is left to unpacking.
+ */
 static bool nests_deeper(
 	const ProtobufCMessageDescriptor *type, const uint8_t *p, size_t len, unsigned left)
 {
@@ -65,8 +66,9 @@ int image_unpack(struct session *s, const ProtobufCMessageDescriptor *type, cons
 	if ((type == &cgroup_entry__descriptor || type == &apparmor_entry__descriptor) &&
 		nests_deeper(type, data, len, MAX_DEPTH))
 		return -EBADMSG;
-	ProtobufCAllocator allocator = {
-		.alloc = arena_message_alloc, .free = arena_message_free, .allocator_data = &s->arena};
+	ProtobufCAllocator allocator = {.alloc = arena_message_alloc,
+		.free = arena_message_free,
+		.allocator_data = &s->arena};
 	ProtobufCMessage *m = protobuf_c_message_unpack(type, &allocator, len, data);
 	if (!m)
 		return -EBADMSG;

@@ -31,8 +31,8 @@
 #include "timer.pb-c.h"
 #include "tty.pb-c.h"
 
-#define RECORDS(file, crit_name, type_magic, message)                                              \
-	.pattern = (file), .name = (crit_name), .magic = (type_magic),                             \
+#define RECORDS(file, crit_name, type_magic, message)                  \
+	.pattern = (file), .name = (crit_name), .magic = (type_magic), \
 	.record = &message##__descriptor
 #define RAW(file) .pattern = (file), .class = IMAGE_RAW
 

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* clang-format off */
 enum image_type {
 	/* what a dump writes today */
 	IMG_APPARMOR, IMG_AUTOFS, IMG_BINFMT_MISC, IMG_BPFMAP_DATA, IMG_BPFMAP_FILE, IMG_CGROUP,
@@ -28,13 +29,14 @@ enum image_type {
 	IMG_OLD_UNIXSK, IMG_OLD_VMAS,
 	N_IMAGE_TYPES,
 };
+/* clang-format on */
 
 /* What a file begins with. */
 enum image_class {
-	IMAGE_NORMAL,    /* IMAGE_COMMON_MAGIC, then the type's */
+	IMAGE_NORMAL,	 /* IMAGE_COMMON_MAGIC, then the type's */
 	IMAGE_INVENTORY, /* the type's only */
-	IMAGE_SERVICE,   /* IMAGE_SERVICE_MAGIC, then the type's; lives in the work directory */
-	IMAGE_RAW,       /* nothing, content starts at once */
+	IMAGE_SERVICE,	 /* IMAGE_SERVICE_MAGIC, then the type's; lives in the work directory */
+	IMAGE_RAW,	 /* nothing, content starts at once */
 };
 
 #define IMAGE_COMMON_MAGIC  0x54564319u
@@ -43,15 +45,15 @@ enum image_class {
 /* What stands between records, unframed; lengths come from the record before. */
 enum image_payload {
 	PAYLOAD_NONE,
-	PAYLOAD_PIPE,      /* `bytes` bytes */
+	PAYLOAD_PIPE,	   /* `bytes` bytes */
 	PAYLOAD_SK_PACKET, /* `length` bytes */
-	PAYLOAD_TCP,       /* `inq_len` bytes, then `outq_len` bytes */
-	PAYLOAD_BPFMAP,    /* `keys_bytes` bytes, then `values_bytes` bytes */
+	PAYLOAD_TCP,	   /* `inq_len` bytes, then `outq_len` bytes */
+	PAYLOAD_BPFMAP,	   /* `keys_bytes` bytes, then `values_bytes` bytes */
 	PAYLOAD_IPC_SEM,   /* `nsems` u16, zero-padded to 8 bytes */
 	PAYLOAD_IPC_SHM,   /* unless `in_pagemaps`: `size` bytes, zero-padded to 4 */
 	PAYLOAD_IPC_MSG,   /* `qnum` nested records, each with `msize` bytes zero-padded to 8 */
-	PAYLOAD_GHOST,     /* the rest of the file, or with `chunks` nested records of `len` bytes */
-	PAYLOAD_PAGEMAP,   /* no payload; every record after the first is of the nested type */
+	PAYLOAD_GHOST,	 /* the rest of the file, or with `chunks` nested records of `len` bytes */
+	PAYLOAD_PAGEMAP, /* no payload; every record after the first is of the nested type */
 };
 
 struct image_kind {
@@ -62,7 +64,7 @@ struct image_kind {
 	const ProtobufCMessageDescriptor *record;
 	enum image_payload payload;
 	const ProtobufCMessageDescriptor *nested; /* see enum image_payload */
-	bool even_if_empty; /* written although it has no record */
+	bool even_if_empty;			  /* written although it has no record */
 };
 
 const struct image_kind *image_kind(enum image_type type);
@@ -72,7 +74,8 @@ enum { IMAGE_NAME_MAX = 64 };
 /* Writes the file name. id is ignored by types without one. */
 void image_name(enum image_type type, uint64_t id, char name[static IMAGE_NAME_MAX]);
 
-/* The reverse. Returns false when no type has such a name; of two, the current wins over the old. */
+/* The reverse. Returns false when no type has such a name; of two, the current wins over the old.
+ */
 bool image_parse_name(const char *name, enum image_type *ret_type, uint64_t *ret_id);
 
 /* First type with these magics, or NULL. Types may share a magic if their records are the same. */
