@@ -17,7 +17,8 @@ STAT = {"pgrp": 5, "session": 6, "priority": 18, "nice": 19, "startcode": 26, "e
         "exit_code": 52}
 # Not state of the task: soft dirty, accounting that depends on the order of mprotect calls.
 VM_FLAGS_IGNORED = {"sd", "ac"}
-ANON_INODES = re.compile(r"^(pipe|socket|anon_inode|mnt|net|/memfd)")
+# Shared anonymous memory may come back as a memory file that bears the old or the tool's name.
+SHARED_ANON = re.compile(r"^/(memfd:)?(/?dev/zero|criu\S*|fermata\S*) \(deleted\)$", re.I)
 
 
 def read(path):
@@ -100,8 +101,8 @@ def maps(pid):
         m = re.match(r"^([0-9a-f]+)-([0-9a-f]+) (\S+) ([0-9a-f]+) (\S+) (\d+)\s*(.*)$", line)
         if m:
             name = m[7]
-            if re.match(r"^/(dev/zero|memfd:\S*|SYSV\S*) \(deleted\)$", name) and "s" in m[3]:
-                name = "(shared memory)"
+            if SHARED_ANON.match(name):
+                name = "(shared anonymous)"
             vma = {"start": int(m[1], 16), "end": int(m[2], 16), "perms": m[3], "name": name,
                    "offset": int(m[4], 16) if int(m[6]) else None}
         elif line.startswith("VmFlags:") and vma:
