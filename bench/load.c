@@ -119,8 +119,8 @@ static void setup_fds(size_t n)
 static void setup_vmas(size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		char *m = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE,
-			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		char *m = mmap(
+			NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		if (m == MAP_FAILED || mprotect(m + PAGE, PAGE, PROT_NONE))
 			die("mmap");
 		*m = 1;
@@ -161,9 +161,14 @@ int main(int argc, char **argv)
 		const char *name;
 		void (*setup)(size_t n);
 	} kinds[] = {
-		{"small", setup_small}, {"tree", setup_tree}, {"threads", setup_threads},
-		{"heap", setup_heap}, {"frag", setup_frag}, {"fds", setup_fds},
-		{"vmas", setup_vmas}, {"beat", setup_beat},
+		{"small", setup_small},
+		{"tree", setup_tree},
+		{"threads", setup_threads},
+		{"heap", setup_heap},
+		{"frag", setup_frag},
+		{"fds", setup_fds},
+		{"vmas", setup_vmas},
+		{"beat", setup_beat},
 	};
 	if (argc != 4)
 		return 2;

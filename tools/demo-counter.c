@@ -5,7 +5,7 @@
 
 int main(void)
 {
-	const struct timespec pause = {.tv_nsec = 300000000};
+	const struct timespec pause = {.tv_nsec = 500000000};
 	for (unsigned long count = 1;; count++) {
 		printf("  pid %d counts %lu\n", getpid(), count);
 		fflush(stdout);

@@ -27,9 +27,11 @@ const struct feature feature_table[] = {
 	{"fdinfo", FEATURE_MANDATORY, probe_fdinfo, "fdinfo of eventfd, epoll, signalfd, inotify"},
 	{"vmsplice", FEATURE_MANDATORY, probe_vmsplice, "vmsplice of unaligned memory"},
 	{"tty_lock", FEATURE_MANDATORY, probe_tty_lock, "termios locking"},
-	{"get_filter", FEATURE_MANDATORY, probe_get_filter, "reading SO_GET_FILTER, SO_BINDTODEVICE"},
+	{"get_filter", FEATURE_MANDATORY, probe_get_filter,
+		"reading SO_GET_FILTER, SO_BINDTODEVICE"},
 	{"sem_next_id", FEATURE_MANDATORY, probe_sem_next_id, "sem_next_id"},
-	{"sigqueueinfo", FEATURE_MANDATORY, probe_sigqueueinfo, "rt_sigqueueinfo of kernel signals"},
+	{"sigqueueinfo", FEATURE_MANDATORY, probe_sigqueueinfo,
+		"rt_sigqueueinfo of kernel signals"},
 	{"peeksiginfo", FEATURE_MANDATORY, probe_peeksiginfo, "PTRACE_PEEKSIGINFO, GETSIGMASK"},
 	{"mremap_vdso", FEATURE_MANDATORY, probe_mremap_vdso, "moving the vDSO"},
 	{"syscall_info", FEATURE_MANDATORY, probe_syscall_info, "PTRACE_GET_SYSCALL_INFO"},
@@ -48,7 +50,8 @@ const struct feature feature_table[] = {
 	{"loginuid", FEATURE_EXTRA, probe_loginuid, "writable loginuid"},
 	{"cgroupns", FEATURE_EXTRA, probe_cgroupns, "cgroup namespaces"},
 	{"autofs", FEATURE_EXPERIMENTAL, probe_autofs, "pipe_ino of autofs mounts"},
-	{"tcp_half_closed", FEATURE_EXTRA, probe_tcp_half_closed, "TCP_REPAIR of half-closed sockets"},
+	{"tcp_half_closed", FEATURE_EXTRA, probe_tcp_half_closed,
+		"TCP_REPAIR of half-closed sockets"},
 	{"compat_cr", FEATURE_EXPERIMENTAL, probe_compat, "32-bit vDSO"},
 	{"uffd", FEATURE_EXTRA, probe_uffd, "userfaultfd"},
 	{"uffd-noncoop", FEATURE_EXTRA, probe_uffd_noncoop, "userfaultfd events"},
@@ -80,7 +83,8 @@ const struct feature feature_table[] = {
 	{"timer_cr_ids", FEATURE_EXTRA, probe_timer_cr_ids, "PR_TIMER_CREATE_RESTORE_IDS"},
 	{"overlayfs_maps", FEATURE_EXTRA, probe_overlayfs_maps, "maps and stat agree on overlayfs"},
 	{"breakpoints", FEATURE_NAMED, probe_breakpoints, "hardware breakpoints"},
-	{"pagemap_scan_guard_pages", FEATURE_EXTRA, probe_guard_pages, "guard pages in PAGEMAP_SCAN"},
+	{"pagemap_scan_guard_pages", FEATURE_EXTRA, probe_guard_pages,
+		"guard pages in PAGEMAP_SCAN"},
 	{"posix_timers", FEATURE_EXTRA, probe_posix_timers, "/proc/PID/timers"},
 	{"clone_parent", FEATURE_EXTRA, probe_clone_parent, "CLONE_PARENT with CLONE_NEWPID"},
 };
@@ -111,8 +115,8 @@ int in_child(int (*probe)(void))
 static bool wanted(const struct options *o, enum feature_level level)
 {
 	return level == FEATURE_MANDATORY ||
-		(level == FEATURE_EXTRA && (o->check_extra || o->check_all)) ||
-		(level == FEATURE_EXPERIMENTAL && (o->check_experimental || o->check_all));
+	       (level == FEATURE_EXTRA && (o->check_extra || o->check_all)) ||
+	       (level == FEATURE_EXPERIMENTAL && (o->check_experimental || o->check_all));
 }
 
 static int check_one_feature(struct session *s, const char *name)
@@ -154,15 +158,18 @@ int check_run(struct session *s)
 		return check_one_feature(s, s->opt->feature);
 	if (check_level(s, true)) {
 		log_warn(s, "Does not look good.");
-		return fail(s, ENOTSUP, "this kernel lacks something that is always needed (see above)");
+		return fail(s, ENOTSUP,
+			"this kernel lacks something that is always needed (see above)");
 	}
 	unsigned missing = check_level(s, false);
 	int stacking = (s->opt->check_extra || s->opt->check_all) && apparmor_active()
-		? probe_apparmor_stacking() : 0;
+			       ? probe_apparmor_stacking()
+			       : 0;
 	if (stacking)
 		log_warn(s, "AppArmor stacking does not work here: %s", strerror(-stacking));
 	if (missing || stacking) {
-		log_line(s, LOG_MESSAGE, "Looks good but some kernel features are missing\n"
+		log_line(s, LOG_MESSAGE,
+			"Looks good but some kernel features are missing\n"
 			"which, depending on your process tree, may cause\n"
 			"dump or restore failure.");
 		return fail(s, ENOTSUP, "some optional kernel features are missing (see above)");

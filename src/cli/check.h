@@ -11,9 +11,9 @@ int check_run(struct session *s);
 
 enum feature_level {
 	FEATURE_MANDATORY,
-	FEATURE_EXTRA,        /* --extra: some trees need it */
+	FEATURE_EXTRA,	      /* --extra: some trees need it */
 	FEATURE_EXPERIMENTAL, /* --experimental */
-	FEATURE_NAMED,        /* only --feature NAME */
+	FEATURE_NAMED,	      /* only --feature NAME */
 };
 
 /* How a probe is told from its answer: 0 there, negative errno not there (or not permitted). */

@@ -28,9 +28,9 @@ struct scan_arg {
 struct scan_region {
 	uint64_t start, end, categories;
 };
-#define SCAN_IOCTL     _IOWR('f', 16, struct scan_arg)
-#define SCAN_PRESENT   (1ull << 3)
-#define SCAN_GUARD     (1ull << 8)
+#define SCAN_IOCTL   _IOWR('f', 16, struct scan_arg)
+#define SCAN_PRESENT (1ull << 3)
+#define SCAN_GUARD   (1ull << 8)
 
 static void *map_pages(size_t n)
 {
@@ -169,7 +169,7 @@ int probe_uffd(void)
 static int open_uffd_noncoop(void)
 {
 	return open_uffd(UFFD_FEATURE_EVENT_FORK | UFFD_FEATURE_EVENT_REMAP |
-		UFFD_FEATURE_EVENT_UNMAP | UFFD_FEATURE_EVENT_REMOVE);
+			 UFFD_FEATURE_EVENT_UNMAP | UFFD_FEATURE_EVENT_REMOVE);
 }
 
 int probe_uffd_noncoop(void)
@@ -223,8 +223,8 @@ static int move_aio_ring(void)
 	if (start != from)
 		return -ENOENT;
 	size_t len = end - start;
-	void *to = mremap((void *)from, len, len, MREMAP_MAYMOVE | MREMAP_FIXED,
-		map_pages(len / PAGE));
+	void *to = mremap(
+		(void *)from, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, map_pages(len / PAGE));
 	if (to == MAP_FAILED)
 		return -errno;
 	return result(syscall(SYS_io_getevents, (aio_context_t)(uintptr_t)to, 0, 1, &event, &none));

@@ -63,7 +63,8 @@ int probe_tcp_repair(void)
 /* Two ends of a loopback connection. */
 static int connect_pair(int *ret_client, int *ret_server)
 {
-	struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in addr = {
+		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t len = sizeof(addr);
 	_cleanup_close_ int listener = open_socket(AF_INET, SOCK_STREAM);
 	_cleanup_close_ int client = open_socket(AF_INET, SOCK_STREAM);

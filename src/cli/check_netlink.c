@@ -49,7 +49,8 @@ static struct nlmsghdr *message_of(struct request *r)
 static void begin(struct request *r, int type, int flags, const void *head, size_t head_len)
 {
 	struct nlmsghdr h = {.nlmsg_type = (uint16_t)type,
-		.nlmsg_flags = (uint16_t)(NLM_F_REQUEST | flags), .nlmsg_seq = 1};
+		.nlmsg_flags = (uint16_t)(NLM_F_REQUEST | flags),
+		.nlmsg_seq = 1};
 	r->message = r->len;
 	add_bytes(r, &h, sizeof(h));
 	add_bytes(r, head, head_len);
@@ -111,7 +112,8 @@ static int list_inet(int family, int protocol)
 {
 	struct request r = {0};
 	struct inet_diag_req_v2 req = {.sdiag_family = (uint8_t)family,
-		.sdiag_protocol = (uint8_t)protocol, .idiag_states = ~0u};
+		.sdiag_protocol = (uint8_t)protocol,
+		.idiag_states = ~0u};
 	begin(&r, SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, &req, sizeof(req));
 	return ask(NETLINK_SOCK_DIAG, &r);
 }

@@ -15,12 +15,12 @@ int result(long ret);
 int file_holds(const char *path, const char *text);
 
 /* check_proc.c: files under /proc and /sys, tools */
-int probe_map_files(void), probe_ns_last_pid(void), probe_stat_extension(void),
-	probe_fdinfo(void), probe_tty_lock(void), probe_sem_next_id(void), probe_mnt_id(void),
-	probe_timerfd(void), probe_fdinfo_lock(void), probe_loginuid(void), probe_cgroupns(void),
-	probe_ns_pid(void), probe_posix_timers(void), probe_apparmor_stacking(void),
-	probe_ipt_legacy(void), probe_autofs(void), probe_overlayfs_maps(void),
-	probe_move_mount_set_group(void), probe_openat2(void);
+int probe_map_files(void), probe_ns_last_pid(void), probe_stat_extension(void), probe_fdinfo(void),
+	probe_tty_lock(void), probe_sem_next_id(void), probe_mnt_id(void), probe_timerfd(void),
+	probe_fdinfo_lock(void), probe_loginuid(void), probe_cgroupns(void), probe_ns_pid(void),
+	probe_posix_timers(void), probe_apparmor_stacking(void), probe_ipt_legacy(void),
+	probe_autofs(void), probe_overlayfs_maps(void), probe_move_mount_set_group(void),
+	probe_openat2(void);
 bool apparmor_active(void);
 
 /* check_task.c: processes, signals, ptrace */

@@ -277,8 +277,8 @@ static int set_mount_group(void)
 		mount("from", "to", NULL, MS_BIND, NULL) ||
 		mount(NULL, "to", NULL, MS_PRIVATE, NULL))
 		return -errno;
-	return result(syscall(SYS_move_mount, AT_FDCWD, "from", AT_FDCWD, "to",
-		MOVE_MOUNT_SET_GROUP));
+	return result(
+		syscall(SYS_move_mount, AT_FDCWD, "from", AT_FDCWD, "to", MOVE_MOUNT_SET_GROUP));
 }
 
 int probe_move_mount_set_group(void)

@@ -121,7 +121,8 @@ static int with_traced(int (*prepare)(void), int (*probe)(pid_t))
 		_exit(err ? -err : 0);
 	}
 	int err = waitpid(pid, &status, WUNTRACED) == pid && WIFSTOPPED(status) ? probe(pid)
-		: WIFEXITED(status) && WEXITSTATUS(status) ? -WEXITSTATUS(status) : -ECHILD;
+		  : WIFEXITED(status) && WEXITSTATUS(status) ? -WEXITSTATUS(status)
+							     : -ECHILD;
 	kill(pid, SIGKILL);
 	waitpid(pid, &status, 0);
 	return err;
@@ -249,8 +250,8 @@ static int clone_with_tid(void)
 		if (!free_pid)
 			_exit(0);
 		waitpid(free_pid, &status, 0);
-		struct clone_args args = {.exit_signal = SIGCHLD,
-			.set_tid = (uintptr_t)&free_pid, .set_tid_size = 1};
+		struct clone_args args = {
+			.exit_signal = SIGCHLD, .set_tid = (uintptr_t)&free_pid, .set_tid_size = 1};
 		pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
 		if (!pid)
 			_exit(0);

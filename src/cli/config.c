@@ -127,7 +127,8 @@ static int parse_config_files(struct parser *p, int argc, const char *const *arg
 
 	const char *files[] = {
 		given || no_default ? NULL : "/etc/criu/default.conf",
-		given || no_default || !home ? NULL
+		given || no_default || !home
+			? NULL
 			: arena_printf(p->arena, "%s/.criu/default.conf", home),
 		getenv("CRIU_CONFIG_FILE"),
 		given,

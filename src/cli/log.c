@@ -55,7 +55,7 @@ static void report_line(struct session *s, const char *line)
 static const char *describe_blocker(struct session *s, const struct blocker *b)
 {
 	bool names_part = !strncmp(b->message, "fd ", 3) || !strncmp(b->message, "thread ", 7) ||
-		!strncmp(b->message, "vma ", 4);
+			  !strncmp(b->message, "vma ", 4);
 	return arena_printf(&s->arena, "pid %d%s %s%s%s", b->pid, names_part ? "" : ":", b->message,
 		b->remedy ? "; " : "", b->remedy ? b->remedy : "");
 }
@@ -67,9 +67,10 @@ void report_failure(struct session *s, int err, const char *last)
 		report_line(s, describe_blocker(s, &s->blockers.v[i]));
 	if (f->err)
 		report_line(s, arena_printf(&s->arena, "%s: %s%s%s", f->message, strerror(f->err),
-			f->remedy ? "; " : "", f->remedy ? f->remedy : ""));
+				       f->remedy ? "; " : "", f->remedy ? f->remedy : ""));
 	else if (!s->blockers.n)
-		report_line(s, arena_printf(&s->arena, "no cause was recorded: %s", strerror(-err)));
+		report_line(
+			s, arena_printf(&s->arena, "no cause was recorded: %s", strerror(-err)));
 	if (last)
 		log_line(s, LOG_ERROR, "%s", last);
 }

@@ -35,7 +35,8 @@ static bool may_run(const struct options *o)
 		return true; /* only reads images */
 	if (geteuid() && !o->unprivileged) {
 		printf("Running as non-root requires '--unprivileged'\n"
-		       "Please consult the documentation for limitations when running as non-root\n");
+		       "Please consult the documentation for limitations when running as "
+		       "non-root\n");
 		return false;
 	}
 	if (!syscall(SYS_capget, &head, caps) &&

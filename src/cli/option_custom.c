@@ -54,7 +54,8 @@ int set_cpu_cap(struct parser *p, const struct option_def *def, const char *arg)
 		*cap = CPU_CAP_FPU | CPU_CAP_CPU | CPU_CAP_INS | CPU_CAP_IMAGE;
 		return 0;
 	}
-	for (const char *word = arg; word; word = strchr(word, ',') ? strchr(word, ',') + 1 : NULL) {
+	for (const char *word = arg; word;
+		word = strchr(word, ',') ? strchr(word, ',') + 1 : NULL) {
 		const char *name = word + (*word == '^');
 		size_t len = strcspn(name, ",");
 		int bits = cpu_cap_bits(name, len);
@@ -79,7 +80,8 @@ static void add_external(struct parser *p, const char *key)
 int set_ext_unix_sk(struct parser *p, const struct option_def *def, const char *arg)
 {
 	p->opt->ext_unix_sk = true;
-	for (const char *word = arg; word; word = strchr(word, ',') ? strchr(word, ',') + 1 : NULL) {
+	for (const char *word = arg; word;
+		word = strchr(word, ',') ? strchr(word, ',') + 1 : NULL) {
 		int64_t ino;
 		const char *text = arena_printf(p->arena, "%.*s", (int)strcspn(word, ","), word);
 		if (parse_number(text, 1, UINT32_MAX, &ino))
@@ -105,8 +107,8 @@ int set_ext_mount_map(struct parser *p, const struct option_def *def, const char
 	if (!strcmp(arg, "auto"))
 		add_external(p, "mnt[]");
 	else if (colon)
-		add_external(p, arena_printf(p->arena, "mnt[%.*s]:%s", (int)(colon - arg), arg,
-			colon + 1));
+		add_external(p,
+			arena_printf(p->arena, "mnt[%.*s]:%s", (int)(colon - arg), arg, colon + 1));
 	else
 		return parse_error(p, false, "option --%s: '%s' is neither KEY:VALUE nor auto",
 			def->name, arg);
@@ -122,10 +124,12 @@ int set_inherit_fd(struct parser *p, const struct option_def *def, const char *a
 	int64_t fd;
 	struct stat st;
 	if ((!debug && strncmp(arg, "fd[", 3)) || !end || end < number)
-		return parse_error(p, false, "option --%s: '%s' is not fd[N]:RESOURCE", def->name, arg);
+		return parse_error(
+			p, false, "option --%s: '%s' is not fd[N]:RESOURCE", def->name, arg);
 	const char *text = arena_printf(p->arena, "%.*s", (int)(end - number), number);
 	if (parse_number(text, 0, INT32_MAX, &fd))
-		return parse_error(p, false, "option --%s: '%s' is not a descriptor", def->name, text);
+		return parse_error(
+			p, false, "option --%s: '%s' is not a descriptor", def->name, text);
 	if (fstat((int)fd, &st))
 		return parse_error(p, false, "option --%s: descriptor %s: %s", def->name, text,
 			strerror(errno));
@@ -152,16 +156,19 @@ int set_join_ns(struct parser *p, const struct option_def *def, const char *arg)
 	size_t len = strcspn(arg, ":");
 	if (!arg[len] || !is_joinable(arg, len))
 		return parse_error(p, false,
-			"option --%s: '%s' is not NS:PID or NS:FILE with NS one of net, uts, ipc, time, "
-			"user, mnt", def->name, arg);
-	const char *target = arena_printf(p->arena, "%.*s", (int)strcspn(arg + len + 1, ","),
-		arg + len + 1);
+			"option --%s: '%s' is not NS:PID or NS:FILE with NS one of net, uts, ipc, "
+			"time, "
+			"user, mnt",
+			def->name, arg);
+	const char *target =
+		arena_printf(p->arena, "%.*s", (int)strcspn(arg + len + 1, ","), arg + len + 1);
 	const char *path = target;
 	int64_t pid;
 	if (!parse_number(target, 1, 65535, &pid))
 		path = arena_printf(p->arena, "/proc/%s/ns/%.*s", target, (int)len, arg);
 	if (access(path, F_OK))
-		return parse_error(p, false, "option --%s: %s: %s", def->name, path, strerror(errno));
+		return parse_error(
+			p, false, "option --%s: %s: %s", def->name, path, strerror(errno));
 	*vec_push(p->arena, &p->opt->join_ns) = arg;
 	return 0;
 }
@@ -169,8 +176,8 @@ int set_join_ns(struct parser *p, const struct option_def *def, const char *arg)
 int set_empty_ns(struct parser *p, const struct option_def *def, const char *arg)
 {
 	if (strcmp(arg, "net"))
-		return parse_error(p, false, "option --%s: '%s': only net can be left empty",
-			def->name, arg);
+		return parse_error(
+			p, false, "option --%s: '%s': only net can be left empty", def->name, arg);
 	*vec_push(p->arena, &p->opt->empty_ns) = arg;
 	return 0;
 }
@@ -192,8 +199,8 @@ int set_network_lock(struct parser *p, const struct option_def *def, const char 
 			return 0;
 		}
 	}
-	return parse_error(p, false, "option --%s: '%s' is none of: iptables, nftables, skip",
-		def->name, arg);
+	return parse_error(
+		p, false, "option --%s: '%s' is none of: iptables, nftables, skip", def->name, arg);
 }
 
 /* At once, so that later options see it closed. */
@@ -201,7 +208,8 @@ int set_close(struct parser *p, const struct option_def *def, const char *arg)
 {
 	int64_t fd;
 	if (parse_number(arg, 0, INT32_MAX, &fd))
-		return parse_error(p, false, "option --%s: '%s' is not a descriptor", def->name, arg);
+		return parse_error(
+			p, false, "option --%s: '%s' is not a descriptor", def->name, arg);
 	close((int)fd);
 	return 0;
 }

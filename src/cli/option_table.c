@@ -10,14 +10,14 @@
 #include <limits.h>
 
 #define AT(field) .offset = offsetof(struct options, field)
-#define D         FOR(DUMP)
-#define P         FOR(PRE_DUMP)
-#define R         FOR(RESTORE)
-#define C         FOR(CHECK)
-#define S         FOR(PAGE_SERVER)
-#define V         FOR(SERVICE)
-#define L         FOR(LAZY_PAGES)
-#define I         (FOR(CPUINFO_DUMP) | FOR(CPUINFO_CHECK))
+#define D	  FOR(DUMP)
+#define P	  FOR(PRE_DUMP)
+#define R	  FOR(RESTORE)
+#define C	  FOR(CHECK)
+#define S	  FOR(PAGE_SERVER)
+#define V	  FOR(SERVICE)
+#define L	  FOR(LAZY_PAGES)
+#define I	  (FOR(CPUINFO_DUMP) | FOR(CPUINFO_CHECK))
 
 const char *const section_titles[N_SECTIONS] = {
 	[SECTION_GENERIC] = "Generic",
@@ -35,6 +35,7 @@ static const char *const pre_dump_modes[] = {"splice", "read", NULL};
 static const char *const cgroup_modes[] = {
 	"soft", "none", "props", "full", "strict", "ignore", NULL};
 
+/* clang-format off: one option, two or three lines */
 const struct option_def option_table[] = {
 	/* generic */
 	{"tree", 't', OPT_NUMBER, 0, SECTION_GENERIC, AT(tree), D | P | C, .min = 1, .max = INT_MAX,
@@ -57,11 +58,12 @@ const struct option_def option_table[] = {
 		.help = "write the PID of the restored root (or of the daemon); must not exist"},
 	{"cpu-cap", 0, OPT_CUSTOM, OPT_OPTIONAL_ARG, SECTION_GENERIC, AT(cpu_cap), D | R | I,
 		.set = set_cpu_cap, .arg = "CAPS",
-		.help = "CPU features to require: fpu, cpu, ins, all, none, ^NAME (default fpu,ins)"},
+		.help = "CPU features to require: fpu, cpu, ins, all, none, ^NAME (default "
+			"fpu,ins)"},
 	{"exec-cmd", 0, OPT_BOOL, 0, SECTION_GENERIC, AT(exec_cmd), R,
 		.help = "after the restore, run the command given after --"},
-	{"freeze-cgroup", 0, OPT_STRING, 0, SECTION_GENERIC, AT(freeze_cgroup), D | P,
-		.unbuilt = D, .arg = "PATH", .help = "freeze the tasks through this cgroup"},
+	{"freeze-cgroup", 0, OPT_STRING, 0, SECTION_GENERIC, AT(freeze_cgroup), D | P, .unbuilt = D,
+		.arg = "PATH", .help = "freeze the tasks through this cgroup"},
 	{"weak-sysctls", 0, OPT_BOOL, OPT_NEGATABLE, SECTION_GENERIC, AT(weak_sysctls), R,
 		.help = "ignore sysctls that this kernel lacks"},
 	{"lazy-pages", 0, OPT_BOOL, 0, SECTION_GENERIC, AT(lazy_pages), D | R | S | L,
@@ -91,7 +93,8 @@ const struct option_def option_table[] = {
 
 	/* special resources */
 	{"external", 0, OPT_LIST, 0, SECTION_RESOURCES, AT(external), D | R, .unbuilt = D | R,
-		.arg = "RES", .help = "leave this resource out, or give its replacement: TYPE[ID]:VALUE"},
+		.arg = "RES",
+		.help = "leave this resource out, or give its replacement: TYPE[ID]:VALUE"},
 	{"inherit-fd", 0, OPT_CUSTOM, 0, SECTION_RESOURCES, AT(inherit_fd), R, .unbuilt = R,
 		.set = set_inherit_fd, .arg = "fd[N]:RES",
 		.help = "use our descriptor N in place of this file, pipe or socket"},
@@ -206,10 +209,10 @@ const struct option_def option_table[] = {
 		.choices = pre_dump_modes, .arg = "MODE", .help = "splice (default) or read"},
 
 	/* servers */
-	{"address", 0, OPT_STRING, 0, SECTION_SERVERS, AT(address), D | P | S | V | L, .arg = "ADDR",
-		.help = "host, or path of the service socket"},
-	{"port", 0, OPT_NUMBER, 0, SECTION_SERVERS, AT(port), D | P | S | L, .min = 1,
-		.max = 65535, .arg = "PORT", .help = "TCP port"},
+	{"address", 0, OPT_STRING, 0, SECTION_SERVERS, AT(address), D | P | S | V | L,
+		.arg = "ADDR", .help = "host, or path of the service socket"},
+	{"port", 0, OPT_NUMBER, 0, SECTION_SERVERS, AT(port), D | P | S | L, .min = 1, .max = 65535,
+		.arg = "PORT", .help = "TCP port"},
 	{"ps-socket", 0, OPT_NUMBER, 0, SECTION_SERVERS, AT(ps_socket), D | P | S | L,
 		.max = INT_MAX, .arg = "FD", .help = "use this connected socket"},
 	{"status-fd", 0, OPT_NUMBER, 0, SECTION_SERVERS, AT(status_fd), D | S | V | L,
@@ -220,10 +223,10 @@ const struct option_def option_table[] = {
 		.arg = "FILE", .help = "trusted certificates"},
 	{"tls-cacrl", 0, OPT_STRING, 0, SECTION_SERVERS, AT(tls_cacrl), D | P | S | L,
 		.arg = "FILE", .help = "revoked certificates"},
-	{"tls-cert", 0, OPT_STRING, 0, SECTION_SERVERS, AT(tls_cert), D | P | S | L,
-		.arg = "FILE", .help = "our certificate"},
-	{"tls-key", 0, OPT_STRING, 0, SECTION_SERVERS, AT(tls_key), D | P | S | L,
-		.arg = "FILE", .help = "our key"},
+	{"tls-cert", 0, OPT_STRING, 0, SECTION_SERVERS, AT(tls_cert), D | P | S | L, .arg = "FILE",
+		.help = "our certificate"},
+	{"tls-key", 0, OPT_STRING, 0, SECTION_SERVERS, AT(tls_key), D | P | S | L, .arg = "FILE",
+		.help = "our key"},
 	{"tls-no-cn-verify", 0, OPT_BOOL, 0, SECTION_SERVERS, AT(tls_no_cn_verify), D | P | S | L,
 		.help = "do not check the name in the certificate"},
 
@@ -235,6 +238,7 @@ const struct option_def option_table[] = {
 	{"ms", 0, OPT_CUSTOM, OPT_NO_ARG | OPT_DEPRECATED, SECTION_CHECK, 0, C, .set = set_removed,
 		.help = "removed"},
 };
+/* clang-format on */
 
 const size_t n_options = sizeof(option_table) / sizeof(option_table[0]);
 

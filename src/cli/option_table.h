@@ -21,11 +21,11 @@ enum option_kind {
 };
 
 enum option_flags {
-	OPT_NEGATABLE = 1 << 0,    /* --no-NAME clears it */
+	OPT_NEGATABLE = 1 << 0,	   /* --no-NAME clears it */
 	OPT_OPTIONAL_ARG = 1 << 1, /* the argument must be attached */
 	OPT_DEPRECATED = 1 << 2,   /* works, but only the manual mentions it */
-	OPT_OURS = 1 << 3,         /* Fermata's own, not the reference's */
-	OPT_NO_ARG = 1 << 4,       /* for OPT_CUSTOM */
+	OPT_OURS = 1 << 3,	   /* Fermata's own, not the reference's */
+	OPT_NO_ARG = 1 << 4,	   /* for OPT_CUSTOM */
 };
 
 enum option_section {
@@ -41,7 +41,7 @@ enum option_section {
 };
 
 #define FOR(action) (1u << ACTION_##action)
-#define FOR_ALL     (~0u)
+#define FOR_ALL	    (~0u)
 
 struct option_def {
 	const char *name;
@@ -49,7 +49,7 @@ struct option_def {
 	enum option_kind kind;
 	unsigned flags; /* enum option_flags */
 	enum option_section section;
-	size_t offset; /* in struct options */
+	size_t offset;	  /* in struct options */
 	unsigned actions; /* FOR() mask of the actions it means something to */
 	unsigned unbuilt; /* FOR() mask where leaving it out silently could lose state: refused */
 	int64_t min, max; /* OPT_NUMBER */

@@ -44,9 +44,10 @@ static int check_built(struct parser *p)
 		if (o->given[i] && (def->unbuilt & (1u << o->action)) && asks_for_something(o, def))
 			return parse_error(p, false, "option --%s: not built yet", def->name);
 	}
-	if ((o->cpu_cap & CPU_CAP_IMAGE) && (o->action == ACTION_DUMP || o->action == ACTION_RESTORE))
-		return parse_error(p, false,
-			"option --cpu-cap: not built yet (only its default and none)");
+	if ((o->cpu_cap & CPU_CAP_IMAGE) &&
+		(o->action == ACTION_DUMP || o->action == ACTION_RESTORE))
+		return parse_error(
+			p, false, "option --cpu-cap: not built yet (only its default and none)");
 	return 0;
 }
 
@@ -56,19 +57,22 @@ int check_options(struct parser *p)
 	bool tree_needed = o->action == ACTION_DUMP || o->action == ACTION_PRE_DUMP;
 
 	if (o->restore_sibling && !o->detach)
-		return parse_error(p, false, "option --restore-sibling needs --restore-detached (-d)");
+		return parse_error(
+			p, false, "option --restore-sibling needs --restore-detached (-d)");
 	if (o->mntns_compat && o->action != ACTION_RESTORE)
 		return parse_error(p, false, "option --mntns-compat-mode is for restore only");
 	if (o->inherit_fd.n && o->action != ACTION_RESTORE)
 		return parse_error(p, false, "option --inherit-fd is for restore only");
 	if (o->exec_cmd && o->detach)
-		return parse_error(p, false, "options --exec-cmd and --restore-detached exclude each other");
+		return parse_error(
+			p, false, "options --exec-cmd and --restore-detached exclude each other");
 	if (o->ps_socket >= 0 && o->ps_socket <= 2 && o->detach)
 		return parse_error(p, false,
 			"option --ps-socket: descriptor %d is lost with --daemon", o->ps_socket);
 	for (size_t i = 0; i < o->join_ns.n; i++)
 		if (o->empty_ns.n && !strncmp(o->join_ns.v[i], "net:", 4))
-			return parse_error(p, false, "options --join-ns and --empty-ns: both for net");
+			return parse_error(
+				p, false, "options --join-ns and --empty-ns: both for net");
 	if (tree_needed && !o->tree)
 		return parse_error(p, false, "no process tree given; use --tree PID (-t)");
 	return check_built(p);

@@ -37,7 +37,14 @@ enum network_lock { NETLOCK_IPTABLES, NETLOCK_NFTABLES, NETLOCK_SKIP };
 enum pre_dump_mode { PRE_DUMP_SPLICE, PRE_DUMP_READ };
 
 /* --manage-cgroups; values are ours, not the image's. */
-enum cgroup_mode { CGROUP_SOFT, CGROUP_NONE, CGROUP_PROPS, CGROUP_FULL, CGROUP_STRICT, CGROUP_IGNORE };
+enum cgroup_mode {
+	CGROUP_SOFT,
+	CGROUP_NONE,
+	CGROUP_PROPS,
+	CGROUP_FULL,
+	CGROUP_STRICT,
+	CGROUP_IGNORE
+};
 
 /* --cpu-cap bits, as in spec/cli.md 4.10. */
 enum { CPU_CAP_FPU = 1, CPU_CAP_CPU = 2, CPU_CAP_INS = 4, CPU_CAP_IMAGE = 8 };
@@ -52,13 +59,13 @@ enum { MAX_OPTIONS = 128 };
 
 struct options {
 	enum action action;
-	struct strings words;   /* what follows the action: --exec-cmd, or swrk's descriptor */
+	struct strings words;	 /* what follows the action: --exec-cmd, or swrk's descriptor */
 	bool given[MAX_OPTIONS]; /* by table index; ask through option_given() */
 
 	/* which tasks, where */
-	pid_t tree;             /* -t: root of the tree, 0 = not given */
-	const char *images_dir; /* -D, relative to the cwd at start; "." by default */
-	const char *work_dir;   /* -W, relative to the cwd at start; NULL = images_dir */
+	pid_t tree;		     /* -t: root of the tree, 0 = not given */
+	const char *images_dir;	     /* -D, relative to the cwd at start; "." by default */
+	const char *work_dir;	     /* -W, relative to the cwd at start; NULL = images_dir */
 	const char *prev_images_dir; /* relative to images_dir */
 	const char *pidfile;
 	const char *freeze_cgroup;
@@ -75,8 +82,8 @@ struct options {
 
 	/* files */
 	bool link_remap, ghost_fiemap, evasive_devices, skip_file_rwx_check, file_locks;
-	uint64_t ghost_limit; /* bytes */
-	int file_validation;  /* enum file_validation */
+	uint64_t ghost_limit;	   /* bytes */
+	int file_validation;	   /* enum file_validation */
 	struct strings external;   /* -x, -M and --veth-pair end up here too */
 	struct strings inherit_fd; /* "fd[N]:KEY" */
 	bool ext_unix_sk;
@@ -114,7 +121,7 @@ struct options {
 
 	/* servers */
 	const char *address;
-	uint32_t port;            /* 0 = not given */
+	uint32_t port;		      /* 0 = not given */
 	int32_t ps_socket, status_fd; /* -1 = not given */
 	bool tls, tls_no_cn_verify;
 	const char *tls_cacert, *tls_cacrl, *tls_cert, *tls_key;

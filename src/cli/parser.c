@@ -95,8 +95,9 @@ static int apply(struct parser *p, const struct option_def *def, const char *arg
 		return set_number(p, def, arg, target);
 	case OPT_SIZE:
 		if (parse_size(arg, target))
-			return parse_error(p, false, "option --%s: '%s' is not a size like 4096, 64K or 1M",
-				def->name, arg);
+			return parse_error(p, false,
+				"option --%s: '%s' is not a size like 4096, 64K or 1M", def->name,
+				arg);
 		return 0;
 	case OPT_STRING:
 		*(const char **)target = arg;
@@ -117,8 +118,8 @@ struct match {
 	bool negated, exact, ambiguous;
 };
 
-static void match_one(struct match *m, const struct option_def *def, bool negated,
-	const char *full, const char *name, size_t len)
+static void match_one(struct match *m, const struct option_def *def, bool negated, const char *full,
+	const char *name, size_t len)
 {
 	if (m->exact || strncmp(full, name, len))
 		return;
@@ -140,7 +141,8 @@ static struct match find_long(struct parser *p, const char *name, size_t len)
 		const struct option_def *def = &option_table[i];
 		match_one(&m, def, false, def->name, name, len);
 		if (def->flags & OPT_NEGATABLE)
-			match_one(&m, def, true, arena_printf(p->arena, "no-%s", def->name), name, len);
+			match_one(&m, def, true, arena_printf(p->arena, "no-%s", def->name), name,
+				len);
 	}
 	return m;
 }
@@ -218,7 +220,8 @@ int parse_args(struct parser *p, int argc, const char *const *argv)
 			continue;
 		}
 		const char *next = i + 1 < argc ? argv[i + 1] : NULL;
-		int used = word[1] == '-' ? parse_long(p, word, next) : parse_letters(p, word, next);
+		int used =
+			word[1] == '-' ? parse_long(p, word, next) : parse_letters(p, word, next);
 		if (used < 0)
 			return used;
 		i += used;

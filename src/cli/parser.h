@@ -14,7 +14,7 @@ struct parser {
 	struct arena *arena; /* copies and messages */
 	struct options *opt;
 	const char *error; /* what was wrong, NULL = nothing */
-	bool usage;        /* the error deserves the usage text */
+	bool usage;	   /* the error deserves the usage text */
 	bool from_config;  /* words are not collected */
 };
 

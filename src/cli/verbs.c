@@ -40,7 +40,8 @@ static int run_restore(struct session *s)
 	if (option_given(s->opt, "tree"))
 		log_warn(s, "restore takes its PIDs from the images; --tree has no effect");
 	if (option_given(s->opt, "network-lock"))
-		log_warn(s, "restore uses the network lock of the images; --network-lock has no effect");
+		log_warn(s, "restore uses the network lock of the images; --network-lock has no "
+			    "effect");
 	int err = restore_run(s);
 	if (err < 0 || s->opt->explain)
 		return err;
@@ -93,10 +94,12 @@ static int check_words(struct parser *p, const struct verb *verb)
 {
 	const struct options *o = p->opt;
 	if (verb->action == ACTION_SWRK)
-		return o->words.n == 1 ? 0
-			: parse_error(p, true, "swrk needs exactly one word: a descriptor");
+		return o->words.n == 1
+			       ? 0
+			       : parse_error(p, true, "swrk needs exactly one word: a descriptor");
 	if (takes_words(verb, o))
-		return o->words.n ? 0 : parse_error(p, false, "option --exec-cmd requires a command");
+		return o->words.n ? 0
+				  : parse_error(p, false, "option --exec-cmd requires a command");
 	if (o->words.n)
 		return parse_error(p, true, "excessive parameter(s) for command %s: %s", verb->name,
 			o->words.v[0]);
@@ -115,7 +118,8 @@ int find_verb(struct parser *p, const struct verb **ret_verb)
 			continue;
 		if (verb->sub && (o->words.n < 2 || strcmp(o->words.v[1], verb->sub)))
 			continue;
-		o->words = (struct strings){o->words.v + used, o->words.n - used, o->words.n - used};
+		o->words =
+			(struct strings){o->words.v + used, o->words.n - used, o->words.n - used};
 		o->action = verb->action;
 		int err = check_words(p, verb);
 		if (!err)

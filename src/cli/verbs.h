@@ -13,7 +13,7 @@ struct verb {
 	const char *name;
 	const char *sub; /* required second word, or NULL */
 	enum action action;
-	bool needs_images;   /* open the images directory first */
+	bool needs_images; /* open the images directory first */
 	/* 0 or negative errno with the failure recorded; NULL = not there yet. */
 	int (*run)(struct session *s);
 	const char *finished; /* last log line of a success, NULL = the verb says it itself */
@@ -27,7 +27,8 @@ extern const size_t n_verbs;
 /* Reads the action out of opt->words and leaves the rest there. 0 or -EINVAL with p->error set. */
 int find_verb(struct parser *p, const struct verb **ret_verb);
 
-/* The words of actions that existed once; their use ends with status 255. NULL = not such a word. */
+/* The words of actions that existed once; their use ends with status 255. NULL = not such a word.
+ */
 const char *removed_verb(const struct options *o);
 
 #endif

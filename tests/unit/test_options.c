@@ -117,7 +117,8 @@ static void no_forms_and_last_one_wins(void **state)
 {
 	struct fixture *f = *state;
 	assert_true(f->opt.ghost_fiemap);
-	assert_int_equal(parse(f, "--no-ghost-fiemap --shell-job --no-shell-job --no-tls --tls"), 0);
+	assert_int_equal(
+		parse(f, "--no-ghost-fiemap --shell-job --no-shell-job --no-tls --tls"), 0);
 	assert_false(f->opt.ghost_fiemap);
 	assert_false(f->opt.shell_job);
 	assert_true(f->opt.tls);
@@ -189,12 +190,14 @@ static void errors_name_option_and_value(void **state)
 		{"-t 0", "option --tree: '0' is not a number from 1 to 2147483647", false},
 		{"-t 12x", "option --tree: '12x' is not a number from 1 to 2147483647", false},
 		{"-t 99999999999999999999",
-			"option --tree: '99999999999999999999' is not a number from 1 to 2147483647", false},
+			"option --tree: '99999999999999999999' is not a number from 1 to "
+			"2147483647",
+			false},
 		{"--port 65536", "option --port: '65536' is not a number from 1 to 65535", false},
-		{"--ghost-limit 1T", "option --ghost-limit: '1T' is not a size like 4096, 64K or 1M",
-			false},
-		{"--file-validation md5", "option --file-validation: 'md5' is none of: buildid, filesize",
-			false},
+		{"--ghost-limit 1T",
+			"option --ghost-limit: '1T' is not a size like 4096, 64K or 1M", false},
+		{"--file-validation md5",
+			"option --file-validation: 'md5' is none of: buildid, filesize", false},
 		{"--cpu-cap=mmx", "option --cpu-cap: unknown capability 'mmx'", true},
 		{"-vx", "option --verbosity: 'x' is neither a level nor more v's", false},
 		{"", "command is required", true},
@@ -220,7 +223,8 @@ static void harmless_options_are_accepted(void **state)
 {
 	struct fixture *f = *state;
 	assert_int_equal(parse_with_verb(f, "dump -t 1 --tcp-established --no-tls --no-track-mem "
-					    "--manage-cgroups=ignore --network-lock nftables"), 0);
+					    "--manage-cgroups=ignore --network-lock nftables"),
+		0);
 	assert_int_equal(f->opt.network_lock, NETLOCK_NFTABLES);
 }
 
@@ -241,9 +245,12 @@ static void config_file_and_precedence(void **state)
 {
 	struct fixture *f = *state;
 	assert_int_equal(parse_config(f,
-		"# comment\n\n  tcp-established\ntree 7\nwork-dir \"/a \\\"b\\\" c\"  # why\n"
-		"ghost-limit\t2M\nverbosity=4\nlog-file \"\"\nno-ghost-fiemap\nlibdir first",
-		"--libdir=second"), 0);
+				 "# comment\n\n  tcp-established\ntree 7\nwork-dir \"/a \\\"b\\\" "
+				 "c\"  # why\n"
+				 "ghost-limit\t2M\nverbosity=4\nlog-file "
+				 "\"\"\nno-ghost-fiemap\nlibdir first",
+				 "--libdir=second"),
+		0);
 	assert_true(f->opt.tcp_established);
 	assert_int_equal(f->opt.tree, 7);
 	assert_string_equal(f->opt.work_dir, "/a \"b\" c");
@@ -304,7 +311,8 @@ static void print_help_here(FILE *out)
 	print_help(out, "fermata");
 }
 
-/* Every option is in the manual, and in the help unless deprecated; names and letters are unique. */
+/* Every option is in the manual, and in the help unless deprecated; names and letters are unique.
+ */
 static void table_help_and_manual_agree(void **state)
 {
 	(void)state;
