@@ -14,7 +14,7 @@ static int make(const char *name, int flags)
 	return fd;
 }
 
-static int between_read, between_write;
+static int between_read, between_write, reader, writer;
 
 static void child(void *unused)
 {
@@ -22,6 +22,8 @@ static void child(void *unused)
 
 	(void)unused;
 	close(between_write);
+	close(reader);
+	close(writer);
 	child_park();
 	NEED(read(between_read, buf, 64) == 7 && !memcmp(buf, "between", 7));
 	await("closed");
@@ -39,7 +41,8 @@ int main(int argc, char **argv)
 	between_read = make("between", O_RDONLY | O_NONBLOCK);
 	between_write = make("between", O_WRONLY);
 	NEED(fcntl(between_read, F_SETFL, 0) == 0);
-	int reader = make("alone", O_RDONLY | O_NONBLOCK), writer = make("alone", O_WRONLY);
+	reader = make("alone", O_RDONLY | O_NONBLOCK);
+	writer = make("alone", O_WRONLY);
 	NEED(write(both, "both ways", 9) == 9 && write(ghost, "boo", 3) == 3);
 	NEED(write(between_write, "between", 7) == 7 && write(writer, "unread", 6) == 6);
 	NEED(fcntl(both, F_SETPIPE_SZ, 128 << 10) == 128 << 10 && !unlink(in_dir("ghost")));

@@ -1,7 +1,7 @@
 /*
  * Things without a name that are no files: directory, device node, FIFO, symbolic link; each comes
  * back as what it was.
- * PROVES: F104
+ * PROVES: F104 F116
  */
 #include "check.h"
 #include <sys/sysmacros.h>
@@ -18,7 +18,7 @@ int main(int argc, char **argv)
 	setup(argc, argv);
 	NEED(!mkdir(in_dir("dir"), 0711) && !mknod(in_dir("zero"), S_IFCHR | 0640, makedev(1, 5)));
 	NEED(!mkfifo(in_dir("fifo"), 0604) && !symlink("to nothing", in_dir("link")));
-	NEED(!mknod(in_dir("far"), S_IFBLK | 0600, makedev(300, 70000)));
+	NEED(!mknod(in_dir("far"), S_IFCHR | 0600, makedev(1, 70000)));
 	fd[0] = open(in_dir("dir"), O_RDONLY | O_DIRECTORY);
 	fd[1] = open(in_dir("zero"), O_RDONLY);
 	fd[2] = open(in_dir("fifo"), O_RDWR);

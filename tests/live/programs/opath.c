@@ -1,6 +1,6 @@
 /*
- * O_PATH descriptors of a file, a directory, a symbolic link, a FIFO and device nodes (one with
- * large numbers): same object, same kind, still not for reading.
+ * O_PATH descriptors of a file, a directory, a symbolic link, a FIFO and device nodes (one with a
+ * large number): same object, same kind, still not for reading.
  * PROVES: F100 F116
  */
 #include "check.h"
