@@ -43,3 +43,8 @@ int aspects_finish(struct session *s, struct thread *t)
 {
 	WALK(finish);
 }
+
+int aspects_settle(struct session *s, struct thread *t)
+{
+	WALK(settle);
+}

@@ -12,6 +12,7 @@
  *	check     before anything is forked: is the image sane, can this kernel do it?
  *	plan      appends steps that set the property; all threads of the task exist by then
  *	finish    the controller's own part, after the programs were played, before take-over
+ *	settle    after take-over: the thread has its registers and runs nothing before it is detached
  * Any of them may be NULL. They return 0 or a negative errno with the failure recorded; what a
  * dump cannot take is reported with block().
  *
@@ -32,6 +33,7 @@ struct aspect {
 	int (*check)(struct session *s, struct thread *t);
 	int (*plan)(struct session *s, struct thread *t, struct program *p);
 	int (*finish)(struct session *s, struct thread *t);
+	int (*settle)(struct session *s, struct thread *t);
 };
 
 /* In order of restore; ends with NULL. */
@@ -55,5 +57,6 @@ int aspects_store(struct session *s, struct thread *t, const struct program *p,
 int aspects_check(struct session *s, struct thread *t);
 int aspects_plan(struct session *s, struct thread *t, struct program *p);
 int aspects_finish(struct session *s, struct thread *t);
+int aspects_settle(struct session *s, struct thread *t);
 
 #endif

@@ -3,10 +3,45 @@
  */
 #include "task/aspect.h"
 
-extern const struct aspect itimer_aspect;
+extern const struct aspect core_aspect, comm_aspect, sigmask_aspect, sigaction_aspect,
+	sigaltstack_aspect, tid_address_aspect, robust_list_aspect, rseq_aspect, sched_aspect,
+	thp_aspect, membarrier_aspect, loginuid_aspect, oom_score_aspect, subreaper_aspect,
+	personality_aspect, extras_aspect, rlimit_aspect, posix_timer_aspect, sigqueue_aspect,
+	seccomp_aspect, creds_aspect, dumpable_aspect, pdeath_signal_aspect,
+	posix_timer_arm_aspect, itimer_aspect;
 
 const struct aspect *const aspects[] = {
+	/* first: makes the messages that all others fill */
+	&core_aspect,
+	&comm_aspect,
+	&sigmask_aspect,
+	&sigaction_aspect,
+	&sigaltstack_aspect,
+	&tid_address_aspect,
+	&robust_list_aspect,
+	&rseq_aspect,
+	&sched_aspect,
+	/* after scheduling, which it asks about */
+	&extras_aspect,
+	&thp_aspect,
+	&membarrier_aspect,
+	&oom_score_aspect,
+	&subreaper_aspect,
+	&personality_aspect,
+	/* opens a file: before a limit may forbid that */
+	&loginuid_aspect,
+	&rlimit_aspect,
+	&posix_timer_aspect,
+	/* after signal actions, since ignoring a signal drops it, and RLIMIT_SIGPENDING */
+	&sigqueue_aspect,
+	/* needs privilege that credentials take away */
+	&seccomp_aspect,
+	&creds_aspect,
+	/* both are reset by a change of credentials */
+	&dumpable_aspect,
+	&pdeath_signal_aspect,
 	/* last: timers that fire find everything else in place */
+	&posix_timer_arm_aspect,
 	&itimer_aspect,
 	NULL,
 };

@@ -4,6 +4,7 @@
 struct task *task_new(struct session *s, struct tree *tree, struct task *parent, pid_t vpid)
 {
 	struct task *t = arena_new(&s->arena, struct task);
+	t->tree = tree;
 	t->parent = parent;
 	t->pid = t->vpid = vpid;
 	t->state = TASK_ALIVE;

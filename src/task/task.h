@@ -30,6 +30,7 @@ enum task_state {
 };
 
 struct task;
+struct tree;
 
 struct thread {
 	struct task *task;
@@ -49,6 +50,7 @@ struct thread {
 };
 
 struct task {
+	struct tree *tree;
 	struct task *parent;
 	VEC(struct task *) children;
 	VEC(struct thread *) threads; /* [0] is the leader; also for zombies */
@@ -75,6 +77,8 @@ struct task {
 struct tree {
 	struct task *root;
 	VEC(struct task *) tasks; /* depth-first, parents before children */
+	void *seccomp; /* seccomp.c: struct seccomp_table, NULL = no filters */
+	void *own_creds; /* creds_restore.c: what stubs inherit from the controller */
 };
 
 static inline struct thread *leader(const struct task *t)

@@ -1,0 +1,175 @@
+/*
+ * Pending signals: the queue of the process and that of each thread, in order.
+ *
+ * PTRACE_PEEKSIGINFO reads them without taking them (Linux 3.10).  They are queued again by the
+ * task itself, because only a sender equal to the receiver may use codes of the kernel
+ * (si_code >= 0) or SI_TKILL; each thread therefore fills its own queue and the leader also that
+ * of the process.  All signals are blocked meanwhile, so even ignored ones stay queued, as they
+ * did when they came.
+ *
+ * What must hold: whatever may send signals to the stub (its helpers and zombies ending) is over,
+ * the final actions are set (setting SIG_IGN discards), and the leader goes first, for it empties
+ * the queue before filling it.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <time.h>
+
+#include "kernel/syscalls.h"
+#include "task/aspect.h"
+#include "task/signal_name.h"
+
+extern const struct aspect sigqueue_aspect;
+
+enum {
+	SIGINFO_BYTES = 128,
+	BATCH = 32,
+	N_SIGNALS = 64,
+	/* Standard signals coalesce: a stub gets SIGCHLD once, and hardly anything else. */
+	DRAIN_STEPS = 8,
+};
+
+struct queues {
+	SignalQueueEntry *shared, *private;
+};
+
+struct raw_siginfo {
+	union {
+		int signo;
+		uint8_t bytes[SIGINFO_BYTES];
+	};
+};
+
+static void append(struct session *s, SignalQueueEntry *q, const struct raw_siginfo *info)
+{
+	if (q->n_signals % BATCH == 0) {
+		SiginfoEntry **grown = arena_array(&s->arena, SiginfoEntry *, q->n_signals + BATCH);
+		if (q->n_signals)
+			memcpy(grown, q->signals, q->n_signals * sizeof(*grown));
+		q->signals = grown;
+	}
+	SiginfoEntry *e = arena_new(&s->arena, SiginfoEntry);
+	siginfo_entry__init(e);
+	e->siginfo.len = sizeof(*info);
+	e->siginfo.data = arena_memdup(&s->arena, info, sizeof(*info));
+	q->signals[q->n_signals++] = e;
+}
+
+static int peek(struct session *s, struct thread *t, uint32_t flags, SignalQueueEntry **ret)
+{
+	SignalQueueEntry *q = *ret = arena_new(&s->arena, SignalQueueEntry);
+	signal_queue_entry__init(q);
+	for (uint64_t offset = 0;;) {
+		struct raw_siginfo infos[BATCH];
+		struct __ptrace_peeksiginfo_args args = {.off = offset, .flags = flags, .nr = BATCH};
+		long n = ptrace(PTRACE_PEEKSIGINFO, t->tid, &args, infos);
+		if (n < 0)
+			return fail(s, errno, "pid %d thread %d: read pending signals", t->task->vpid,
+				t->vtid);
+		for (long i = 0; i < n; i++) {
+			if (infos[i].signo == SIGTRAP)
+				block(s, t->task->vpid, NULL, "thread %d: SIGTRAP is pending", t->vtid);
+			if (infos[i].signo == SIGSTOP && t->task->state == TASK_ALIVE) {
+				/* It stops as soon as it runs, so it is as good as stopped. */
+				t->task->state = TASK_STOPPED;
+				t->task->stop_signo = SIGSTOP;
+			}
+			if (infos[i].signo != SIGSTOP)
+				append(s, q, &infos[i]);
+		}
+		if (n < BATCH)
+			return 0;
+		offset += (uint64_t)n;
+	}
+}
+
+static int sigqueue_inspect(struct session *s, struct thread *t, void **state)
+{
+	struct queues *q = *state = arena_new(&s->arena, struct queues);
+	int r = peek(s, t, 0, &q->private);
+	if (r < 0 || !t->core->tc)
+		return r;
+	return peek(s, t, PTRACE_PEEKSIGINFO_SHARED, &q->shared);
+}
+
+static int sigqueue_store(struct session *s, struct thread *t, const struct program *p, void *state)
+{
+	(void)s;
+	(void)p;
+	const struct queues *q = state;
+	t->core->thread_core->signals_p = q->private;
+	if (t->core->tc)
+		t->core->tc->signals_s = q->shared;
+	return 0;
+}
+
+static int signo_of(const SiginfoEntry *e)
+{
+	int signo;
+	memcpy(&signo, e->siginfo.data, sizeof(signo));
+	return signo;
+}
+
+static int check_queue(struct session *s, struct thread *t, const SignalQueueEntry *q)
+{
+	for (size_t i = 0; q && i < q->n_signals; i++) {
+		const SiginfoEntry *e = q->signals[i];
+		if (e->siginfo.len != SIGINFO_BYTES)
+			return fail(s, EBADMSG, "pid %d thread %d: a pending signal has %zu bytes instead of %d",
+				t->task->vpid, t->vtid, e->siginfo.len, SIGINFO_BYTES);
+		int signo = signo_of(e);
+		if (signo < 1 || signo > N_SIGNALS || signo == SIGKILL || signo == SIGSTOP ||
+			signo == SIGTRAP)
+			return fail(s, EBADMSG, "pid %d thread %d: signal %d cannot be pending",
+				t->task->vpid, t->vtid, signo);
+	}
+	return 0;
+}
+
+static int sigqueue_check(struct session *s, struct thread *t)
+{
+	int r = check_queue(s, t, t->core->thread_core->signals_p);
+	if (r < 0 || !t->core->tc)
+		return r;
+	return check_queue(s, t, t->core->tc->signals_s);
+}
+
+/* Signals the stub got while it was made are no business of the task. */
+static void plan_drain(struct program *p)
+{
+	uint64_t all = ~(1ull << (SIGTRAP - 1));
+	struct timespec none = {0};
+	struct arg set = in_copy(p, &all, sizeof(all)), timeout = in_copy(p, &none, sizeof(none));
+	for (int i = 0; i < DRAIN_STEPS; i++)
+		program_may_fail(p, program_step(p, "drop stray signal", NULL, SYS_rt_sigtimedwait, set,
+			imm(0), timeout, imm(sizeof(all))));
+}
+
+static int sigqueue_plan(struct session *s, struct thread *t, struct program *p)
+{
+	pid_t tgid = t->task->vpid;
+	if (t->core->tc) {
+		plan_drain(p);
+		const SignalQueueEntry *q = t->core->tc->signals_s;
+		for (size_t i = 0; q && i < q->n_signals; i++)
+			program_step(p, "queue signal", signal_name(s, signo_of(q->signals[i])),
+				SYS_rt_sigqueueinfo, imm((uint64_t)tgid),
+				imm((uint64_t)signo_of(q->signals[i])),
+				in(p, q->signals[i]->siginfo.data, SIGINFO_BYTES));
+	}
+	const SignalQueueEntry *q = t->core->thread_core->signals_p;
+	for (size_t i = 0; q && i < q->n_signals; i++)
+		program_step(p, "queue signal for thread", signal_name(s, signo_of(q->signals[i])),
+			SYS_rt_tgsigqueueinfo, imm((uint64_t)tgid), imm((uint64_t)t->vtid),
+			imm((uint64_t)signo_of(q->signals[i])),
+			in(p, q->signals[i]->siginfo.data, SIGINFO_BYTES));
+	return 0;
+}
+
+const struct aspect sigqueue_aspect = {
+	.name = "pending signals",
+	.inspect = sigqueue_inspect,
+	.store = sigqueue_store,
+	.check = sigqueue_check,
+	.plan = sigqueue_plan,
+};
