@@ -1,0 +1,50 @@
+/*
+ * Everything behind file descriptors, mapped files and directories of a tree: its dump.
+ *
+ * Collecting and storing only read and remember; file_dump_finish() writes the images, fetches
+ * contents (ghosts, pipes, memfds) from the tasks, which must still be stopped, and makes the
+ * links of --link-remap.  What cannot be dumped goes to block(), once per open file.
+ */
+#ifndef FERMATA_FILE_DUMP_H
+#define FERMATA_FILE_DUMP_H
+
+#include "engine/program.h"
+#include "kernel/proc_maps.h"
+#include "task/task.h"
+
+struct file_dump; /* one per dump */
+
+/* dry: only find blockers and sum up sizes; nothing is written, finish() does nothing. */
+int file_dump_begin(struct session *s, struct tree *tree, bool dry, struct file_dump **ret);
+
+/*
+ * Lists the descriptors of t and appends the steps that must run inside (F_GETFD, umask).
+ * A table shared with the parent (equal ids->files_id) is skipped.  Without a program (p NULL,
+ * dry only) everything is examined at once and file_dump_store() is not called.
+ */
+int file_dump_collect(struct file_dump *d, struct task *t, struct program *p);
+
+/* After the program was played: takes and classifies the descriptors; fills t->fs. */
+int file_dump_store(struct file_dump *d, struct task *t, const struct program *p);
+
+/*
+ * A mapped file or the executable, by its link below /proc/PID: "map_files/7f00-7f10", "exe".
+ * Gives its id in files.img and its FD_TYPES__REG or FD_TYPES__MEMFD. If it cannot be dumped, a
+ * blocker is recorded and the id is 0.
+ */
+int file_dump_path(struct file_dump *d, struct task *t, const char *proc_link, uint32_t *ret_id,
+	uint32_t *ret_type);
+
+/* The same for a mapping as /proc/PID/maps shows it; files mapped before are not opened again. */
+int file_dump_mapping(struct file_dump *d, struct task *t, const struct vma_info *vma,
+	uint32_t *ret_id, uint32_t *ret_type);
+
+/* Bytes that contents will take in the image directory, as far as known before finish(). */
+uint64_t file_dump_predicted(const struct file_dump *d);
+
+int file_dump_finish(struct file_dump *d);
+
+/* A failed dump, or one that leaves the tree running: removes the links made for --link-remap. */
+void file_dump_undo(struct file_dump *d);
+
+#endif
