@@ -202,12 +202,14 @@ class Case:
         path.mkdir()
         return path
 
-    def begin(self, verb, images, *options, work=None, verbose=True, **popen):
+    def begin(self, verb, images, *options, verbose=True, **popen):
         """Start the tool; the caller ends it with finish()."""
-        log = Path(work or images) / f"{verb}.log"
+        options = [str(o) for o in options]
+        work = options[options.index("-W") + 1] if "-W" in options else images
+        log = Path(work) / f"{verb}.log"
         argv = [FERMATA, verb, "-D", str(images), "-o", log.name]
         argv += ["-v4"] if verbose else []
-        argv += [str(o) for o in options]
+        argv += options
         out = open(self.dir / "tool.out", "wb")
         tool = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, **popen)
         out.close()

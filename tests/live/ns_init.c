@@ -38,6 +38,8 @@ static int init(char **argv)
 	child = fork();
 	need(child >= 0, "fork");
 	if (child == 0) {
+		/* A session that exists inside, for tests of jobs that are no session leaders. */
+		setsid();
 		execvp(argv[0], argv);
 		need(0, argv[0]);
 	}

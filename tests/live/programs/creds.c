@@ -1,7 +1,7 @@
 /*
  * Credentials of processes: the four user and group ids, groups, all capability sets, the
  * bounding and the ambient set, securebits, no_new_privs, in several combinations.
- * PROVES: F314 F059
+ * PROVES: F314
  */
 #include "creds.h"
 

@@ -1,7 +1,7 @@
 /*
  * Time calls through the vDSO work and agree with the system calls; the areas are in the memory map;
  * the functions are where the auxiliary vector says.
- * PROVES: F055 F057
+ * PROVES: F057
  */
 #include "check.h"
 #include <sys/auxv.h>

@@ -1,0 +1,65 @@
+"""The command line: exit statuses, usage, version, check."""
+import os
+import subprocess
+
+import live
+import snapshot
+
+
+def run(*argv, **kw):
+    return subprocess.run([live.FERMATA, *argv], capture_output=True, text=True, timeout=30,
+                          stdin=subprocess.DEVNULL, **kw)
+
+
+def test_excess_argument():
+    """PROVES: F353"""
+    for argv in (["dump", "-t", "1", "foo"], ["restore", "foo"], ["check", "foo"]):
+        ran = run(*argv)
+        assert ran.returncode == 1
+        assert f"excessive parameter" in ran.stderr and argv[0] in ran.stderr
+        assert "Usage" in ran.stdout
+
+
+def test_usage_errors(tmp_path):
+    """PROVES: F352"""
+    for argv in ([], ["no-such-action"], ["dump", "--no-such-option"], ["dump", "-t", "1", "-D"]):
+        assert run(*argv, cwd=tmp_path).returncode == 1, argv
+    for argv in (["dump"], ["dump", "-t", "0"], ["dump", "-t", "x"], ["dump", "-t", "-5"],
+                 ["restore", "-D", "/no/such/dir"], ["dump", "-t", "1", "-D", "/no/such/dir"],
+                 ["restore"], ["restore", "-S"]):
+        ran = run(*argv, cwd=tmp_path)
+        assert ran.returncode == 1, argv
+        assert ran.stderr, argv
+
+
+def test_success_statuses():
+    """PROVES: F352 F363"""
+    ran = run("--version")
+    assert ran.returncode == 0 and ran.stdout.startswith("Version: ")
+    assert run("-V").stdout == ran.stdout
+    for argv in (["--help"], ["-h"], ["dump", "--help"], ["dump", "--", "-h"]):
+        ran = run(*argv)
+        assert ran.returncode == 0 and "Usage" in ran.stdout
+    for option in ("--tree", "--images-dir", "--work-dir", "--leave-running", "--leave-stopped",
+                   "--restore-detached", "--restore-sibling", "--pidfile", "--link-remap",
+                   "--ghost-limit", "--timeout", "--file-validation", "--shell-job", "--log-file"):
+        assert option in run("--help").stdout
+
+
+def test_show_is_gone():
+    """PROVES: F361"""
+    ran = run("show")
+    assert ran.returncode == 255
+    assert "crit" in (ran.stderr + ran.stdout).lower()
+
+
+def test_check():
+    """PROVES: F354 F355"""
+    for _ in range(20):
+        ran = run("check")
+        assert ran.returncode == 0, ran.stderr
+        assert "Looks good" in ran.stdout
+    left = [p for p, t in snapshot.stats().items() if t["ppid"] == os.getpid() or
+            t["comm"].startswith("fermata") and t["ppid"] == 1]
+    assert not left
+    assert run("check", "--feature", "no-such-feature").returncode == 1

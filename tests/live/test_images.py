@@ -1,0 +1,149 @@
+"""What a dump leaves in the image directory and around it."""
+import os
+import stat
+import subprocess
+
+import snapshot
+from live import FERMATA, Failure, Program, Skipped
+from scenario import scenario
+
+COMMON_MAGIC, SERVICE_MAGIC = 0x54564319, 0x55105940
+
+
+def need(condition, what):
+    if not condition:
+        raise Failure(what)
+
+
+def good_end(case):
+    case.release()
+    case.verdict()
+    case.gone()
+
+
+@scenario
+def test_names_and_headers(case):
+    """PROVES: F009 F080 F400 F455 F459"""
+    case.start_program(Program("posix_timers"))
+    images = case.dump("-W", case.dir)
+    names = sorted(os.listdir(images))
+    pid = case.root
+    for name in (f"core-{pid}.img", f"mm-{pid}.img", f"pagemap-{pid}.img", "pages-1.img",
+                 f"fdinfo-2.img", "files.img", f"fs-{pid}.img", f"ids-{pid}.img", "pstree.img",
+                 "inventory.img"):
+        need(name in names, f"no {name} among {names}")
+    # One image for all of these since long ago.
+    for kind in ("sigacts", "itimers", "posix-timers", "creds", "rlimit", "signal", "vmas", "reg-files"):
+        need(not any(n.startswith(kind) for n in names), f"a separate image for {kind}: {names}")
+    for path in sorted(images.iterdir()):
+        need(not path.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH), f"{path} is writable to others")
+        if path.name.startswith("pages-"):
+            continue
+        head = int.from_bytes(path.read_bytes()[:4], "little")
+        if path.name.startswith(("inventory",)):
+            need(path.stat().st_size > 12, f"{path.name} is empty")
+        need(head == COMMON_MAGIC, f"{path.name} begins with {head:#x}")
+        need(path.stat().st_size > 8, f"{path.name} has no entries")
+    case.restore(images, "-W", case.dir)
+    for name in ("stats-dump", "stats-restore"):
+        data = (case.dir / name).read_bytes()
+        need(int.from_bytes(data[:4], "little") == SERVICE_MAGIC, f"{name} has another magic")
+        need(not (images / name).exists(), f"{name} is not in the work directory only")
+    good_end(case)
+
+
+@scenario
+def test_work_directory(case):
+    """Log, pid file and statistics land in the work directory.
+    PROVES: F351 F469 F062"""
+    work = case.dir / "work"
+    work.mkdir()
+    case.start_program(Program("counter"))
+    images = case.dump("-W", work)
+    case.restore(images, "-W", work, "--pidfile", "the.pid")
+    names = sorted(os.listdir(work))
+    need(names == ["dump.log", "restore.log", "stats-dump", "stats-restore", "the.pid"],
+         f"in the work directory: {names}")
+    need((work / "the.pid").read_text() == str(case.root), "another pid in the pid file")
+    need(not [n for n in os.listdir(images) if not n.endswith(".img")], "more than images there")
+    # An existing pid file is an error; nothing is restored.
+    case.kill()
+    case.refused("restore", "the.pid", "-d", "-W", work, "--pidfile", "the.pid", images=images)
+    case.gone()
+
+
+@scenario
+def test_log_levels(case):
+    """PROVES: F463 F464"""
+    case.start_program(Program("counter"))
+    logs = {}
+    for level in range(5):
+        images = case.new_images()
+        ran = case.need(case.run("dump", images, "-t", case.root, "-R", f"-v{level}",
+                                 verbose=False), f"dump -v{level}")
+        need(ran.output == "", f"with -o there is something on the terminal: {ran.output!r}")
+        logs[level] = ran.log.read_text()
+    need(logs[0] == "" and logs[1] == "", f"-v0 or -v1 say something: {logs[0]}{logs[1]}")
+    need(len(logs[2]) <= len(logs[3]) <= len(logs[4]), "a higher level says less")
+    for line in logs[4].splitlines():
+        need(line[0] == "(" and line[3] == "." and line[10:12] == ") ", f"no time stamp: {line!r}")
+    need("Dumping finished successfully" in logs[3], "no final line at -v3")
+    quiet = subprocess.run([FERMATA, "dump", "-t", "31999", "-v0", "-D", images],
+                           capture_output=True, text=True)
+    need(quiet.returncode == 1 and not quiet.stderr, f"-v0 is not silent: {quiet.stderr!r}")
+    good_end(case)
+
+
+@scenario
+def test_restore_reads_in_batches(case):
+    """PROVES: F082"""
+    case.start_program(Program("anon_pages"))
+    before = count_reads(case.root)
+    case.restore(case.dump())
+    reads = count_reads(case.root)
+    need(before is not None and reads < 3000, f"{reads} read calls of the restored task")
+    good_end(case)
+
+
+def count_reads(pid):
+    text = snapshot.read(f"/proc/{pid}/io")
+    if "syscr:" not in text:
+        raise Skipped("no I/O accounting in this kernel")
+    return int(text.split("syscr:")[1].split()[0])
+
+
+@scenario(args=["ext4", "tmpfs"])
+def test_link_remap_leaves_nothing(case, fs):
+    """Three rounds, the dumps that leave tasks running included.
+    PROVES: F106"""
+    if fs == "tmpfs":
+        subprocess.run(["mount", "-t", "tmpfs", "none", case.dir], check=True)
+    case.start_program(Program("link_remap"))
+    for _ in range(3):
+        case.dump("--link-remap", "-R")
+        need(not list(case.dir.rglob("link_remap*")), "a link is left by dump -R")
+        images = case.dump("--link-remap")
+        need(list(case.dir.rglob("link_remap*")), "the dump left no link to restore from")
+        case.restore(images)
+        need(not list(case.dir.rglob("link_remap*")), "a link is left by the restore")
+    good_end(case)
+
+
+@scenario
+def test_explain(case):
+    """A restore can be printed, a dump be tried, without anything happening."""
+    case.start_program(Program("tree3"))
+    before = snapshot.take(case.pids())
+    ran = case.need(case.run("dump", case.new_images(), "-t", case.root, "--explain"),
+                    "dump --explain")
+    need(str(case.root) in ran.text, "the pid is not in there")
+    case.need(case.run("check", case.new_images(), "-t", case.root), "check -t")
+    changes = snapshot.differences(before, snapshot.take(case.pids()))
+    need(not changes, f"changed by explaining: {changes}")
+    images, pids = case.dump(), sorted(before)
+    ran = case.need(case.run("restore", images, "--explain"), "restore --explain")
+    for word in [*map(str, pids), "mmap"]:
+        need(word in ran.text, f"restore --explain does not mention {word}")
+    need(not case.pids(), "restore --explain restored something")
+    case.restore(images)
+    good_end(case)

@@ -1,0 +1,235 @@
+"""Dumps and restores again and again, interrupted, raced with, and asked to leave tasks stopped."""
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import snapshot
+from live import Failure, Program, poll
+from scenario import scenario
+
+
+def good_end(case):
+    case.release()
+    case.verdict()
+    case.gone()
+
+
+def states(case):
+    return {tid: snapshot.thread(pid, tid)["state"]
+            for pid in case.pids() for tid in snapshot.threads(pid)}
+
+
+def need_states(case, want, when):
+    poll(lambda: set(states(case).values()) == {want}, 1, f"all threads {want} {when}")
+
+
+def unchanged(case, before, when):
+    changes = snapshot.differences(before, snapshot.take(case.pids()))
+    if changes:
+        raise Failure(f"changed by {when}:\n  " + "\n  ".join(changes[:20]))
+
+
+@scenario(timeout=120)
+def test_leave_running_100_times(case):
+    """PROVES: F027"""
+    case.start_program(Program("threads8"))
+    before = snapshot.take(case.pids())
+    for i in range(100):
+        case.dump("-R")
+        if set(states(case).values()) != {"alive"}:
+            raise Failure(f"dump {i} left a stopped thread: {states(case)}")
+        case.advances(1)
+    unchanged(case, before, "a hundred dumps")
+    good_end(case)
+
+
+@scenario(timeout=150)
+def test_100_round_trips(case):
+    """PROVES: F035 F047"""
+    case.start_program(Program("altstack"))
+    before = snapshot.take(case.pids())
+    for _ in range(100):
+        case.restore(case.dump())
+        case.advances(1)
+    before[case.root][f"thread {case.root}"]["ppid"] = "1"
+    unchanged(case, before, "a hundred round trips")
+    good_end(case)
+
+
+@scenario
+def test_stopped_root(case):
+    """PROVES: F012"""
+    case.start_program(Program("threads8"))
+    for sig in (signal.SIGSTOP, signal.SIGTSTP):
+        # A default SIGTSTP is ignored in an orphaned group; ask for the stop that works here.
+        os.kill(case.root, signal.SIGSTOP if case.own_ns else sig)
+        need_states(case, "T", "after the stop")
+        images = case.dump()
+        case.restore(images)
+        need_states(case, "T", "after the restore")
+        time.sleep(0.05)
+        need_states(case, "T", "some time after the restore")
+        os.kill(case.root, signal.SIGCONT)
+        need_states(case, "alive", "after SIGCONT")
+        case.advances(1)
+    good_end(case)
+
+
+@scenario
+def test_stopped_leave_running(case):
+    """A stopped task is dumped with --leave-running: no unwanted SIGCONT.
+    PROVES: F028"""
+    case.start_program(Program("threads8"))
+    os.kill(case.root, signal.SIGSTOP)
+    need_states(case, "T", "after the stop")
+    for _ in range(5):
+        case.dump("-R")
+        time.sleep(0.02)
+        need_states(case, "T", "after the dump")
+    os.kill(case.root, signal.SIGCONT)
+    case.advances(1)
+    good_end(case)
+
+
+@scenario(timeout=120)
+def test_stop_races_with_dump(case):
+    """SIGSTOP at random moments of a dump: the dump succeeds, the stop takes effect.
+    PROVES: F028"""
+    case.start_program(Program("threads8"))
+    dice = random.Random(1)
+    for i in range(40):
+        images = case.new_images()
+        tool = case.begin("dump", images, "-t", case.root, "-R")
+        time.sleep(dice.uniform(0, 0.02))
+        os.kill(case.root, signal.SIGSTOP)
+        case.need(case.finish(tool), f"dump {i}")
+        need_states(case, "T", f"after dump {i}")
+        os.kill(case.root, signal.SIGCONT)
+        need_states(case, "alive", f"after SIGCONT {i}")
+    case.advances(1)
+    good_end(case)
+
+
+@scenario
+def test_leave_stopped(case):
+    """PROVES: F029"""
+    case.start_program(Program("threads8"))
+    images = case.dump("--leave-stopped")
+    need_states(case, "T", "after dump -s")
+    os.kill(case.root, signal.SIGCONT)
+    need_states(case, "alive", "after SIGCONT")
+    case.advances(1)
+    case.kill()
+    case.restore(images, "--leave-stopped")
+    need_states(case, "T", "after restore -s")
+    activity = snapshot.activity(case.pids())
+    time.sleep(0.1)
+    if snapshot.activity(case.pids()) != activity:
+        raise Failure("something moves after restore -s")
+    os.kill(case.root, signal.SIGCONT)
+    case.advances(1)
+    good_end(case)
+
+
+@scenario
+def test_sigchld_blocked_or_ignored(case):
+    """PROVES: F038"""
+    def block():
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
+
+    def ignore():
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+
+    case.start_program(Program("tree3"))
+    for prepare in (block, ignore):
+        before = snapshot.take(case.pids())
+        images = case.dump(preexec_fn=prepare)
+        case.restore(images, preexec_fn=prepare)
+        before[case.root][f"thread {case.root}"]["ppid"] = "1"
+        unchanged(case, before, f"a round trip with SIGCHLD {prepare.__name__}ed")
+    good_end(case)
+
+
+@scenario
+def test_no_executable_memfd(case):
+    """vm.memfd_noexec forbids executable memory files; there are other ways.
+    PROVES: F407"""
+    Path("/proc/sys/vm/memfd_noexec").write_text("2")
+    case.start_program(Program("tree3"))
+    case.restore(case.dump())
+    good_end(case)
+
+
+@scenario
+def test_dead_and_zombies_again_and_again(case):
+    """PROVES: F039"""
+    for name in ("zombies", "proc_dead"):
+        for leftover in ("ready", "release", "result", "die"):
+            (case.dir / leftover).unlink(missing_ok=True)
+        case.start_program(Program(name))
+        for _ in range(15):
+            case.restore(case.dump())
+        good_end(case)
+
+
+KILLED = ["counter", "threads8", "tree3", "anon_pages"]
+
+
+def typical(action):
+    start = time.monotonic()
+    action()
+    return time.monotonic() - start
+
+
+@scenario(timeout=180, args=KILLED)
+def test_kill_the_dump(case, name):
+    """kill -9 of the tool at any moment of a dump leaves the target running, and dumpable.
+    PROVES: F034"""
+    case.start_program(Program(name))
+    before = snapshot.take(case.pids())
+    images = case.new_images()
+    length = typical(lambda: case.need(
+        case.run("dump", images, "-t", case.root, "-R"), "dump"))
+    for i in range(50):
+        images = case.new_images()
+        tool = case.begin("dump", images, "-t", case.root, "-R")
+        time.sleep(length * 1.1 * i / 50)
+        tool.kill()
+        case.finish(tool)
+        poll(lambda: set(states(case).values()) == {"alive"}, 1, f"all threads alive after {i}")
+        case.advances(1)
+        poll(lambda: not snapshot.differences(before, snapshot.take(case.pids())), 1,
+             f"the target as it was after killed dump {i}: " + "; ".join(
+                 snapshot.differences(before, snapshot.take(case.pids()))[:5]))
+    case.restore(case.dump())
+    good_end(case)
+
+
+@scenario(timeout=180, args=KILLED)
+def test_kill_the_restore(case, name):
+    """kill -9 of the tool at any moment of a restore leaves no task, or all of them.
+    PROVES: F036"""
+    case.start_program(Program(name))
+    whole = case.pids()
+    images = case.dump()
+    length = typical(lambda: case.restore(images))
+    case.kill()
+    for i in range(50):
+        tool = case.begin("restore", images, "-d")
+        time.sleep(length * 1.1 * i / 50)
+        tool.kill()
+        case.finish(tool)
+        def settled():
+            left = case.pids()
+            if not left:
+                return True
+            # The kill came after the end: then everything is there and runs.
+            return left == whole and set(states(case).values()) == {"alive"}
+        poll(settled, 2, f"none or all of the tasks after killed restore {i}, not {case.pids()}")
+        if case.pids():
+            case.advances(1)
+            case.kill()
+    case.restore(images)
+    good_end(case)

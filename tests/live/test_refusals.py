@@ -1,0 +1,341 @@
+"""What cannot be dumped or restored is refused: with a message that names it, and without harm."""
+import ctypes
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import snapshot
+from live import Failure, Program, Skipped, poll
+from scenario import scenario
+
+PTRACE_SEIZE = 0x4206
+
+
+def unharmed(case, before):
+    """After a refused dump the tree is as it was and alive."""
+    changes = snapshot.differences(before, snapshot.take(case.pids()))
+    if changes:
+        raise Failure("the refused dump changed the target:\n  " + "\n  ".join(changes[:20]))
+    case.advances(1)
+
+
+def refused_unharmed(case, pattern, *options):
+    before = snapshot.take(case.pids())
+    ran = case.refused("dump", pattern, "-t", case.root, *options)
+    unharmed(case, before)
+    return ran
+
+
+def good_end(case):
+    case.release()
+    case.verdict()
+    case.gone()
+
+
+@scenario
+def test_missing_pid(case):
+    """PROVES: F352 F467"""
+    case.refused("dump", r"\b31999\b", "-t", 31999)
+
+
+@scenario(host=True)
+def test_kernel_thread(case):
+    """PROVES: F466"""
+    kthreads = [p for p, t in snapshot.stats().items() if t["comm"] == "kthreadd"]
+    if not kthreads:
+        raise Skipped("no kernel threads in sight")
+    case.refused("dump", rf"\b{kthreads[0]}\b.*kernel thread", "-t", kthreads[0])
+
+
+@scenario
+def test_traced_task(case):
+    """A task under a debugger: the message names the tracer; both go on.
+    PROVES: F040"""
+    case.start_program(Program("counter"))
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.ptrace(PTRACE_SEIZE, case.root, None, None) != 0:
+        raise Failure("cannot trace")
+    refused_unharmed(case, rf"{case.root}.*\b{os.getpid()}\b")
+    status = snapshot.read(f"/proc/{case.root}/status")
+    if f"TracerPid:\t{os.getpid()}\n" not in status:
+        raise Failure("the tracer lost its tracee")
+    good_end(case)
+
+
+@scenario
+def test_strace(case):
+    """PROVES: F040"""
+    if not shutil.which("strace"):
+        raise Skipped("no strace here")
+    case.start_program(Program("tree3"))
+    tracer = subprocess.Popen(["strace", "-f", "-qq", "-o", case.dir / "trace", "-p",
+                               str(case.root)], stderr=subprocess.DEVNULL)
+    case.tools.add(tracer.pid)
+    traced = f"TracerPid:\t{tracer.pid}\n"
+    poll(lambda: traced in snapshot.read(f"/proc/{case.root}/status"), 5, "strace")
+    case.refused("dump", rf"{case.root}.*\b{tracer.pid}\b", "-t", case.root)
+    if traced not in snapshot.read(f"/proc/{case.root}/status"):
+        raise Failure("strace lost its tracee")
+    case.advances(1)
+    case.release()
+    case.verdict()
+    tracer.wait(5)
+
+
+@scenario
+def test_shell_job(case):
+    """Not a session leader: refused without --shell-job, goes into the caller's session with it.
+    PROVES: F003"""
+    case.start_program(Program("counter"), start_new_session=False)
+    refused_unharmed(case, "shell-job")
+    images = case.dump("--shell-job")
+    case.refused("restore", "shell-job", "-d", images=images)
+    case.gone()
+    case.restore(images, "--shell-job")
+    if os.getsid(case.root) != os.getsid(0):
+        raise Failure(f"session {os.getsid(case.root)}, not ours ({os.getsid(0)})")
+    good_end(case)
+
+
+FD_KINDS = ["userfaultfd", "perf", "io_uring", "secret", "fsopen", "seccomp-notify",
+            "block-device", "fuse"]
+
+
+@scenario(args=FD_KINDS)
+def test_unsupported_fd(case, kind):
+    """PROVES: F466 F034"""
+    case.start_program(Program("odd_fd"), kind)
+    refused_unharmed(case, rf"\b{case.root}\b.*fd 100\b")
+    good_end(case)
+
+
+@scenario
+def test_unsupported_mapping(case):
+    """PROVES: F077 F466"""
+    case.start_program(Program("odd_fd"), "mapping")
+    line = next(line for line in snapshot.read(f"/proc/{case.root}/maps").splitlines()
+                if "io_uring" in line)
+    refused_unharmed(case, line.split("-")[0].lstrip("0"))
+    good_end(case)
+
+
+SOURCE_32 = r"""
+static void call(int nr, void *a)
+{ __asm__ volatile("int $0x80" : : "a"(nr), "b"(a), "c"(0) : "memory"); }
+void _start(void)
+{ struct { int sec, nsec; } t = {0, 1000000}; for (;;) call(162, &t); }
+"""
+
+
+@scenario
+def test_32_bit_task(case):
+    """PROVES: F466"""
+    source, binary = case.dir / "small.c", case.dir / "small"
+    source.write_text(SOURCE_32)
+    built = subprocess.run(["gcc", "-m32", "-nostdlib", "-static", "-ffreestanding", "-fno-pic",
+                            "-no-pie", "-fno-stack-protector", source, "-o", binary],
+                           capture_output=True, text=True)
+    if built.returncode:
+        raise Skipped("the compiler makes no 32-bit programs")
+    try:
+        case.start([binary], ready=False)
+    except OSError:
+        raise Skipped("the kernel runs no 32-bit programs") from None
+    time.sleep(0.1)
+    refused_unharmed(case, rf"\b{case.root}\b.*32.?bit")
+    case.kill()
+
+
+@scenario
+def test_vfork_parent(case):
+    """A task that cannot be stopped: given up after --timeout, everything runs on.
+    PROVES: F053"""
+    case.start_program(Program("vfork_parent"))
+    start = time.monotonic()
+    case.refused("dump", rf"\b{case.root}\b", "-t", case.root, "--timeout", 1)
+    if time.monotonic() - start > 4:
+        raise Failure("it took much longer than the timeout")
+    case.advances(1)
+    good_end(case)
+
+
+@scenario
+def test_two_blockers(case):
+    """All obstacles of the tree are told at once, each with its remedy.
+    PROVES: F466 F109 F105"""
+    case.start_program(Program("two_blockers"))
+    child = max(case.pids())
+    for verb in (["dump", "-t", case.root], ["check", "-t", case.root],
+                 ["dump", "--explain", "-t", case.root]):
+        before = snapshot.take(case.pids())
+        ran = case.refused(verb[0], "", *verb[1:])
+        for want in (f"{case.root}", "fd 101", "--ghost-limit", f"{child}", "fd 102",
+                     "--link-remap"):
+            if want not in ran.text:
+                raise Failure(f"{verb} does not mention {want!r}: {ran.describe()}")
+        unharmed(case, before)
+    good_end(case)
+
+
+@scenario
+def test_ghost_limit(case):
+    """PROVES: F109"""
+    case.start_program(Program("ghost_large"))
+    refused_unharmed(case, "ghost-limit")
+    refused_unharmed(case, "ghost-limit", "--ghost-limit", "1500K")
+    images = case.dump("--ghost-limit", "2200K")
+    case.restore(images)
+    good_end(case)
+
+
+@scenario
+def test_link_remap_needed(case):
+    """PROVES: F105 F106"""
+    case.start_program(Program("link_remap"))
+    refused_unharmed(case, "link-remap")
+    if list(case.dir.rglob("link_remap*")):
+        raise Failure("a helper name is left")
+    good_end(case)
+
+
+@scenario
+def test_size_changed(case):
+    """PROVES: F102 F036"""
+    case.start_program(Program("regular_files"))
+    images = case.dump()
+    victim = case.dir / "file1"
+    victim.write_bytes(b"0123456789 and more")
+    case.refused("restore", "file1", "-d", images=images)
+    case.gone()
+    victim.write_bytes(b"0123")
+    case.refused("restore", "file1", "-d", images=images)
+    case.gone()
+
+
+@scenario
+def test_file_missing(case):
+    """Nothing is left of the failed restore, ghost files included; the next one works.
+    PROVES: F036 F107"""
+    case.start_program(Program("ghost_reused"))
+    images = case.dump()
+    os.rename(case.dir / "name", case.dir / "aside")
+    before = sorted(os.listdir(case.dir))
+    for _ in range(2):
+        case.refused("restore", "name", "-d", images=images)
+        case.gone()
+        if sorted(os.listdir(case.dir)) != before:
+            raise Failure(f"left over: {set(os.listdir(case.dir)) - set(before)}")
+    os.rename(case.dir / "aside", case.dir / "name")
+    case.restore(images)
+    good_end(case)
+
+
+@scenario
+def test_exe_missing(case):
+    """PROVES: F017 F036"""
+    copy = case.dir / "program"
+    shutil.copy(Program("counter").path, copy)
+    case.start([copy, case.dir])
+    images = case.dump()
+    os.rename(copy, case.dir / "aside")
+    case.refused("restore", str(copy), "-d", images=images)
+    case.gone()
+    os.rename(case.dir / "aside", copy)
+    case.restore(images)
+    good_end(case)
+
+
+@scenario
+def test_pid_taken(case):
+    """PROVES: F036 F037"""
+    case.start_program(Program("tree3"))
+    victim = sorted(case.pids())[3]
+    images = case.dump()
+    Path("/proc/sys/kernel/ns_last_pid").write_text(str(victim - 1))
+    sleeper = subprocess.Popen(["sleep", "60"])
+    if sleeper.pid != victim:
+        raise Failure(f"got pid {sleeper.pid} instead of {victim}")
+    case.tools.add(victim)
+    case.refused("restore", rf"\b{victim}\b", "-d", images=images)
+    case.gone()
+    if sleeper.poll() is not None:
+        raise Failure("the task that had the pid is dead")
+    sleeper.kill()
+    sleeper.wait()
+    case.tools.discard(victim)
+    Path("/proc/sys/kernel/ns_last_pid").write_text("20000")
+    case.restore(images)
+    good_end(case)
+
+
+def damages(images):
+    """(file, what, damaged contents) of every image that a restore cannot do without."""
+    needed = ("inventory", "core-", "mm-", "pagemap-", "pages-", "pstree", "fdinfo-", "files",
+              "fs-", "ids-")
+    for path in sorted(images.glob("*.img")):
+        if not path.name.startswith(needed):
+            continue
+        data = path.read_bytes()
+        # Tasks below the root may do without ids; no records may mean no descriptors.
+        if not path.name.startswith("ids-"):
+            yield path, "missing", None
+        if path.name.startswith(("inventory", "core-", "mm-", "pstree")):
+            yield path, "empty", b""
+        yield path, "cut", data[:-3]
+        if not path.name.startswith("pages-"):
+            yield path, "another magic", bytes(b ^ 0x55 for b in data[:8]) + data[8:]
+        if len(data) > 20 and not path.name.startswith("pages-"):
+            yield path, "garbage", data[:12] + b"\xff" * (len(data) - 12)
+
+
+@scenario(timeout=180)
+def test_damaged_images(case):
+    """PROVES: F037 F036 F467"""
+    case.start_program(Program("tree3"))
+    images = case.dump()
+    for path, what, data in damages(images):
+        saved = path.with_suffix(".saved")
+        path.rename(saved)
+        if data is not None:
+            path.write_bytes(data)
+        ran = case.run("restore", images, "-d", verbose=False)
+        if ran.status != 1:
+            raise Failure(f"{path.name} {what}: not refused with status 1: {ran.describe()}")
+        if path.name not in ran.text:
+            raise Failure(f"{path.name} {what}: the message does not name it: {ran.describe()}")
+        case.gone()
+        saved.rename(path)
+    case.restore(images)
+    good_end(case)
+
+
+@scenario
+def test_disk_full(case):
+    """PROVES: F078 F034 F467"""
+    case.start_program(Program("anon_pages"))
+    small = case.dir / "small"
+    small.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2M", "none", small], check=True)
+    before = snapshot.take(case.pids())
+    case.refused("dump", "No space left", "-t", case.root, "-W", case.dir, images=small)
+    unharmed(case, before)
+    good_end(case)
+
+
+@scenario
+def test_failed_dump_keeps_stopped(case):
+    """A stopped target of a failed dump is stopped afterwards, and can be continued.
+    PROVES: F034"""
+    case.start_program(Program("odd_fd"), "userfaultfd")
+    os.kill(case.root, signal.SIGSTOP)
+    poll(lambda: snapshot.stats()[case.root]["state"] == "T", 2, "the stop")
+    case.refused("dump", "fd 100", "-t", case.root)
+    time.sleep(0.05)
+    if snapshot.stats()[case.root]["state"] != "T":
+        raise Failure("the stopped target is not stopped any more")
+    os.kill(case.root, signal.SIGCONT)
+    case.advances(1)
+    good_end(case)
