@@ -60,10 +60,9 @@ void arch_regs_enter(struct user_regs_struct *gp, uint64_t entry, uint64_t chann
 
 /*
  * Registers with which a task stopped inside a system call goes on: an interrupted call is made
- * again (see x86_64/restart.c). live_restart is for a task that stays the same kernel task, whose
- * restart block is still there.
+ * again (see x86_64/restart.c).
  */
-void arch_fix_restart(pid_t tid, struct user_regs_struct *gp, bool live_restart);
+void arch_fix_restart(pid_t tid, struct user_regs_struct *gp);
 
 /* --- code put into a task (x86_64/stub.c, x86_64/sigframe.c) --- */
 

@@ -30,7 +30,7 @@ static void arena_add_chunk(struct arena *a, size_t room)
 
 void *arena_alloc(struct arena *a, size_t size)
 {
-	size_t need = (size + ARENA_ALIGN - 1) & ~(size_t)(ARENA_ALIGN - 1);
+	size_t need = ((size ? size : 1) + ARENA_ALIGN - 1) & ~(size_t)(ARENA_ALIGN - 1);
 	if (need < size)
 		need = size; /* overflow: calloc() below refuses it */
 	if ((size_t)(a->end - a->next) < need)

@@ -1,11 +1,87 @@
-/* Place holder until the dump pipeline exists. */
+/*
+ * The dump pipeline: stop the tree, read it, give the verdict, write it, let it go.
+ *
+ * Nothing is written before every blocker of the tree is known, and the tasks are killed only
+ * when the last image is complete.  On any failure they go on as they were.
+ */
 #include "dump/dump.h"
 
 #include <errno.h>
 
-#include "base/session.h"
+#include "cli/options.h"
+#include "dump/dump_tree.h"
+#include "image/stats.h"
+#include "task/seccomp.h"
+
+int dump_collect(struct dump *d)
+{
+	struct session *s = d->s;
+	d->start_us = now_us();
+	int r = dump_seize_tree(d);
+	if (r >= 0)
+		r = dump_collect_ids(d);
+	if (r >= 0)
+		r = file_dump_begin(s, &d->tree, d->dry, &d->files);
+	d->vmas = arena_array(&s->arena, struct vma_dump *, d->tree.tasks.n);
+	for (size_t i = 0; i < d->tree.tasks.n && r >= 0; i++)
+		if (task_lives(d->tree.tasks.v[i]))
+			r = dump_collect_task(d, d->tree.tasks.v[i]);
+	return r;
+}
+
+static int verdict(struct session *s)
+{
+	if (!s->blockers.n)
+		return 0;
+	return fail(s, EOPNOTSUPP, "%zu obstacle%s to a dump", s->blockers.n,
+		s->blockers.n == 1 ? "" : "s");
+}
+
+static int write_all(struct dump *d)
+{
+	struct session *s = d->s;
+	int r = 0;
+	uint64_t start = now_us();
+	for (size_t i = 0; i < d->tree.tasks.n && r >= 0; i++)
+		if (task_lives(d->tree.tasks.v[i]))
+			r = dump_task_pages(d, d->tree.tasks.v[i]);
+	s->stats.memdump_us = (uint32_t)(now_us() - start);
+	if (r >= 0)
+		r = seccomp_write_image(s, &d->tree);
+	for (size_t i = 0; i < d->tree.tasks.n && r >= 0; i++)
+		r = dump_write_task(d, d->tree.tasks.v[i]);
+	if (r >= 0)
+		r = file_dump_finish(d->files);
+	if (r >= 0)
+		r = dump_write_tree(d);
+	if (r >= 0)
+		r = dump_write_inventory(d);
+	return r;
+}
+
+static enum release how_to_release(const struct options *opt, int result)
+{
+	if (result < 0 || opt->leave_running)
+		return RELEASE_AS_IT_WAS;
+	return opt->leave_stopped ? RELEASE_STOPPED : RELEASE_KILLED;
+}
 
 int dump_run(struct session *s)
 {
-	return fail(s, ENOSYS, "the dump pipeline is not built yet");
+	struct dump d = {.s = s};
+	int r = dump_collect(&d);
+	if (r >= 0)
+		r = verdict(s);
+	if (r >= 0)
+		r = write_all(&d);
+	enum release how = how_to_release(s->opt, r);
+	if (how != RELEASE_KILLED && how != RELEASE_STOPPED && d.files)
+		file_dump_undo(d.files);
+	dump_release(&d, how);
+	s->stats.frozen_us = (uint32_t)(now_us() - d.stopped_us);
+	if (r >= 0) {
+		log_info(s, "Tasks were stopped for %u us", s->stats.frozen_us);
+		r = stats_write_dump(s);
+	}
+	return r;
 }

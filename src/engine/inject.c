@@ -276,7 +276,7 @@ int visit_begin(struct session *s, struct task *t, uint64_t vdso, uint64_t vdso_
 	v->s = s;
 	v->t = t;
 	v->way_back = leader(t)->regs.gp;
-	arch_fix_restart(t->pid, &v->way_back, /* live_restart= */ true);
+	arch_fix_restart(t->pid, &v->way_back);
 	if (!site_in_vdso(&v->site, t->pid, vdso, vdso_len)) {
 		int r = site_in_text(s, &v->site, t->pid);
 		if (r < 0)
@@ -363,7 +363,7 @@ int visit_play_thread(struct visit *v, struct thread *t, struct program *p)
 {
 	struct channel *ch = &v->thread_channel;
 	struct user_regs_struct way_back = t->regs.gp;
-	arch_fix_restart(t->tid, &way_back, /* live_restart= */ true);
+	arch_fix_restart(t->tid, &way_back);
 	open_channel(v, ch, THREAD_CHANNEL, THREAD_CHANNEL_LEN);
 	int r = build_frame(v, THREAD_FRAME, &t->regs, &way_back, t->sigmask, ch);
 	if (r < 0)

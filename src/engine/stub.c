@@ -140,18 +140,17 @@ int stub_play(struct stubs *st, struct thread *t, struct program *p)
 
 /* --- descriptors --- */
 
+/* A control message of descriptors; its header is a struct cmsghdr. */
 struct fd_message {
-	struct cmsghdr header;
+	uint64_t len;
+	int level, type;
 	int fds[STUB_FDS_MAX];
 };
 
 int stub_send_fds(struct stubs *st, const int *fds, unsigned n)
 {
 	struct fd_message control = {
-		.header = {.cmsg_len = CMSG_LEN(n * sizeof(int)),
-			.cmsg_level = SOL_SOCKET,
-			.cmsg_type = SCM_RIGHTS},
-	};
+		.len = CMSG_LEN(n * sizeof(int)), .level = SOL_SOCKET, .type = SCM_RIGHTS};
 	memcpy(control.fds, fds, n * sizeof(int));
 	char byte = 0;
 	struct iovec iov = {&byte, 1};
@@ -188,7 +187,26 @@ const int *stub_plan_receive(struct stubs *st, struct program *p, unsigned n)
 	return control->fds;
 }
 
-/* --- the end of a failed restore --- */
+int stub_landing(const struct stubs *st, unsigned i)
+{
+	int a = st->task_socket, b = st->task_images;
+	int low = a < b ? a : b, high = a < b ? b : a;
+	int fd = (int)i;
+	fd += fd >= low;
+	fd += fd >= high;
+	return fd;
+}
+
+/* --- the end --- */
+
+void stub_forget(struct stubs *st, pid_t pid)
+{
+	for (size_t i = st->pids.n; i-- > 0;)
+		if (st->pids.v[i] == pid) {
+			st->pids.v[i] = st->pids.v[--st->pids.n];
+			return;
+		}
+}
 
 void stubs_kill(struct stubs *st)
 {

@@ -37,7 +37,8 @@ size_t stubs_region_size(size_t n_tasks, size_t n_threads);
 int stub_fork_root(struct stubs *st, struct task *t, bool sibling);
 
 /* Appends the steps to p, to be played by the parent, that clone a child process of t. */
-int stub_plan_child(struct stubs *st, struct task *child, bool share_files, struct program *p);
+int stub_plan_child(struct stubs *st, struct task *child, bool share_files, bool share_fs,
+	struct program *p);
 /* Same for another thread of the task that plays p. */
 int stub_plan_thread(struct stubs *st, struct thread *t, struct program *p);
 /* After such a program was played: waits for the newborn's first stop. */
@@ -58,12 +59,17 @@ int stub_wait(struct stubs *st, struct thread *t, struct program *p);
 enum { STUB_FDS_MAX = 250 };
 int stub_send_fds(struct stubs *st, const int *fds, unsigned n);
 const int *stub_plan_receive(struct stubs *st, struct program *p, unsigned n);
+/* The number on which descriptor i of a batch lands when nothing but our own two are open. */
+int stub_landing(const struct stubs *st, unsigned i);
 
 /*
  * Take-over: unmaps the region through the system call instruction at syscall_ip (in the task's
  * own vDSO), then gives every thread its registers and mask. The threads stay in a ptrace stop.
  */
 int stub_become(struct stubs *st, struct task *t, uint64_t syscall_ip);
+
+/* The process has ended and was waited for. */
+void stub_forget(struct stubs *st, pid_t pid);
 
 /* Kills every stub and waits for them; for a failed restore. */
 void stubs_kill(struct stubs *st);

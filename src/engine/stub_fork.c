@@ -206,9 +206,11 @@ static int plan_clone(struct stubs *st, struct thread *t, uint64_t flags, struct
 	return 0;
 }
 
-int stub_plan_child(struct stubs *st, struct task *child, bool share_files, struct program *p)
+int stub_plan_child(struct stubs *st, struct task *child, bool share_files, bool share_fs,
+	struct program *p)
 {
-	return plan_clone(st, leader(child), share_files ? CLONE_FILES : 0, p);
+	uint64_t flags = (share_files ? CLONE_FILES : 0) | (share_fs ? CLONE_FS : 0);
+	return plan_clone(st, leader(child), flags, p);
 }
 
 int stub_plan_thread(struct stubs *st, struct thread *t, struct program *p)

@@ -1,11 +1,73 @@
-/* Place holder until the restore pipeline exists. */
+/*
+ * The restore pipeline: read and check everything, then make stubs, turn them into the tasks of
+ * the images, and let them go.  A failure before that point leaves nothing behind.
+ */
 #include "restore/restore.h"
 
-#include <errno.h>
+#include "cli/options.h"
+#include "image/stats.h"
+#include "restore/restore_tree.h"
 
-#include "base/session.h"
+static int load(struct restore *re)
+{
+	int r = restore_load_tree(re);
+	if (r >= 0)
+		r = file_load(re->s, &re->tree, &re->files);
+	if (r >= 0)
+		r = restore_arrange_sessions(re);
+	for (size_t i = 1; i < re->tree.tasks.n && r >= 0; i++)
+		if (task_lives(re->tree.tasks.v[i]) && task_lives(re->tree.tasks.v[i]->parent))
+			r = mem_inherit(re->s, re->tree.tasks.v[i]);
+	return r < 0 ? r : restore_check_pids(re);
+}
+
+static int make_region(struct restore *re)
+{
+	size_t n_tasks = re->tree.tasks.n, n_threads = 0;
+	vec_for_each(&re->tree.tasks, t)
+		n_threads += (*t)->threads.n - 1;
+	uint64_t addr;
+	int r = mem_find_hole(re->s, &re->tree, stubs_region_size(n_tasks, n_threads), &addr);
+	if (r < 0)
+		return r;
+	int socket = file_free_number(re->files, -1);
+	int images = file_free_number(re->files, socket);
+	return stubs_init(re->s, &re->stubs, n_tasks, n_threads, addr, socket, images);
+}
+
+static int recreate(struct restore *re)
+{
+	uint64_t start = now_us();
+	int r = make_region(re);
+	if (r >= 0)
+		r = restore_births(re);
+	re->s->stats.forking_us = (uint32_t)(now_us() - start);
+	if (r >= 0)
+		r = restore_settle(re);
+	if (r >= 0)
+		r = restore_take_over(re);
+	return r;
+}
 
 int restore_run(struct session *s)
 {
-	return fail(s, ENOSYS, "the restore pipeline is not built yet");
+	struct restore re = {.s = s, .stubs = {.memfd = -1, .socket = -1}};
+	uint64_t start = now_us();
+	int r = load(&re);
+	if (r < 0)
+		return r;
+	r = recreate(&re);
+	if (r < 0) {
+		stubs_kill(&re.stubs);
+		file_restore_undo(re.files);
+	} else {
+		r = file_restore_done(re.files);
+	}
+	vec_for_each(&re.tree.tasks, t)
+		mem_release(*t);
+	stubs_release(&re.stubs);
+	s->stats.restore_us = (uint32_t)(now_us() - start);
+	if (r >= 0)
+		r = stats_write_restore(s);
+	return r;
 }

@@ -69,6 +69,7 @@ struct task {
 	int stop_signo; /* 0, or the signal of the group-stop */
 
 	/* restore */
+	pid_t now_pgid; /* group it is in so far */
 	pid_t born_sid; /* session it forks children in before its own setsid(), 0 = none */
 	void *mem;      /* mem/: struct mem_plan */
 	void *files;    /* file/: struct fd_table */

@@ -3,11 +3,10 @@
  *
  * Calls that the kernel would simply make again get ip moved back onto the instruction.  Calls
  * with a restart block (nanosleep, poll, futex with a timeout) keep their remaining time inside
- * the kernel, which no interface shows:
- *  - the same kernel task goes on (leave-running): restart_syscall, nothing is lost;
- *  - a restored task makes the original call again. Its timeout starts anew, which POSIX allows
- *    ("at least"), where -EINTR would be seen by programs that were never signalled. nanosleep
- *    with req == rem, as sleep(1) does, goes on with the remaining time that the kernel stored.
+ * the kernel, which no interface shows, and lose it with any rt_sigreturn.  They are made again as
+ * they were.  A timeout then starts anew, which POSIX allows ("at least"), where -EINTR would be
+ * seen by programs that were never signalled. nanosleep with req == rem, as sleep(1) does, goes on
+ * with the remaining time that the kernel stored.
  * If the task was already inside restart_syscall, the original number is gone from the registers;
  * it is taken from the `mov $nr, %eax` in front of the instruction where that is there, and the
  * call returns -EINTR otherwise.
@@ -45,7 +44,7 @@ static int64_t number_before(pid_t tid, uint64_t ip)
 	return has_restart_block(nr) ? (int64_t)nr : -1;
 }
 
-void arch_fix_restart(pid_t tid, struct user_regs_struct *gp, bool live_restart)
+void arch_fix_restart(pid_t tid, struct user_regs_struct *gp)
 {
 	if ((int64_t)gp->orig_rax < 0)
 		return;
@@ -57,11 +56,9 @@ void arch_fix_restart(pid_t tid, struct user_regs_struct *gp, bool live_restart)
 		gp->rip -= SYSCALL_INSN_LEN;
 		break;
 	case ERESTART_RESTARTBLOCK: {
-		int64_t nr = SYS_restart_syscall;
-		if (!live_restart)
-			nr = gp->orig_rax == SYS_restart_syscall
-				? number_before(tid, gp->rip - SYSCALL_INSN_LEN)
-				: (int64_t)gp->orig_rax;
+		int64_t nr = gp->orig_rax == SYS_restart_syscall
+			? number_before(tid, gp->rip - SYSCALL_INSN_LEN)
+			: (int64_t)gp->orig_rax;
 		if (nr < 0) {
 			gp->rax = (uint64_t)-EINTR;
 			break;

@@ -1,0 +1,51 @@
+/*
+ * The end of a dump: what becomes of the tasks.
+ *
+ * Detaching from a thread that was in a group-stop puts it back there by itself.  A stop signal
+ * that arrived while the agent was at work was held back; it is sent again before.
+ */
+#include "dump/dump_tree.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+
+static void detach(const struct task *t)
+{
+	vec_for_each(&t->threads, th)
+		if ((*th)->seized)
+			ptrace(PTRACE_DETACH, (*th)->tid, NULL, NULL);
+}
+
+static void reap(const struct task *t)
+{
+	/* the leader last: its end is reported only when the other threads are gone */
+	for (size_t i = t->threads.n; i-- > 0;)
+		if (t->threads.v[i]->seized)
+			while (wait4(t->threads.v[i]->tid, NULL, __WALL, NULL) < 0 && errno == EINTR)
+				;
+}
+
+void dump_release(struct dump *d, enum release how)
+{
+	vec_for_each(&d->tree.tasks, it) {
+		struct task *t = *it;
+		if (!task_lives(t) || !t->threads.n)
+			continue;
+		if (how == RELEASE_KILLED) {
+			kill(t->pid, SIGKILL);
+			continue;
+		}
+		if (how == RELEASE_STOPPED)
+			kill(t->pid, SIGSTOP);
+		else if (t->stop_signo && t->state != TASK_STOPPED)
+			kill(t->pid, t->stop_signo);
+	}
+	vec_for_each(&d->tree.tasks, it) {
+		if (how == RELEASE_KILLED)
+			reap(*it);
+		else
+			detach(*it);
+	}
+}

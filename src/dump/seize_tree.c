@@ -1,0 +1,261 @@
+/*
+ * Stopping a whole tree.
+ *
+ * Threads first, then children, depth-first.  A list is exact only once all that could add to it
+ * are stopped, so each is read again until it brings nothing new; every round stops what made it
+ * grow, so this ends (or the timeout does).  What dies meanwhile is skipped.
+ */
+#include "dump/dump_tree.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/ptrace.h>
+#include <sys/time.h>
+
+#include "cli/options.h"
+#include "engine/seize.h"
+#include "kernel/proc_misc.h"
+#include "kernel/proc_tasks.h"
+#include "kernel/syscalls.h"
+
+struct seizing {
+	struct dump *d;
+	uint64_t deadline_us;
+};
+
+static void on_alarm(int signo)
+{
+	(void)signo; /* interrupts wait4() */
+}
+
+static void arm_timeout(struct seizing *z, uint32_t seconds)
+{
+	if (!seconds)
+		return;
+	z->deadline_us = now_us() + (uint64_t)seconds * 1000000;
+	struct sigaction action = {.sa_handler = on_alarm};
+	sigaction(SIGALRM, &action, NULL);
+	struct itimerval again = {.it_interval = {.tv_sec = 1}, .it_value = {.tv_sec = seconds}};
+	setitimer(ITIMER_REAL, &again, NULL);
+}
+
+static void disarm_timeout(void)
+{
+	setitimer(ITIMER_REAL, &(struct itimerval){0}, NULL);
+	signal(SIGALRM, SIG_DFL);
+}
+
+static struct thread *find_thread(const struct task *t, pid_t tid)
+{
+	vec_for_each(&t->threads, th)
+		if ((*th)->tid == tid)
+			return *th;
+	return NULL;
+}
+
+static int read_thread_state(struct session *s, struct thread *th)
+{
+	int r = proc_status_read_tid(s, th->task->pid, th->tid, &th->status);
+	if (r < 0)
+		return fail(s, r, "pid %d: read its status", th->tid);
+	if (th->status.n_nspid > 0)
+		th->vtid = th->status.nspid[th->status.n_nspid - 1];
+	if (ptrace(PTRACE_GETSIGMASK, th->tid, sizeof(th->sigmask), &th->sigmask) < 0)
+		return fail(s, errno, "pid %d: read its signal mask", th->tid);
+	long options = PTRACE_O_TRACESYSGOOD | PTRACE_O_SUSPEND_SECCOMP;
+	if (th->status.seccomp && ptrace(PTRACE_SETOPTIONS, th->tid, NULL, (void *)options) < 0)
+		return fail(s, errno, "pid %d: suspend its seccomp filters", th->tid);
+	r = arch_get_gp(th->tid, &th->regs.gp);
+	if (r == -ENOEXEC)
+		return fail(s, EOPNOTSUPP, "pid %d runs 32-bit code, which is not supported yet", th->tid);
+	if (r < 0)
+		return fail(s, r, "pid %d: read registers", th->tid);
+	return 0;
+}
+
+/* Returns 1 when a thread was added, 0 when it is gone. */
+static int seize_one(struct seizing *z, struct task *t, pid_t tid)
+{
+	struct session *s = z->d->s;
+	int signo = 0;
+	int r = seize_thread(s, tid, z->deadline_us, &signo);
+	if (r < 0)
+		return r;
+	if (r == SEIZED_GONE || (r == SEIZED_ZOMBIE && tid != t->pid))
+		return 0;
+	struct thread *th = thread_new(s, t, tid);
+	if (r == SEIZED_ZOMBIE) {
+		t->state = TASK_DEAD;
+		return 1;
+	}
+	th->seized = true;
+	if (r == SEIZED_STOPPED && tid == t->pid) {
+		t->state = TASK_STOPPED;
+		t->stop_signo = signo;
+	}
+	r = read_thread_state(s, th);
+	return r < 0 ? r : 1;
+}
+
+static int seize_threads(struct seizing *z, struct task *t)
+{
+	struct session *s = z->d->s;
+	for (;;) {
+		pid_vec tids = {0};
+		int added = 0;
+		int r = proc_list_tids(s, t->pid, &tids);
+		if (r < 0)
+			return fail(s, r, "pid %d: list its threads", t->pid);
+		vec_for_each(&tids, tid) {
+			if (find_thread(t, *tid))
+				continue;
+			r = seize_one(z, t, *tid);
+			if (r < 0)
+				return r;
+			added += r;
+		}
+		if (!added)
+			return 0;
+	}
+}
+
+static int seize_task(struct seizing *z, struct task *parent, pid_t pid);
+
+static bool is_child(const struct task *t, pid_t pid)
+{
+	vec_for_each(&t->children, c)
+		if ((*c)->pid == pid)
+			return true;
+	return false;
+}
+
+static int seize_children(struct seizing *z, struct task *t)
+{
+	struct session *s = z->d->s;
+	for (;;) {
+		pid_vec pids = {0};
+		int added = 0;
+		int r = proc_list_children(s, t->pid, &pids);
+		if (r < 0)
+			return fail(s, r, "pid %d: list its children", t->pid);
+		for (size_t i = 0; i < pids.n; i++) {
+			/* same order as last time up to here: no need to search */
+			if (i < t->children.n && t->children.v[i]->pid == pids.v[i])
+				continue;
+			if (is_child(t, pids.v[i]))
+				continue;
+			r = seize_task(z, t, pids.v[i]);
+			if (r < 0)
+				return r;
+			added += r;
+		}
+		if (!added)
+			return 0;
+	}
+}
+
+static int forget_task(struct dump *d, struct task *t)
+{
+	d->tree.tasks.n--;
+	if (t->parent)
+		t->parent->children.n--;
+	return 0;
+}
+
+/* Returns 1 when the task was added. */
+static int seize_task(struct seizing *z, struct task *parent, pid_t pid)
+{
+	struct session *s = z->d->s;
+	if (pid == getpid())
+		return fail_remedy(s, EINVAL, "run it from outside of that tree",
+			"the tree to dump contains this tool itself (pid %d)", pid);
+	struct task *t = task_new(s, &z->d->tree, parent, pid);
+	int r = seize_one(z, t, pid);
+	if (r <= 0)
+		return r < 0 ? r : forget_task(z->d, t);
+	r = proc_stat_read(s, pid, &t->stat);
+	if (r < 0)
+		return fail(s, r, "pid %d: read its state", pid);
+	if (parent && t->stat.ppid != parent->pid)
+		return fail(s, EAGAIN, "pid %d was reused while the tree was being stopped", pid);
+	t->pgid = t->stat.pgid;
+	t->sid = t->stat.sid;
+	t->vpid = leader(t)->vtid;
+	if (t->state != TASK_DEAD) {
+		r = seize_threads(z, t);
+		if (r < 0)
+			return r;
+	}
+	r = seize_children(z, t);
+	return r < 0 ? r : 1;
+}
+
+static void check_task(struct session *s, const struct task *t)
+{
+	if (t->state == TASK_DEAD && t->children.n)
+		block(s, t->pid, NULL, "is a zombie that still has children");
+	if (t->state == TASK_DEAD && t->stat.num_threads > 1)
+		block(s, t->pid, NULL, "its main thread has exited while other threads go on");
+	if (t->sid == 0)
+		block(s, t->pid, NULL, "its session belongs to another PID namespace");
+	if (t->stop_signo && t->stop_signo != SIGSTOP && t->stop_signo != SIGTSTP)
+		block(s, t->pid, "continue it first", "is stopped by signal %d (terminal access)",
+			t->stop_signo);
+	if (t->state != TASK_DEAD && leader(t)->status.n_nspid > 1)
+		block(s, t->pid, NULL, "lives in a PID namespace of its own, which is not supported yet");
+}
+
+static void check_root(struct session *s, const struct task *root)
+{
+	if (root->state == TASK_DEAD)
+		block(s, root->pid, NULL, "is a zombie: nothing is left to dump");
+	else if (root->sid != root->pid && !s->opt->shell_job)
+		block(s, root->pid, "use --shell-job",
+			"is not a session leader (its session is %d)", root->sid);
+}
+
+static int seize_root(struct seizing *z)
+{
+	struct session *s = z->d->s;
+	pid_t pid = s->opt->tree;
+	struct proc_stat stat;
+	int r = proc_stat_read(s, pid, &stat);
+	if (r == -ENOENT || r == -ESRCH)
+		return fail(s, ESRCH, "there is no process with PID %d", pid);
+	if (r < 0)
+		return fail(s, r, "pid %d: read its state", pid);
+	if (proc_kthread(s, pid) == 1)
+		return fail(s, EINVAL, "pid %d (%s) is a kernel thread", pid, stat.comm);
+	struct proc_status status;
+	if (proc_status_read(s, pid, &status) >= 0 && status.tgid != pid)
+		return fail_remedy(s, EINVAL, arena_printf(&s->arena, "use -t %d", status.tgid),
+			"%d is a thread of process %d", pid, status.tgid);
+	r = seize_task(z, NULL, pid);
+	if (r == 0)
+		return fail(s, ESRCH, "pid %d died before it could be stopped", pid);
+	return r < 0 ? r : 0;
+}
+
+int dump_seize_tree(struct dump *d)
+{
+	struct session *s = d->s;
+	struct seizing z = {.d = d};
+	arm_timeout(&z, s->opt->timeout);
+	int r = seize_root(&z);
+	/* late births: orphans that a subreaper of the tree adopted meanwhile */
+	for (size_t before = 0; r >= 0 && before != d->tree.tasks.n;) {
+		before = d->tree.tasks.n;
+		for (size_t i = 0; i < d->tree.tasks.n && r >= 0; i++)
+			r = seize_children(&z, d->tree.tasks.v[i]);
+	}
+	disarm_timeout();
+	if (r < 0)
+		return r;
+	check_root(s, d->tree.root);
+	vec_for_each(&d->tree.tasks, t)
+		check_task(s, *t);
+	d->stopped_us = now_us();
+	s->stats.freezing_us = (uint32_t)(d->stopped_us - d->start_us);
+	log_info(s, "Stopped %zu tasks in %u us", d->tree.tasks.n, s->stats.freezing_us);
+	return 0;
+}

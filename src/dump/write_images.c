@@ -1,0 +1,125 @@
+/* Images of tasks and of the tree as a whole. */
+#include "dump/dump_tree.h"
+
+#include <time.h>
+
+#include "image/codec.h"
+#include "inventory.pb-c.h"
+#include "namespace.pb-c.h"
+
+static int write_cores(struct session *s, const struct task *t)
+{
+	for (size_t i = 0; i < t->threads.n; i++) {
+		const struct thread *th = t->threads.v[i];
+		int r = image_write_one(s, IMG_CORE, (uint64_t)th->vtid, &th->core->base);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* A zombie keeps its name and how it ended. */
+static int write_zombie(struct session *s, const struct task *t)
+{
+	CoreEntry core = CORE_ENTRY__INIT;
+	TaskCoreEntry tc = TASK_CORE_ENTRY__INIT;
+	core.mtype = (CoreEntry__March)arch_core_mtype();
+	core.tc = &tc;
+	tc.task_state = TASK_DEAD;
+	tc.exit_code = (uint32_t)t->stat.exit_code;
+	tc.comm = (char *)(uintptr_t)t->stat.comm;
+	return image_write_one(s, IMG_CORE, (uint64_t)t->vpid, &core.base);
+}
+
+int dump_write_task(struct dump *d, const struct task *t)
+{
+	struct session *s = d->s;
+	if (!task_lives(t))
+		return write_zombie(s, t);
+	TaskCoreEntry *tc = leader(t)->core->tc;
+	tc->task_state = t->state;
+	if (t->state == TASK_STOPPED) {
+		tc->has_stop_signo = 1;
+		tc->stop_signo = (uint32_t)t->stop_signo;
+	}
+	int r = write_cores(s, t);
+	if (r >= 0)
+		r = image_write_one(s, IMG_MM, (uint64_t)t->vpid, &t->mm->base);
+	if (r >= 0)
+		r = image_write_one(s, IMG_IDS, (uint64_t)t->vpid, &t->ids->base);
+	return r;
+}
+
+static int write_pstree_entry(struct session *s, struct image_writer *w, const struct task *t)
+{
+	PstreeEntry e = PSTREE_ENTRY__INIT;
+	e.pid = (uint32_t)t->vpid;
+	e.ppid = t->parent ? (uint32_t)t->parent->vpid : 0;
+	e.pgid = (uint32_t)t->pgid;
+	e.sid = (uint32_t)t->sid;
+	e.n_threads = t->threads.n;
+	e.threads = arena_array(&s->arena, uint32_t, t->threads.n);
+	for (size_t i = 0; i < t->threads.n; i++)
+		e.threads[i] = (uint32_t)t->threads.v[i]->vtid;
+	return image_write(s, w, &e.base);
+}
+
+/* Parents before children: depth-first from the root, whatever order they were found in. */
+static int write_subtree(struct session *s, struct image_writer *w, const struct task *t)
+{
+	int r = write_pstree_entry(s, w, t);
+	vec_for_each(&t->children, child)
+		if (r >= 0)
+			r = write_subtree(s, w, *child);
+	return r;
+}
+
+static int write_timens(struct session *s)
+{
+	struct timespec mono, boot;
+	clock_gettime(CLOCK_MONOTONIC, &mono);
+	clock_gettime(CLOCK_BOOTTIME, &boot);
+	TimensEntry e = TIMENS_ENTRY__INIT;
+	Timespec m = TIMESPEC__INIT, b = TIMESPEC__INIT;
+	m.tv_sec = (uint64_t)mono.tv_sec;
+	m.tv_nsec = (uint64_t)mono.tv_nsec;
+	b.tv_sec = (uint64_t)boot.tv_sec;
+	b.tv_nsec = (uint64_t)boot.tv_nsec;
+	e.monotonic = &m;
+	e.boottime = &b;
+	return image_write_one(s, IMG_TIMENS, 0, &e.base);
+}
+
+int dump_write_tree(struct dump *d)
+{
+	struct session *s = d->s;
+	_cleanup_image_writer_ struct image_writer w = IMAGE_WRITER_NONE;
+	image_writer_init(&w, s->images, IMG_PSTREE, 0);
+	int r = write_subtree(s, &w, d->tree.root);
+	if (r >= 0)
+		r = image_writer_close(s, &w);
+	if (r >= 0)
+		r = write_timens(s);
+	return r;
+}
+
+/* The last image of a dump: its presence tells that the set is complete. */
+int dump_write_inventory(struct dump *d)
+{
+	InventoryEntry e = INVENTORY_ENTRY__INIT;
+	PluginsEntry plugins = PLUGINS_ENTRY__INIT;
+	TaskKobjIdsEntry ids = *d->tree.root->ids;
+	ids.vm_id = ids.files_id = ids.fs_id = ids.sighand_id = 1;
+	e.img_version = 2;
+	e.has_fdinfo_per_id = e.fdinfo_per_id = 1;
+	e.root_ids = &ids;
+	e.has_ns_per_id = e.ns_per_id = 1;
+	e.has_root_cg_set = 1;
+	e.root_cg_set = 1;
+	e.has_lsmtype = 1;
+	e.lsmtype = LSMTYPE__NO_LSM;
+	e.has_network_lock_method = 1;
+	e.plugins_entry = &plugins;
+	e.dump_criu_run_id = d->s->run_id;
+	return image_write_one(d->s, IMG_INVENTORY, 0, &e.base);
+}

@@ -1,0 +1,266 @@
+/*
+ * Mappings: the steps that unmap what a stub was born with and map what the image has.
+ */
+#include "mem/plan.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+
+#include "mem/vma.h"
+
+struct wanted_file {
+	uint32_t id;
+	int flags;
+};
+
+/* Mappings that share one batch of descriptors. */
+struct file_batch {
+	struct wanted_file files[STUB_FDS_MAX];
+	unsigned n_files;
+	VEC(struct vma_plan *) vmas;
+	VEC(unsigned) file_of;
+};
+
+struct mapping {
+	struct stubs *st;
+	struct file_set *files;
+	struct task *t;
+	struct program *p;
+	struct file_batch batch;
+};
+
+/* --- what must go --- */
+
+static void unmap(struct program *p, uint64_t start, uint64_t end)
+{
+	if (start < end)
+		program_step(p, "unmap", NULL, SYS_munmap, imm(start), imm(end - start));
+}
+
+/* Everything between the region of the stubs and the ranges that are kept. */
+static void unmap_rest(struct mapping *m)
+{
+	const struct mem_plan *mem = mem_of(m->t);
+	uint64_t region = m->st->addr, region_end = region + m->st->size;
+	uint64_t at = 0;
+	bool region_done = false;
+	vec_for_each(&mem->kept, k) {
+		if (!region_done && k->start >= region_end) {
+			unmap(m->p, at, region);
+			at = region_end;
+			region_done = true;
+		}
+		unmap(m->p, at, k->start);
+		at = k->end;
+	}
+	if (!region_done) {
+		unmap(m->p, at, region);
+		at = region_end;
+	}
+	unmap(m->p, at, ARCH_TASK_SIZE);
+}
+
+/* --- what is mapped --- */
+
+static bool needs_file(const VmaEntry *e)
+{
+	return e->status & (VMA_FILE_PRIVATE | VMA_FILE_SHARED) && !(e->flags & MAP_ANONYMOUS);
+}
+
+static bool is_special(const VmaEntry *e)
+{
+	return e->status & (VMA_VVAR | VMA_VDSO);
+}
+
+static int open_flags(const VmaEntry *e)
+{
+	if (e->has_fdflags)
+		return (int)e->fdflags;
+	return (e->flags & MAP_SHARED) && (e->prot & PROT_WRITE) ? O_RDWR : O_RDONLY;
+}
+
+static void map_piece(struct mapping *m, struct vma_plan *v, uint64_t start, uint64_t end, int fd)
+{
+	const VmaEntry *e = v->e;
+	/* mlock() comes when the contents are there; MAP_LOCKED would fault everything in twice */
+	uint32_t flags = (e->flags & ~(uint32_t)VMA_MAP_LOCKED) | MAP_FIXED;
+	uint32_t prot = e->prot;
+	if (v->has_pages && !(prot & PROT_WRITE)) {
+		prot |= PROT_WRITE;
+		v->unshielded = true;
+	}
+	uint64_t offset = fd < 0 ? 0 : e->pgoff + (start - e->start);
+	int step = program_step(m->p, "map", fd < 0 ? "anonymous memory" : "a file", SYS_mmap, imm(start),
+		imm(end - start), imm(prot), imm(flags), simm(fd), imm(offset));
+	program_expect(m->p, step, (int64_t)start);
+}
+
+/* The parts of a VMA that fork did not bring. */
+static void map_missing(struct mapping *m, struct vma_plan *v, int fd)
+{
+	const struct mem_plan *mem = mem_of(m->t);
+	uint64_t at = v->e->start;
+	for (size_t i = mem_kept_after(mem, at); i < mem->kept.n && mem->kept.v[i].start < v->e->end; i++) {
+		if (at < mem->kept.v[i].start)
+			map_piece(m, v, at, mem->kept.v[i].start, fd);
+		at = mem->kept.v[i].end;
+		v->unshielded = true; /* the parent's early mapping may be writable still */
+	}
+	if (at < v->e->end)
+		map_piece(m, v, at, v->e->end, fd);
+}
+
+static bool wholly_kept(const struct mem_plan *mem, const VmaEntry *e)
+{
+	uint64_t at = e->start;
+	for (size_t i = mem_kept_after(mem, at); i < mem->kept.n && mem->kept.v[i].start <= at; i++)
+		at = mem->kept.v[i].end;
+	return at >= e->end;
+}
+
+/* --- mappings of files, in batches of descriptors --- */
+
+static int send_batch(struct mapping *m)
+{
+	struct file_batch *b = &m->batch;
+	int fds[STUB_FDS_MAX];
+	unsigned n = 0;
+	int r = 0;
+	while (n < b->n_files && r >= 0) {
+		r = file_open(m->files, b->files[n].id, b->files[n].flags, &fds[n]);
+		if (r >= 0)
+			n++;
+	}
+	if (r >= 0)
+		r = stub_send_fds(m->st, fds, n);
+	for (unsigned i = 0; i < n; i++)
+		close(fds[i]);
+	return r < 0 ? fail_context(m->st->s, r, "pid %d: map its files", m->t->vpid) : 0;
+}
+
+static int flush_batch(struct mapping *m)
+{
+	struct file_batch *b = &m->batch;
+	if (!b->n_files)
+		return 0;
+	int r = send_batch(m);
+	if (r < 0)
+		return r;
+	stub_plan_receive(m->st, m->p, b->n_files);
+	for (size_t i = 0; i < b->vmas.n; i++)
+		map_missing(m, b->vmas.v[i], stub_landing(m->st, b->file_of.v[i]));
+	for (unsigned i = 0; i < b->n_files; i++)
+		program_step(m->p, "close", "a mapped file", SYS_close, imm((uint64_t)stub_landing(m->st, i)));
+	b->n_files = 0;
+	b->vmas.n = b->file_of.n = 0;
+	return 0;
+}
+
+static int add_file(struct mapping *m, struct vma_plan *v)
+{
+	struct file_batch *b = &m->batch;
+	const struct wanted_file want = {(uint32_t)v->e->shmid, open_flags(v->e)};
+	unsigned i = 0;
+	while (i < b->n_files && (b->files[i].id != want.id || b->files[i].flags != want.flags))
+		i++;
+	if (i == STUB_FDS_MAX) {
+		int r = flush_batch(m);
+		if (r < 0)
+			return r;
+		i = 0;
+	}
+	if (i == b->n_files)
+		b->files[b->n_files++] = want;
+	*vec_push(&m->st->s->arena, &b->vmas) = v;
+	*vec_push(&m->st->s->arena, &b->file_of) = i;
+	return 0;
+}
+
+static int map_vmas(struct mapping *m, bool early)
+{
+	const struct mem_plan *mem = mem_of(m->t);
+	int r = 0;
+	for (size_t i = 0; i < mem->vmas.n && r >= 0; i++) {
+		struct vma_plan *v = &mem->vmas.v[i];
+		if (v->heirloom != early || (is_special(v->e) && !mem->vdso.proxy))
+			continue;
+		if (v->e->status & VMA_VVAR)
+			continue;
+		if (wholly_kept(mem, v->e))
+			v->unshielded = true;
+		else if (needs_file(v->e))
+			r = add_file(m, v);
+		else
+			map_missing(m, v, -1);
+	}
+	return r < 0 ? r : flush_batch(m);
+}
+
+bool mem_needs_files(const struct task *t, bool early)
+{
+	const struct mem_plan *mem = mem_of(t);
+	if (!early)
+		return true; /* the executable, at least */
+	vec_for_each(&mem->vmas, v)
+		if (v->heirloom && needs_file(v->e) && !wholly_kept(mem, v->e))
+			return true;
+	return false;
+}
+
+/* --- final properties --- */
+
+static void protect(struct mapping *m)
+{
+	vec_for_each(&mem_of(m->t)->vmas, v)
+		if (v->unshielded && !is_special(v->e))
+			program_step(m->p, "protect", NULL, SYS_mprotect, imm(v->e->start),
+				imm(v->e->end - v->e->start), imm(v->e->prot));
+}
+
+/* A PROT_NONE area cannot be faulted in: mlock() says ENOMEM, but the lock is set. */
+static void lock_and_advise(struct mapping *m)
+{
+	vec_for_each(&mem_of(m->t)->vmas, v) {
+		const VmaEntry *e = v->e;
+		if (is_special(e))
+			continue;
+		uint64_t len = e->end - e->start;
+		if (e->flags & VMA_MAP_LOCKED) {
+			int step = program_step(m->p, "mlock", NULL, SYS_mlock, imm(e->start), imm(len));
+			if (!(e->prot & PROT_READ))
+				program_may_fail(m->p, step);
+		}
+		for (uint64_t advice = 0; advice < 64; advice++)
+			if (e->has_madv && e->madv & 1ull << advice)
+				program_step(m->p, "madvise", NULL, SYS_madvise, imm(e->start),
+					imm(len), imm(advice));
+	}
+	vec_for_each(&mem_of(m->t)->guards, g)
+		program_step(m->p, "install guard pages", NULL, SYS_madvise, imm((*g)->start),
+			imm((*g)->end - (*g)->start), imm(102 /* MADV_GUARD_INSTALL */));
+}
+
+/* --- the two halves --- */
+
+int mem_plan_early(struct stubs *st, struct file_set *files, struct task *t, struct program *p)
+{
+	struct mapping m = {.st = st, .files = files, .t = t, .p = p};
+	unmap_rest(&m);
+	int r = map_vmas(&m, /* early= */ true);
+	return r < 0 ? r : mem_plan_fill(st, t, /* early= */ true, p);
+}
+
+int mem_plan_late(struct stubs *st, struct file_set *files, struct task *t, struct program *p)
+{
+	struct mapping m = {.st = st, .files = files, .t = t, .p = p};
+	vdso_plan(t, p);
+	int r = map_vmas(&m, /* early= */ false);
+	if (r >= 0)
+		r = mem_plan_fill(st, t, /* early= */ false, p);
+	if (r < 0)
+		return r;
+	protect(&m);
+	lock_and_advise(&m);
+	return mem_plan_mm(st, files, t, p);
+}

@@ -1,0 +1,110 @@
+/*
+ * How the memory of one restored task comes about.
+ *
+ * Memory is mapped at its final place from the start.  A parent first maps and fills what some
+ * child inherits ("heirloom" VMAs), then its children are cloned, then it maps the rest; a child
+ * keeps the parts that its image has too and overwrites pages that differ.  So copy-on-write
+ * sharing comes from fork itself, and nothing is moved afterwards.
+ *
+ *	mem_load()        reads and checks the image; before anything is forked
+ *	mem_inherit()     what a child keeps of its parent
+ *	mem_plan_early()  steps before the task's children are cloned
+ *	mem_plan_late()   steps after
+ *	mem_finish()      what the controller does itself: a foreign vDSO
+ */
+#ifndef FERMATA_MEM_PLAN_H
+#define FERMATA_MEM_PLAN_H
+
+#include "engine/stub.h"
+#include "file/restore.h"
+#include "image/pagemap.h"
+#include "task/task.h"
+
+struct vma_plan {
+	const VmaEntry *e;
+	bool heirloom;  /* some child keeps a part: mapped early */
+	bool has_pages; /* its pagemap has pages of it */
+	bool unshielded; /* mapped with PROT_WRITE that e->prot lacks, to be taken away again */
+};
+
+/* A stretch of the parent's memory that a child keeps. */
+struct kept_range {
+	uint64_t start, end;
+};
+
+/* The vDSO and its data pages, as the image has them and as this kernel gives them. */
+struct vdso_plan {
+	const VmaEntry *vdso, *vvar; /* of the image; NULL: it has none */
+	bool proxy;                  /* they differ: the image's code jumps to the kernel's */
+	uint64_t live_addr;          /* where the kernel's pair goes, data pages first */
+};
+
+struct mem_plan {
+	VEC(struct vma_plan) vmas;         /* ascending; without vsyscall and guards */
+	VEC(const VmaEntry *) guards;
+	VEC(struct kept_range) kept;       /* ascending */
+	struct pagemap map;
+	const char *pages;                 /* the pages file, mapped here on demand; NULL */
+	struct vdso_plan vdso;
+};
+
+static inline struct mem_plan *mem_of(const struct task *t)
+{
+	return t->mem;
+}
+
+int mem_load(struct session *s, struct task *t);
+void mem_release(struct task *t);
+
+/* A range of len bytes that no task of the tree and not the controller uses. */
+int mem_find_hole(struct session *s, const struct tree *tree, uint64_t len, uint64_t *ret_addr);
+
+int mem_inherit(struct session *s, struct task *child);
+
+int mem_plan_early(struct stubs *st, struct file_set *files, struct task *t, struct program *p);
+int mem_plan_late(struct stubs *st, struct file_set *files, struct task *t, struct program *p);
+/* Whether the steps receive descriptors: such programs must be played one at a time. */
+bool mem_needs_files(const struct task *t, bool early);
+
+int mem_finish(struct stubs *st, struct task *t);
+
+/* Address of a system call instruction in the task's memory as restored. */
+int mem_find_syscall(struct stubs *st, struct task *t, uint64_t *ret_ip);
+
+/* --- internal to src/mem --- */
+
+/* The page of the image at an address; NULL when the pagemap has none. */
+const char *mem_image_page(struct session *s, struct task *t, uint64_t addr);
+/* fill.c: steps that read the pages of heirlooms, or of all other VMAs. */
+int mem_plan_fill(struct stubs *st, struct task *t, bool early, struct program *p);
+/* cow.c: the page that fork left at addr is what the image has there. */
+bool mem_page_is_inherited(struct session *s, struct task *t, uint64_t addr);
+/* mm.c */
+int mem_plan_mm(struct stubs *st, struct file_set *files, struct task *t, struct program *p);
+/* vdso.c */
+int vdso_load(struct session *s, struct task *t);
+void vdso_plan(struct task *t, struct program *p);
+int vdso_patch(struct session *s, struct task *t);
+uint64_t vdso_live_len(void);
+
+/* The first kept range that ends behind addr, or the end of the list. */
+static inline size_t mem_kept_after(const struct mem_plan *m, uint64_t addr)
+{
+	size_t low = 0, high = m->kept.n;
+	while (low < high) {
+		size_t mid = (low + high) / 2;
+		if (m->kept.v[mid].end <= addr)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+static inline bool mem_kept_overlaps(const struct mem_plan *m, uint64_t start, uint64_t end)
+{
+	size_t i = mem_kept_after(m, start);
+	return i < m->kept.n && m->kept.v[i].start < end;
+}
+
+#endif

@@ -1,0 +1,152 @@
+/*
+ * The model of the tree from its images, checked: what does not fit together is found before
+ * anything is forked.
+ */
+#include "restore/restore_tree.h"
+
+#include <errno.h>
+
+#include "image/codec.h"
+#include "inventory.pb-c.h"
+#include "task/seccomp.h"
+
+enum { IMG_VERSION = 2 };
+
+static int load_inventory(struct restore *re)
+{
+	struct session *s = re->s;
+	ProtobufCMessage *m;
+	int r = image_read_one(s, IMG_INVENTORY, 0, &m);
+	if (r == -ENOENT)
+		return fail_remedy(s, r, "check -D; a dump that failed leaves no inventory.img",
+			"%s holds no complete set of images", s->images->path);
+	if (r < 0)
+		return r;
+	const InventoryEntry *inv = (const InventoryEntry *)m;
+	if (inv->img_version == 0)
+		return fail(s, EINVAL, "%s is a pre-dump, which cannot be restored by itself",
+			s->images->path);
+	if (inv->img_version != IMG_VERSION || !inv->fdinfo_per_id)
+		return fail(s, EOPNOTSUPP, "images of version %u are not supported", inv->img_version);
+	if (inv->plugins_entry && inv->plugins_entry->n_plugins)
+		return fail(s, EOPNOTSUPP, "the images need the plugin %s, and plugins are not supported yet",
+			inv->plugins_entry->plugins[0]);
+	return 0;
+}
+
+static int add_task(struct restore *re, const PstreeEntry *e)
+{
+	struct session *s = re->s;
+	struct task *parent = e->ppid ? tree_find(&re->tree, (pid_t)e->ppid) : NULL;
+	if (!e->pid || e->pid > INT32_MAX || tree_find(&re->tree, (pid_t)e->pid))
+		return fail(s, EBADMSG, "pstree.img: pid %u is not sane", e->pid);
+	if (!parent != !re->tree.root)
+		return fail(s, EBADMSG, "pstree.img: pid %u has no parent in the tree", e->pid);
+	struct task *t = task_new(s, &re->tree, parent, (pid_t)e->pid);
+	t->pgid = (pid_t)e->pgid;
+	t->sid = (pid_t)e->sid;
+	thread_new(s, t, t->vpid);
+	for (size_t i = 1; i < e->n_threads; i++)
+		thread_new(s, t, (pid_t)e->threads[i]);
+	return 0;
+}
+
+static int load_pstree(struct restore *re)
+{
+	ProtobufCMessage **all;
+	size_t n;
+	int r = image_read_all(re->s, IMG_PSTREE, 0, &all, &n);
+	if (r >= 0 && !n)
+		r = fail(re->s, ENOENT, "pstree.img is missing or empty");
+	for (size_t i = 0; i < n && r >= 0; i++)
+		r = add_task(re, (const PstreeEntry *)all[i]);
+	return r;
+}
+
+static int load_core(struct session *s, struct thread *th)
+{
+	ProtobufCMessage *m;
+	int r = image_read_one(s, IMG_CORE, (uint64_t)th->vtid, &m);
+	if (r == -ENOENT)
+		return fail(s, r, "core-%d.img is missing", th->vtid);
+	if (r < 0)
+		return r;
+	th->core = (CoreEntry *)m;
+	bool is_leader = th == leader(th->task);
+	if (is_leader != (th->core->tc != NULL))
+		return fail(s, EBADMSG, "core-%d.img: %s", th->vtid,
+			is_leader ? "the part of the process is missing" : "is of a whole process");
+	return 0;
+}
+
+static int load_live_core(struct session *s, struct thread *th)
+{
+	int r = th->core ? 0 : load_core(s, th);
+	if (r < 0)
+		return r;
+	if (!th->core->thread_core)
+		return fail(s, EBADMSG, "core-%d.img: the part of the thread is missing", th->vtid);
+	r = arch_core_load(s, th->core, &th->regs);
+	if (r < 0)
+		return fail_context(s, r, "pid %d thread %d", th->task->vpid, th->vtid);
+	return aspects_check(s, th);
+}
+
+static int load_one(struct session *s, enum image_type type, const char *what, const struct task *t,
+	void *ret)
+{
+	ProtobufCMessage *m;
+	int r = image_read_one(s, type, (uint64_t)t->vpid, &m);
+	if (r == -ENOENT)
+		return fail(s, r, "%s-%d.img is missing", what, t->vpid);
+	if (r >= 0)
+		memcpy(ret, &m, sizeof(m));
+	return r;
+}
+
+static int load_live_task(struct session *s, struct task *t)
+{
+	int r = load_one(s, IMG_MM, "mm", t, &t->mm);
+	if (r >= 0)
+		r = load_one(s, IMG_IDS, "ids", t, &t->ids);
+	for (size_t i = 0; i < t->threads.n && r >= 0; i++)
+		r = load_live_core(s, t->threads.v[i]);
+	if (r >= 0)
+		r = mem_load(s, t);
+	return r;
+}
+
+static int load_task(struct session *s, struct task *t)
+{
+	int r = load_core(s, leader(t));
+	if (r < 0)
+		return r;
+	t->state = leader(t)->core->tc->task_state;
+	switch ((int)t->state) {
+	case TASK_ALIVE:
+	case TASK_STOPPED:
+		return load_live_task(s, t);
+	case TASK_DEAD:
+	case 6: /* the reference's internal name for a zombie; never stored, but harmless */
+		t->state = TASK_DEAD;
+		t->threads.n = 1;
+		return t->children.n ? fail(s, EBADMSG, "pid %d is a zombie with children", t->vpid) : 0;
+	default:
+		return fail(s, EBADMSG, "core-%d.img: task state %d is not known", t->vpid, (int)t->state);
+	}
+}
+
+int restore_load_tree(struct restore *re)
+{
+	struct session *s = re->s;
+	int r = load_inventory(re);
+	if (r >= 0)
+		r = load_pstree(re);
+	if (r >= 0)
+		r = seccomp_load_image(s, &re->tree);
+	for (size_t i = 0; i < re->tree.tasks.n && r >= 0; i++)
+		r = load_task(s, re->tree.tasks.v[i]);
+	if (r >= 0 && !task_lives(re->tree.root))
+		r = fail(s, EINVAL, "pid %d, the root of the tree, is a zombie", re->tree.root->vpid);
+	return r;
+}

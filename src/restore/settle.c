@@ -1,0 +1,97 @@
+/*
+ * Settling: from bare stubs with their inherited memory to complete tasks.
+ */
+#include "restore/restore_tree.h"
+
+static struct program *fresh_program(struct restore *re, struct thread *th)
+{
+	struct arena *a = &re->s->arena;
+	const struct task *t = th->task;
+	program_init(&th->program, re->s,
+		th == leader(t) ? arena_printf(a, "pid %d", t->vpid)
+				: arena_printf(a, "pid %d thread %d", t->vpid, th->vtid));
+	return &th->program;
+}
+
+static int settle_memory(struct restore *re, struct task *t)
+{
+	struct program *p = fresh_program(re, leader(t));
+	int r = mem_plan_late(&re->stubs, re->files, t, p);
+	if (r >= 0)
+		r = stub_play(&re->stubs, leader(t), p);
+	if (r >= 0)
+		r = mem_finish(&re->stubs, t);
+	return r;
+}
+
+static int clone_threads(struct restore *re, struct task *t)
+{
+	if (t->threads.n == 1)
+		return 0;
+	struct program *p = fresh_program(re, leader(t));
+	int r = 0;
+	for (size_t i = 1; i < t->threads.n && r >= 0; i++) {
+		t->threads.v[i]->tid = t->threads.v[i]->vtid;
+		r = stub_plan_thread(&re->stubs, t->threads.v[i], p);
+	}
+	if (r >= 0)
+		r = stub_play(&re->stubs, leader(t), p);
+	for (size_t i = 1; i < t->threads.n && r >= 0; i++)
+		r = stub_adopt(&re->stubs, t->threads.v[i]);
+	return r;
+}
+
+static int settle_fs(struct restore *re, struct task *t)
+{
+	struct program *p = fresh_program(re, leader(t));
+	int r = file_plan_fs(re->files, &re->stubs, t, p);
+	return r < 0 ? r : stub_play(&re->stubs, leader(t), p);
+}
+
+/* All threads of a task at once: they do not depend on each other. */
+static int settle_aspects(struct restore *re, struct task *t)
+{
+	int r = 0;
+	for (size_t i = 0; i < t->threads.n && r >= 0; i++) {
+		struct thread *th = t->threads.v[i];
+		r = aspects_plan(re->s, th, fresh_program(re, th));
+		if (r >= 0)
+			r = stub_start(&re->stubs, th, &th->program);
+	}
+	for (size_t i = 0; i < t->threads.n && r >= 0; i++) {
+		struct thread *th = t->threads.v[i];
+		r = stub_wait(&re->stubs, th, &th->program);
+		if (r >= 0)
+			r = aspects_finish(re->s, th);
+	}
+	return r;
+}
+
+static int each_living(struct restore *re, int (*step)(struct restore *, struct task *))
+{
+	int r = 0;
+	for (size_t i = 0; i < re->tree.tasks.n && r >= 0; i++)
+		if (task_lives(re->tree.tasks.v[i]))
+			r = step(re, re->tree.tasks.v[i]);
+	return r;
+}
+
+int restore_settle(struct restore *re)
+{
+	int r = each_living(re, settle_memory);
+	if (r >= 0)
+		r = file_restore_tables(re->files, &re->stubs);
+	if (r >= 0)
+		r = each_living(re, settle_fs);
+	/* helpers for dead /proc entries had to live until the files were open */
+	if (r >= 0)
+		r = restore_deaths(re);
+	if (r >= 0)
+		r = each_living(re, clone_threads);
+	/* owners of files may be threads and groups; after this the stubs have no socket */
+	if (r >= 0)
+		r = file_restore_late(re->files, &re->stubs);
+	if (r >= 0)
+		r = each_living(re, settle_aspects);
+	return r;
+}

@@ -1,0 +1,75 @@
+/*
+ * The end of a restore: every stub becomes the task it stood for, then all are let go at once.
+ *
+ * Until the first is let go, a failure kills them all; from then on there is no way back.
+ */
+#include "restore/restore_tree.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/ptrace.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "cli/options.h"
+
+static int become(struct restore *re, struct task *t)
+{
+	uint64_t syscall_ip;
+	int r = mem_find_syscall(&re->stubs, t, &syscall_ip);
+	return r < 0 ? r : stub_become(&re->stubs, t, syscall_ip);
+}
+
+static int write_pidfile(struct restore *re)
+{
+	struct session *s = re->s;
+	const char *path = s->opt->pidfile;
+	if (!path)
+		return 0;
+	_cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	char text[16];
+	int len = snprintf(text, sizeof(text), "%d", re->tree.root->pid);
+	if (fd < 0 || write(fd, text, (size_t)len) != len)
+		return fail(s, errno, "write the PID to %s", path);
+	return 0;
+}
+
+static void stop(struct restore *re, struct task *t)
+{
+	int signo = 0;
+	if (t->state == TASK_STOPPED) {
+		const TaskCoreEntry *tc = leader(t)->core->tc;
+		signo = tc->has_stop_signo && tc->stop_signo ? (int)tc->stop_signo : SIGSTOP;
+	}
+	if (re->s->opt->leave_stopped)
+		signo = SIGSTOP;
+	if (signo)
+		kill(t->pid, signo);
+}
+
+static void let_go(const struct task *t)
+{
+	vec_for_each(&t->threads, th)
+		ptrace(PTRACE_DETACH, (*th)->tid, NULL, NULL);
+}
+
+int restore_take_over(struct restore *re)
+{
+	int r = 0;
+	for (size_t i = 0; i < re->tree.tasks.n && r >= 0; i++)
+		if (task_lives(re->tree.tasks.v[i]))
+			r = become(re, re->tree.tasks.v[i]);
+	if (r >= 0)
+		r = write_pidfile(re);
+	if (r < 0)
+		return r;
+	vec_for_each(&re->tree.tasks, t)
+		if (task_lives(*t))
+			stop(re, *t);
+	vec_for_each(&re->tree.tasks, t)
+		if (task_lives(*t))
+			let_go(*t);
+	return 0;
+}
