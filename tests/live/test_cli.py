@@ -1,9 +1,11 @@
 """The command line: exit statuses, usage, version, check."""
 import os
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 import live
 import snapshot
+from scenario import run_case
 
 
 def run(*argv, **kw):
@@ -63,3 +65,12 @@ def test_check():
             t["comm"].startswith("fermata") and t["ppid"] == 1]
     assert not left
     assert run("check", "--feature", "no-such-feature").returncode == 1
+
+
+def test_cases_side_by_side():
+    """Two cases with the same PIDs at the same time do not disturb each other.
+    PROVES: F439"""
+    with ThreadPoolExecutor() as pool:
+        jobs = [pool.submit(run_case, "threads8", variant) for variant in ("plain", "cycles")]
+        for job in jobs:
+            job.result()

@@ -53,6 +53,8 @@ def control(case, program):
 
 
 def plain(case, program):
+    """Once, with a pid file.
+    PROVES: F001 F048 F062 F464"""
     case.start_program(program)
     pidfile = case.dir / "pidfile"
     round_trip(case, program, "--pidfile", pidfile)
@@ -62,6 +64,8 @@ def plain(case, program):
 
 
 def cycles(case, program):
+    """What was restored can be dumped again, three times.
+    PROVES: F035"""
     case.start_program(program)
     for _ in range(3):
         round_trip(case, program)
@@ -69,7 +73,8 @@ def cycles(case, program):
 
 
 def leave_running(case, program):
-    """The original goes on after the dump; the images outlive it."""
+    """The original goes on after the dump; the images outlive it.
+    PROVES: F027"""
     case.start_program(program)
     before = snapshot.take(case.pids())
     images = case.dump("--leave-running", *program.words("DUMP"))
@@ -84,7 +89,8 @@ def leave_running(case, program):
 
 
 def child(case, program):
-    """First as our own child, then as a child of the tool, which stays until the end."""
+    """First as our own child, then as a child of the tool, which stays until the end.
+    PROVES: F042"""
     case.start_program(program)
     round_trip(case, program, "--restore-sibling")
     parent = snapshot.stats()[case.root]["ppid"]
