@@ -69,11 +69,9 @@ static int peek(struct session *s, struct thread *t, uint32_t flags, SignalQueue
 		for (long i = 0; i < n; i++) {
 			if (infos[i].signo == SIGTRAP)
 				block(s, t->task->vpid, NULL, "thread %d: SIGTRAP is pending", t->vtid);
-			if (infos[i].signo == SIGSTOP && t->task->state == TASK_ALIVE) {
-				/* It stops as soon as it runs, so it is as good as stopped. */
-				t->task->state = TASK_STOPPED;
+			/* It stops as soon as it runs; whoever lets it go or makes it again sees to that. */
+			if (infos[i].signo == SIGSTOP && t->task->state == TASK_ALIVE)
 				t->task->stop_signo = SIGSTOP;
-			}
 			if (infos[i].signo != SIGSTOP)
 				append(s, q, &infos[i]);
 		}

@@ -66,7 +66,7 @@ struct task {
 
 	/* dump */
 	struct proc_stat stat;
-	int stop_signo; /* 0, or the signal of the group-stop */
+	int stop_signo; /* 0, or the signal of the group-stop, also of one that is about to begin */
 
 	/* restore */
 	pid_t now_pgid; /* group it is in so far */
