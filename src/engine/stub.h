@@ -9,6 +9,8 @@
 #ifndef FERMATA_ENGINE_STUB_H
 #define FERMATA_ENGINE_STUB_H
 
+#include <stdio.h>
+
 #include "engine/channel.h"
 #include "engine/program.h"
 #include "task/task.h"
@@ -22,6 +24,7 @@ struct stubs {
 	int socket;      /* controller's end for passing descriptors */
 	int task_socket; /* number of the other end in every stub */
 	int task_images; /* number of the images directory in every stub */
+	FILE *explain;        /* --explain: programs are printed here and nothing is made */
 	VEC(pid_t) pids; /* processes alive because of us, newest last */
 };
 

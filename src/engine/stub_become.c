@@ -65,6 +65,16 @@ static int set_registers(struct stubs *st, struct thread *t)
 
 int stub_become(struct stubs *st, struct task *t, uint64_t syscall_ip)
 {
+	if (st->explain) {
+		fprintf(st->explain, "[pid %d] unmap the agent: munmap(0x%llx, %zu)\n", t->vpid,
+			(unsigned long long)st->addr, st->size);
+		vec_for_each(&t->threads, th)
+			fprintf(st->explain, "[controller] set registers of %d: ip 0x%llx, sp 0x%llx, mask %llx\n",
+				(*th)->vtid, (unsigned long long)arch_ip(&(*th)->regs.gp),
+				(unsigned long long)arch_sp(&(*th)->regs.gp),
+				(unsigned long long)(*th)->sigmask);
+		return 0;
+	}
 	int r = unmap_region(st, t, syscall_ip);
 	for (size_t i = 0; i < t->threads.n && r >= 0; i++)
 		r = set_registers(st, t->threads.v[i]);

@@ -150,6 +150,10 @@ int stub_fork_root(struct stubs *st, struct task *t, bool sibling)
 	int r = stub_region_channel(st, lead);
 	if (r < 0)
 		return r;
+	if (st->explain) {
+		fprintf(st->explain, "[controller] fork the root of the tree: clone3(set_tid=%d)\n", t->vpid);
+		return 0;
+	}
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return fail(st->s, errno, "make a socket pair");
 	st->socket = pair[0];

@@ -185,8 +185,6 @@ static int map_vmas(struct mapping *m, bool early)
 		struct vma_plan *v = &mem->vmas.v[i];
 		if (v->heirloom != early || (is_special(v->e) && !mem->vdso.proxy))
 			continue;
-		if (v->e->status & VMA_VVAR)
-			continue;
 		if (wholly_kept(mem, v->e))
 			v->unshielded = true;
 		else if (needs_file(v->e))
@@ -213,7 +211,7 @@ bool mem_needs_files(const struct task *t, bool early)
 static void protect(struct mapping *m)
 {
 	vec_for_each(&mem_of(m->t)->vmas, v)
-		if (v->unshielded && !is_special(v->e))
+		if (v->unshielded)
 			program_step(m->p, "protect", NULL, SYS_mprotect, imm(v->e->start),
 				imm(v->e->end - v->e->start), imm(v->e->prot));
 }

@@ -5,7 +5,7 @@
  * image's vDSO has the same size and the same symbols, it goes to the image's place and that is
  * all.  Otherwise the image's code is restored as plain memory, since the task may hold pointers
  * into it, and each of its functions is overwritten with a jump to the kernel's, which is parked
- * in a free range; a mark in its header tells later dumps (spec/images-process.md 6.10).
+ * in a free range; a mark in the header of that tells later dumps (spec/images-process.md 6.10).
  */
 #include "mem/plan.h"
 
@@ -214,13 +214,13 @@ int vdso_patch(struct session *s, struct task *t)
 		.rt_vvar = v->live_addr,
 	};
 	if (r >= 0)
-		r = remote_write(t->pid, v->vdso->start, &mark, sizeof(mark));
+		r = remote_write(t->pid, runtime, &mark, sizeof(mark));
 	return r < 0 ? fail(s, r, "pid %d: redirect its vDSO", t->vpid) : 0;
 }
 
 int mem_finish(struct stubs *st, struct task *t)
 {
-	return vdso_patch(st->s, t);
+	return st->explain ? 0 : vdso_patch(st->s, t);
 }
 
 /* In the kernel's vDSO where it is mapped, or else in any code of the task. */
@@ -228,6 +228,9 @@ int mem_find_syscall(struct stubs *st, struct task *t, uint64_t *ret_ip)
 {
 	const struct mem_plan *m = mem_of(t);
 	struct live_vdso live = {0};
+	*ret_ip = 0;
+	if (st->explain)
+		return 0;
 	int r = find_live(st->s, &live);
 	if (r < 0)
 		return r;

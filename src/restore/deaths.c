@@ -78,7 +78,7 @@ static int end_task(struct restore *re, struct task *t)
 	program_init(p, re->s, arena_printf(&re->s->arena, "pid %d", t->vpid));
 	plan_death(re->s, t, p);
 	int r = stub_start(&re->stubs, leader(t), p);
-	return r < 0 ? r : wait_death(re, t);
+	return r < 0 || re->stubs.explain ? r : wait_death(re, t);
 }
 
 static int reap_helper(struct restore *re, struct task *h)

@@ -32,7 +32,9 @@ static int make_region(struct restore *re)
 		return r;
 	int socket = file_free_number(re->files, -1);
 	int images = file_free_number(re->files, socket);
-	return stubs_init(re->s, &re->stubs, n_tasks, n_threads, addr, socket, images);
+	r = stubs_init(re->s, &re->stubs, n_tasks, n_threads, addr, socket, images);
+	re->stubs.explain = re->s->opt->explain ? stdout : NULL;
+	return r;
 }
 
 static int recreate(struct restore *re)
@@ -57,7 +59,7 @@ int restore_run(struct session *s)
 	if (r < 0)
 		return r;
 	r = recreate(&re);
-	if (r < 0) {
+	if (r < 0 || re.stubs.explain) {
 		stubs_kill(&re.stubs);
 		file_restore_undo(re.files);
 	} else {
@@ -67,7 +69,7 @@ int restore_run(struct session *s)
 		mem_release(*t);
 	stubs_release(&re.stubs);
 	s->stats.restore_us = (uint32_t)(now_us() - start);
-	if (r >= 0)
+	if (r >= 0 && !s->opt->explain)
 		r = stats_write_restore(s);
 	return r;
 }

@@ -61,7 +61,7 @@ static int settle_aspects(struct restore *re, struct task *t)
 	for (size_t i = 0; i < t->threads.n && r >= 0; i++) {
 		struct thread *th = t->threads.v[i];
 		r = stub_wait(&re->stubs, th, &th->program);
-		if (r >= 0)
+		if (r >= 0 && !re->stubs.explain)
 			r = aspects_finish(re->s, th);
 	}
 	return r;

@@ -61,6 +61,8 @@ int restore_take_over(struct restore *re)
 	for (size_t i = 0; i < re->tree.tasks.n && r >= 0; i++)
 		if (task_lives(re->tree.tasks.v[i]))
 			r = become(re, re->tree.tasks.v[i]);
+	if (re->stubs.explain)
+		return r;
 	if (r >= 0)
 		r = write_pidfile(re);
 	if (r < 0)
