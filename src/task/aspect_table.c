@@ -6,8 +6,8 @@
 extern const struct aspect core_aspect, comm_aspect, sigmask_aspect, sigaction_aspect,
 	sigaltstack_aspect, tid_address_aspect, robust_list_aspect, rseq_aspect, sched_aspect,
 	thp_aspect, membarrier_aspect, loginuid_aspect, oom_score_aspect, subreaper_aspect,
-	personality_aspect, extras_aspect, rlimit_aspect, posix_timer_aspect, sigqueue_aspect,
-	seccomp_aspect, creds_aspect, dumpable_aspect, pdeath_signal_aspect,
+	personality_aspect, extras_aspect, lsm_aspect, rlimit_aspect, posix_timer_aspect,
+	sigqueue_aspect, seccomp_aspect, creds_aspect, dumpable_aspect, pdeath_signal_aspect,
 	posix_timer_arm_aspect, itimer_aspect;
 
 const struct aspect *const aspects[] = {
@@ -23,6 +23,7 @@ const struct aspect *const aspects[] = {
 	&sched_aspect,
 	/* after scheduling, which it asks about */
 	&extras_aspect,
+	&lsm_aspect,
 	&thp_aspect,
 	&membarrier_aspect,
 	&oom_score_aspect,

@@ -42,8 +42,8 @@ static const char *image_comm(const struct thread *t)
 static int comm_check(struct session *s, struct thread *t)
 {
 	if (strlen(image_comm(t)) >= COMM_LEN)
-		return fail(s, EBADMSG, "pid %d thread %d: name longer than %d bytes", t->task->vpid,
-			t->vtid, COMM_LEN - 1);
+		return fail(s, EBADMSG, "pid %d thread %d: name longer than %d bytes",
+			t->task->vpid, t->vtid, COMM_LEN - 1);
 	return 0;
 }
 

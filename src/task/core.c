@@ -53,15 +53,19 @@ static int core_check(struct session *s, struct thread *t)
 {
 	bool is_leader = t == leader(t->task);
 	if (t->core->mtype != arch_core_mtype())
-		return fail(s, EOPNOTSUPP, "pid %d: the image is of another machine type (%d, here %u)",
-			t->vtid, (int)t->core->mtype, arch_core_mtype());
+		return fail(s, EOPNOTSUPP,
+			"pid %d: the image is of another machine type (%d, here %u)", t->vtid,
+			(int)t->core->mtype, arch_core_mtype());
 	if (is_leader && !t->core->tc)
-		return fail(s, EBADMSG, "pid %d: the core image lacks the part of the process", t->vtid);
+		return fail(s, EBADMSG, "pid %d: the core image lacks the part of the process",
+			t->vtid);
 	if (!is_leader && (t->core->tc || t->core->ids))
-		return fail(s, EBADMSG, "pid %d thread %d: the core image of a thread has the part of a process",
+		return fail(s, EBADMSG,
+			"pid %d thread %d: the core image of a thread has the part of a process",
 			t->task->vpid, t->vtid);
 	if (task_lives(t->task) && !t->core->thread_core)
-		return fail(s, EBADMSG, "pid %d thread %d: the core image lacks the part of the thread",
+		return fail(s, EBADMSG,
+			"pid %d thread %d: the core image lacks the part of the thread",
 			t->task->vpid, t->vtid);
 	if (is_leader && t->core->tc->has_stop_signo && t->core->tc->stop_signo > SIGNAL_MAX)
 		return fail(s, EBADMSG, "pid %d: no such stop signal: %u", t->vtid,

@@ -21,7 +21,7 @@ enum {
 };
 
 struct creds_read {
-	uint32_t uid[3], gid[3]; /* real, effective, saved */
+	uint32_t uid[3], gid[3];		/* real, effective, saved */
 	int fsuid, fsgid, securebits, n_groups; /* steps */
 	uint32_t *groups;
 };
@@ -31,8 +31,9 @@ static int creds_collect(struct session *s, struct thread *t, struct program *p,
 	struct creds_read *rd = *state = arena_new(&s->arena, struct creds_read);
 	size_t n_groups = t->status.groups.n;
 	if (n_groups > MAX_GROUPS) {
-		block(s, t->task->vpid, NULL, "thread %d: has %zu supplementary groups, more than %d",
-			t->vtid, n_groups, MAX_GROUPS);
+		block(s, t->task->vpid, NULL,
+			"thread %d: has %zu supplementary groups, more than %d", t->vtid, n_groups,
+			MAX_GROUPS);
 		n_groups = 0;
 	}
 	program_step(p, "read user ids", NULL, SYS_getresuid, out(p, &rd->uid[0], 4),
@@ -42,7 +43,8 @@ static int creds_collect(struct session *s, struct thread *t, struct program *p,
 	/* -1 is no valid id: it changes nothing and returns the present one. */
 	rd->fsuid = program_step(p, "read filesystem uid", NULL, SYS_setfsuid, simm(-1));
 	rd->fsgid = program_step(p, "read filesystem gid", NULL, SYS_setfsgid, simm(-1));
-	rd->securebits = program_step(p, "read securebits", NULL, SYS_prctl, imm(PR_GET_SECUREBITS));
+	rd->securebits =
+		program_step(p, "read securebits", NULL, SYS_prctl, imm(PR_GET_SECUREBITS));
 	if (!n_groups)
 		return 0;
 	rd->groups = arena_array(&s->arena, uint32_t, n_groups);

@@ -4,13 +4,11 @@
  * Only what differs from the stub's own is set.  The order is forced:
  *	groups                      need CAP_SETGID
  *	inheritable caps            may only be raised while they are in the bounding set
- *	ids                         under SECBIT_NO_SETUID_FIXUP, so that leaving uid 0 keeps the caps
- *	filesystem ids              follow the effective ones at every change of those
- *	bounding caps               need CAP_SETPCAP
- *	ambient caps                must be permitted and inheritable, and not yet forbidden by securebits
- *	securebits                  need CAP_SETPCAP
- *	permitted and effective     drop it
- *	no_new_privs                cannot be undone
+ *	ids                         under SECBIT_NO_SETUID_FIXUP, so that leaving uid 0 keeps the
+ *caps filesystem ids              follow the effective ones at every change of those bounding caps
+ *need CAP_SETPCAP ambient caps                must be permitted and inheritable, and not yet
+ *forbidden by securebits securebits                  need CAP_SETPCAP permitted and effective drop
+ *it no_new_privs                cannot be undone
  */
 #include "task/creds.h"
 
@@ -22,20 +20,53 @@
 #include "kernel/syscalls.h"
 
 #ifndef PR_CAP_AMBIENT
-#define PR_CAP_AMBIENT           47
-#define PR_CAP_AMBIENT_RAISE     2
+#define PR_CAP_AMBIENT		 47
+#define PR_CAP_AMBIENT_RAISE	 2
 #define PR_CAP_AMBIENT_CLEAR_ALL 4
 #endif
 
 static const char *const cap_names[] = {
-	"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_FOWNER", "CAP_FSETID", "CAP_KILL",
-	"CAP_SETGID", "CAP_SETUID", "CAP_SETPCAP", "CAP_LINUX_IMMUTABLE", "CAP_NET_BIND_SERVICE",
-	"CAP_NET_BROADCAST", "CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_IPC_LOCK", "CAP_IPC_OWNER",
-	"CAP_SYS_MODULE", "CAP_SYS_RAWIO", "CAP_SYS_CHROOT", "CAP_SYS_PTRACE", "CAP_SYS_PACCT",
-	"CAP_SYS_ADMIN", "CAP_SYS_BOOT", "CAP_SYS_NICE", "CAP_SYS_RESOURCE", "CAP_SYS_TIME",
-	"CAP_SYS_TTY_CONFIG", "CAP_MKNOD", "CAP_LEASE", "CAP_AUDIT_WRITE", "CAP_AUDIT_CONTROL",
-	"CAP_SETFCAP", "CAP_MAC_OVERRIDE", "CAP_MAC_ADMIN", "CAP_SYSLOG", "CAP_WAKE_ALARM",
-	"CAP_BLOCK_SUSPEND", "CAP_AUDIT_READ", "CAP_PERFMON", "CAP_BPF", "CAP_CHECKPOINT_RESTORE",
+	"CAP_CHOWN",
+	"CAP_DAC_OVERRIDE",
+	"CAP_DAC_READ_SEARCH",
+	"CAP_FOWNER",
+	"CAP_FSETID",
+	"CAP_KILL",
+	"CAP_SETGID",
+	"CAP_SETUID",
+	"CAP_SETPCAP",
+	"CAP_LINUX_IMMUTABLE",
+	"CAP_NET_BIND_SERVICE",
+	"CAP_NET_BROADCAST",
+	"CAP_NET_ADMIN",
+	"CAP_NET_RAW",
+	"CAP_IPC_LOCK",
+	"CAP_IPC_OWNER",
+	"CAP_SYS_MODULE",
+	"CAP_SYS_RAWIO",
+	"CAP_SYS_CHROOT",
+	"CAP_SYS_PTRACE",
+	"CAP_SYS_PACCT",
+	"CAP_SYS_ADMIN",
+	"CAP_SYS_BOOT",
+	"CAP_SYS_NICE",
+	"CAP_SYS_RESOURCE",
+	"CAP_SYS_TIME",
+	"CAP_SYS_TTY_CONFIG",
+	"CAP_MKNOD",
+	"CAP_LEASE",
+	"CAP_AUDIT_WRITE",
+	"CAP_AUDIT_CONTROL",
+	"CAP_SETFCAP",
+	"CAP_MAC_OVERRIDE",
+	"CAP_MAC_ADMIN",
+	"CAP_SYSLOG",
+	"CAP_WAKE_ALARM",
+	"CAP_BLOCK_SUSPEND",
+	"CAP_AUDIT_READ",
+	"CAP_PERFMON",
+	"CAP_BPF",
+	"CAP_CHECKPOINT_RESTORE",
 };
 
 enum {
@@ -69,7 +100,8 @@ static const char *cap_list(struct session *s, uint64_t mask)
 	const char *text = "";
 	for (int cap = 0; cap < N_CAPS; cap++)
 		if (mask & 1ull << cap)
-			text = arena_printf(&s->arena, "%s%s%s", text, *text ? " " : "", cap_name(s, cap));
+			text = arena_printf(
+				&s->arena, "%s%s%s", text, *text ? " " : "", cap_name(s, cap));
 	return text;
 }
 
@@ -110,7 +142,8 @@ static int own_creds(struct session *s, struct tree *tree, const struct own_cred
 		memcpy(own->gid, st.gid, sizeof(own->gid));
 		own->groups = st.groups.v;
 		own->n_groups = st.groups.n;
-		own->caps = (struct cap_sets){st.cap_inh, st.cap_prm, st.cap_eff, st.cap_bnd, st.cap_amb};
+		own->caps = (struct cap_sets){
+			st.cap_inh, st.cap_prm, st.cap_eff, st.cap_bnd, st.cap_amb};
 		own->known_caps = known_caps();
 		own->securebits = (uint32_t)prctl(PR_GET_SECUREBITS, 0, 0, 0, 0);
 		own->no_new_privs = st.no_new_privs > 0;
@@ -137,8 +170,8 @@ int creds_check(struct session *s, struct thread *t)
 	uint64_t missing = want.prm & ~own->caps.prm;
 	if (missing)
 		return fail_remedy(s, EPERM, "run the restore with these capabilities",
-			"pid %d thread %d: holds %s, which the restoring process lacks", t->task->vpid,
-			t->vtid, cap_list(s, missing));
+			"pid %d thread %d: holds %s, which the restoring process lacks",
+			t->task->vpid, t->vtid, cap_list(s, missing));
 	if (all.prm & ~own->known_caps)
 		log_warn(s, "pid %d thread %d: this kernel has no %s", t->task->vpid, t->vtid,
 			cap_list(s, all.prm & ~own->known_caps));
@@ -146,7 +179,8 @@ int creds_check(struct session *s, struct thread *t)
 		log_warn(s, "pid %d thread %d: %s cannot be put back into its bounding set",
 			t->task->vpid, t->vtid, cap_list(s, want.bnd & ~own->caps.bnd));
 	if (own->no_new_privs && !(e->has_no_new_privs && e->no_new_privs))
-		log_warn(s, "pid %d thread %d: will have no_new_privs set, like the restoring process",
+		log_warn(s,
+			"pid %d thread %d: will have no_new_privs set, like the restoring process",
 			t->task->vpid, t->vtid);
 	return 0;
 }
@@ -183,8 +217,10 @@ static bool plan_ids(struct program *p, const CredsEntry *e, const struct own_cr
 		return false;
 	program_step(p, "keep capabilities", NULL, SYS_prctl, imm(PR_SET_SECUREBITS),
 		imm(own->securebits | SECBIT_NO_SETUID_FIXUP));
-	program_step(p, "set group ids", NULL, SYS_setresgid, imm(e->gid), imm(e->egid), imm(e->sgid));
-	program_step(p, "set user ids", NULL, SYS_setresuid, imm(e->uid), imm(e->euid), imm(e->suid));
+	program_step(
+		p, "set group ids", NULL, SYS_setresgid, imm(e->gid), imm(e->egid), imm(e->sgid));
+	program_step(
+		p, "set user ids", NULL, SYS_setresuid, imm(e->uid), imm(e->euid), imm(e->suid));
 	program_step(p, "set filesystem gid", NULL, SYS_setfsgid, imm(e->fsgid));
 	program_step(p, "set filesystem uid", NULL, SYS_setfsuid, imm(e->fsuid));
 	/* These two return the old value, never an error: ask again. */
@@ -205,8 +241,8 @@ static void plan_ambient(struct session *s, struct program *p, uint64_t want, ui
 	for (int cap = 0; cap < N_CAPS; cap++)
 		if ((want & ~have) & 1ull << cap)
 			program_step(p, "raise ambient capability", cap_name(s, cap), SYS_prctl,
-				imm(PR_CAP_AMBIENT), imm(PR_CAP_AMBIENT_RAISE), imm((uint64_t)cap), imm(0),
-				imm(0));
+				imm(PR_CAP_AMBIENT), imm(PR_CAP_AMBIENT_RAISE), imm((uint64_t)cap),
+				imm(0), imm(0));
 }
 
 int creds_plan(struct session *s, struct thread *t, struct program *p)
@@ -236,7 +272,7 @@ int creds_plan(struct session *s, struct thread *t, struct program *p)
 	if (want.prm != have.prm || want.eff != have.eff)
 		plan_capset(p, "set capabilities", want);
 	if (e->has_no_new_privs && e->no_new_privs && !own->no_new_privs)
-		program_step(p, "set no_new_privs", NULL, SYS_prctl, imm(PR_SET_NO_NEW_PRIVS), imm(1),
-			imm(0), imm(0), imm(0));
+		program_step(p, "set no_new_privs", NULL, SYS_prctl, imm(PR_SET_NO_NEW_PRIVS),
+			imm(1), imm(0), imm(0), imm(0));
 	return 0;
 }

@@ -59,7 +59,7 @@ static bool creds_change(const struct thread *t)
 {
 	const CredsEntry *e = t->core->thread_core->creds;
 	return e && (e->euid != geteuid() || e->egid != getegid() || e->fsuid != geteuid() ||
-		e->fsgid != getegid());
+			    e->fsgid != getegid());
 }
 
 static int dumpable_plan(struct session *s, struct thread *t, struct program *p)

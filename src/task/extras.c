@@ -22,13 +22,13 @@ extern const struct aspect extras_aspect;
 #endif
 
 enum {
-	SHSTK_STATUS = 0x5005,   /* arch_prctl: ARCH_SHSTK_STATUS */
+	SHSTK_STATUS = 0x5005,	 /* arch_prctl: ARCH_SHSTK_STATUS */
 	GET_UNTAG_MASK = 0x4001, /* arch_prctl: ARCH_GET_UNTAG_MASK */
 	IOPRIO_PROCESS = 1,
 	IOPRIO_CLASS_SHIFT = 13,
-	TIMER_SLACK_NS = 50000,      /* what init starts with */
-	COREDUMP_FILTER = 0x33,      /* MMF_DUMP_FILTER_DEFAULT, with ELF headers */
-	PF_IO_FLUSHER = 0x00180000,  /* PF_MEMALLOC_NOIO | PF_LOCAL_THROTTLE */
+	TIMER_SLACK_NS = 50000,	    /* what init starts with */
+	COREDUMP_FILTER = 0x33,	    /* MMF_DUMP_FILTER_DEFAULT, with ELF headers */
+	PF_IO_FLUSHER = 0x00180000, /* PF_MEMALLOC_NOIO | PF_LOCAL_THROTTLE */
 };
 
 /* What a prctl(2) returns as its result, and what it returns normally. */
@@ -64,12 +64,13 @@ static int extras_inspect(struct session *s, struct thread *t, void **state)
 	if (ptrace(PTRACE_ARCH_PRCTL, t->tid, &features, SHSTK_STATUS) >= 0 && features)
 		block(s, t->task->vpid, NULL, "thread %d: uses a shadow stack (CET)", t->vtid);
 	struct sud_config sud = {0};
-	if (ptrace(PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG, t->tid, sizeof(sud), &sud) >= 0 && sud.mode)
+	if (ptrace(PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG, t->tid, sizeof(sud), &sud) >= 0 &&
+		sud.mode)
 		block(s, t->task->vpid, NULL, "thread %d: uses syscall user dispatch", t->vtid);
 	long ioprio = syscall(SYS_ioprio_get, IOPRIO_PROCESS, t->tid);
 	if (ioprio > 0 && ioprio >> IOPRIO_CLASS_SHIFT)
-		log_warn(s, "pid %d thread %d: its I/O priority (class %ld) will be lost", t->task->vpid,
-			t->vtid, ioprio >> IOPRIO_CLASS_SHIFT);
+		log_warn(s, "pid %d thread %d: its I/O priority (class %ld) will be lost",
+			t->task->vpid, t->vtid, ioprio >> IOPRIO_CLASS_SHIFT);
 	if (!t->core->tc)
 		return 0;
 	uint32_t filter = COREDUMP_FILTER;
@@ -82,7 +83,8 @@ static int extras_inspect(struct session *s, struct thread *t, void **state)
 
 static int ask(struct program *p, const char *what, uint32_t nr, struct arg a, struct arg b)
 {
-	return program_may_fail(p, program_step(p, "look for", what, nr, a, b, imm(0), imm(0), imm(0)));
+	return program_may_fail(
+		p, program_step(p, "look for", what, nr, a, b, imm(0), imm(0), imm(0)));
 }
 
 static int extras_collect(struct session *s, struct thread *t, struct program *p, void **state)
@@ -98,7 +100,8 @@ static int extras_collect(struct session *s, struct thread *t, struct program *p
 		out(p, &x->mempolicy, sizeof(x->mempolicy)), imm(0));
 	if (!is_leader)
 		return 0;
-	x->tsc_step = ask(p, "TSC mode", SYS_prctl, imm(PR_GET_TSC), out(p, &x->tsc, sizeof(x->tsc)));
+	x->tsc_step =
+		ask(p, "TSC mode", SYS_prctl, imm(PR_GET_TSC), out(p, &x->tsc, sizeof(x->tsc)));
 	x->untag_step = ask(p, "pointer tags", SYS_arch_prctl, imm(GET_UNTAG_MASK),
 		out(p, &x->untag_mask, sizeof(x->untag_mask)));
 	return 0;
@@ -126,12 +129,14 @@ static int extras_store(struct session *s, struct thread *t, const struct progra
 			getters[i].name, (long long)value);
 	}
 	if (program_result(p, x->mempolicy_step) >= 0 && x->mempolicy)
-		log_warn(s, "pid %d thread %d: its NUMA memory policy (%d) will be lost", t->task->vpid,
-			t->vtid, x->mempolicy);
+		log_warn(s, "pid %d thread %d: its NUMA memory policy (%d) will be lost",
+			t->task->vpid, t->vtid, x->mempolicy);
 	if (!is_leader)
 		return 0;
-	if (program_result(p, x->tsc_step) >= 0 && x->tsc == PR_TSC_SIGSEGV && t->status.seccomp != 1)
-		log_warn(s, "pid %d: PR_SET_TSC (fault on reading the time stamp counter) will be lost",
+	if (program_result(p, x->tsc_step) >= 0 && x->tsc == PR_TSC_SIGSEGV &&
+		t->status.seccomp != 1)
+		log_warn(s,
+			"pid %d: PR_SET_TSC (fault on reading the time stamp counter) will be lost",
 			t->vtid);
 	if (program_result(p, x->untag_step) >= 0 && x->untag_mask != UINT64_MAX)
 		block(s, t->task->vpid, NULL, "uses tagged pointers (LAM)");

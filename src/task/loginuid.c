@@ -41,10 +41,11 @@ static int loginuid_plan(struct session *s, struct thread *t, struct program *p)
 	if (!tc->has_loginuid || proc_loginuid(s, getpid(), &own) < 0 || own == tc->loginuid)
 		return 0;
 	const char *text = arena_printf(&s->arena, "%u", tc->loginuid);
-	int fd = program_may_fail(p, program_step(p, "open", "loginuid", SYS_openat, simm(AT_FDCWD),
-		in_str(p, "/proc/thread-self/loginuid"), imm(O_WRONLY | O_CLOEXEC)));
+	int fd = program_may_fail(
+		p, program_step(p, "open", "loginuid", SYS_openat, simm(AT_FDCWD),
+			   in_str(p, "/proc/thread-self/loginuid"), imm(O_WRONLY | O_CLOEXEC)));
 	program_may_fail(p, program_step(p, "set loginuid", text, SYS_write, result_of(fd),
-		in_str(p, text), imm(strlen(text))));
+				    in_str(p, text), imm(strlen(text))));
 	program_may_fail(p, program_step(p, "close", "loginuid", SYS_close, result_of(fd)));
 	return 0;
 }

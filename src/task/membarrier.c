@@ -30,7 +30,7 @@ struct steps {
 static int ask(struct program *p, uint32_t command)
 {
 	return program_may_fail(p, program_step(p, "read membarrier registrations", NULL,
-		SYS_membarrier, imm(command), imm(0), imm(0)));
+					   SYS_membarrier, imm(command), imm(0), imm(0)));
 }
 
 static int membarrier_collect(struct session *s, struct thread *t, struct program *p, void **state)
@@ -46,7 +46,8 @@ static int membarrier_collect(struct session *s, struct thread *t, struct progra
 	return 0;
 }
 
-static int membarrier_store(struct session *s, struct thread *t, const struct program *p, void *state)
+static int membarrier_store(
+	struct session *s, struct thread *t, const struct program *p, void *state)
 {
 	(void)s;
 	const struct steps *st = state;
@@ -68,11 +69,12 @@ static int membarrier_plan(struct session *s, struct thread *t, struct program *
 {
 	(void)s;
 	uint32_t mask = t->core->tc->has_membarrier_registration_mask
-		? t->core->tc->membarrier_registration_mask : 0;
+				? t->core->tc->membarrier_registration_mask
+				: 0;
 	for (int bit = 0; bit < 32; bit++)
 		if (mask & 1u << bit)
-			program_step(p, "register for membarrier", NULL, SYS_membarrier, imm(1u << bit),
-				imm(0), imm(0));
+			program_step(p, "register for membarrier", NULL, SYS_membarrier,
+				imm(1u << bit), imm(0), imm(0));
 	return 0;
 }
 

@@ -40,9 +40,10 @@ static int pdeath_check(struct session *s, struct thread *t)
 	if (core->has_pdeath_sig && core->pdeath_sig > SIGNAL_MAX)
 		return fail(s, EBADMSG, "pid %d thread %d: parent-death signal %u", t->task->vpid,
 			t->vtid, core->pdeath_sig);
-	if (core->has_pdeath_sig && core->pdeath_sig && !t->task->parent && s->opt && s->opt->detach)
-		log_warn(s, "pid %d: gets signal %u as soon as this command ends, its parent", t->vtid,
-			core->pdeath_sig);
+	if (core->has_pdeath_sig && core->pdeath_sig && !t->task->parent && s->opt &&
+		s->opt->detach)
+		log_warn(s, "pid %d: gets signal %u as soon as this command ends, its parent",
+			t->vtid, core->pdeath_sig);
 	return 0;
 }
 

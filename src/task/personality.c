@@ -40,7 +40,8 @@ static int64_t from_image(uint32_t value)
 	for (int shift = 0; value && shift < 32; shift += 4, value /= 10)
 		persona |= value % 10 << shift;
 	uint32_t domain = persona & PER_MASK, flags = persona & ~(uint32_t)PER_MASK;
-	if (value || (domain != PER_LINUX && domain != PER_LINUX32) || (flags & ~(uint32_t)KNOWN_FLAGS))
+	if (value || (domain != PER_LINUX && domain != PER_LINUX32) ||
+		(flags & ~(uint32_t)KNOWN_FLAGS))
 		return KEEP;
 	return persona;
 }
@@ -54,15 +55,15 @@ static int personality_collect(struct session *s, struct thread *t, struct progr
 	return 0;
 }
 
-static int personality_store(struct session *s, struct thread *t, const struct program *p,
-	void *state)
+static int personality_store(
+	struct session *s, struct thread *t, const struct program *p, void *state)
 {
 	if (!state)
 		return 0;
 	uint32_t persona = (uint32_t)program_result(p, *(const int *)state);
 	if (!to_image(persona, &t->core->tc->personality))
-		log_warn(s, "pid %d: the image cannot hold personality %08x; it will be lost", t->vtid,
-			persona);
+		log_warn(s, "pid %d: the image cannot hold personality %08x; it will be lost",
+			t->vtid, persona);
 	return 0;
 }
 
@@ -75,8 +76,9 @@ static int personality_plan(struct session *s, struct thread *t, struct program 
 		return 0;
 	}
 	if (persona != personality(ASK))
-		program_step(p, "set personality", arena_printf(&s->arena, "%08llx",
-			(unsigned long long)persona), SYS_personality, imm((uint64_t)persona));
+		program_step(p, "set personality",
+			arena_printf(&s->arena, "%08llx", (unsigned long long)persona),
+			SYS_personality, imm((uint64_t)persona));
 	return 0;
 }
 

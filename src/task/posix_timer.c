@@ -59,7 +59,8 @@ static int posix_timer_collect(struct session *s, struct thread *t, struct progr
 		struct arg id = imm((uint64_t)tm->listed.v[i].id);
 		program_step(p, "read POSIX timer", NULL, SYS_timer_gettime, id,
 			out(p, &tm->setting[i], sizeof(tm->setting[i])));
-		tm->overrun_step[i] = program_step(p, "read timer overrun", NULL, SYS_timer_getoverrun, id);
+		tm->overrun_step[i] =
+			program_step(p, "read timer overrun", NULL, SYS_timer_getoverrun, id);
 	}
 	return 0;
 }
@@ -87,19 +88,21 @@ static void store_one(struct session *s, struct thread *t, const struct proc_tim
 	e->vsec = (uint64_t)setting->it_value.tv_sec;
 	e->vnsec = (uint64_t)setting->it_value.tv_nsec;
 	if (from->clock == CLOCK_THREAD_CPUTIME_ID && t->task->threads.n > 1)
-		log_warn(s, "pid %d: timer %d counts the CPU time of a thread unknown which; "
-			"it will count the main thread's", t->vtid, from->id);
+		log_warn(s,
+			"pid %d: timer %d counts the CPU time of a thread unknown which; "
+			"it will count the main thread's",
+			t->vtid, from->id);
 	if (!(from->notify & SIGEV_THREAD_ID))
 		return;
 	e->has_notify_thread_id = true;
 	e->notify_thread_id = thread_of(t->task, from->notify_id);
 	if (!e->notify_thread_id)
-		block(s, t->task->vpid, NULL, "timer %d notifies a thread that is gone (%d)", from->id,
-			from->notify_id);
+		block(s, t->task->vpid, NULL, "timer %d notifies a thread that is gone (%d)",
+			from->id, from->notify_id);
 }
 
-static int posix_timer_store(struct session *s, struct thread *t, const struct program *p,
-	void *state)
+static int posix_timer_store(
+	struct session *s, struct thread *t, const struct program *p, void *state)
 {
 	const struct timers *tm = state;
 	TaskTimersEntry *timers = t->core->tc->timers;
@@ -137,15 +140,16 @@ static int check_one(struct session *s, struct thread *t, const PosixTimerEntry 
 {
 	if (e->insec >= SECOND_NS || e->vnsec >= SECOND_NS || e->it_id > INT32_MAX ||
 		e->isec > INT64_MAX || e->vsec > INT64_MAX)
-		return fail(s, EBADMSG, "pid %d: POSIX timer %u of the image is out of range", t->vtid,
-			e->it_id);
+		return fail(s, EBADMSG, "pid %d: POSIX timer %u of the image is out of range",
+			t->vtid, e->it_id);
 	if (e->it_sigev_notify != SIGEV_NONE && (e->si_signo < 1 || e->si_signo > SIGNAL_MAX))
 		return fail(s, EBADMSG, "pid %d: POSIX timer %u sends signal %u", t->vtid, e->it_id,
 			e->si_signo);
 	if ((e->it_sigev_notify & SIGEV_THREAD_ID) &&
 		!(e->has_notify_thread_id && has_thread(t->task, e->notify_thread_id)))
-		return fail(s, EBADMSG, "pid %d: POSIX timer %u notifies a thread that the image lacks",
-			t->vtid, e->it_id);
+		return fail(s, EBADMSG,
+			"pid %d: POSIX timer %u notifies a thread that the image lacks", t->vtid,
+			e->it_id);
 	return 0;
 }
 
@@ -206,8 +210,9 @@ static int posix_timer_plan(struct session *s, struct thread *t, struct program 
 	if (!timers->n_posix)
 		return 0;
 	if (takes_ids)
-		program_step(p, "choose timer ids", "on", SYS_prctl, imm(PR_TIMER_CREATE_RESTORE_IDS),
-			imm(PR_TIMER_CREATE_RESTORE_IDS_ON), imm(0), imm(0), imm(0));
+		program_step(p, "choose timer ids", "on", SYS_prctl,
+			imm(PR_TIMER_CREATE_RESTORE_IDS), imm(PR_TIMER_CREATE_RESTORE_IDS_ON),
+			imm(0), imm(0), imm(0));
 	for (size_t i = 0; i < timers->n_posix; i++) {
 		for (; !takes_ids && next < timers->posix[i]->it_id; next++)
 			plan_skip(s, p, next);
@@ -215,8 +220,9 @@ static int posix_timer_plan(struct session *s, struct thread *t, struct program 
 		next = timers->posix[i]->it_id + 1;
 	}
 	if (takes_ids)
-		program_step(p, "choose timer ids", "off", SYS_prctl, imm(PR_TIMER_CREATE_RESTORE_IDS),
-			imm(PR_TIMER_CREATE_RESTORE_IDS_OFF), imm(0), imm(0), imm(0));
+		program_step(p, "choose timer ids", "off", SYS_prctl,
+			imm(PR_TIMER_CREATE_RESTORE_IDS), imm(PR_TIMER_CREATE_RESTORE_IDS_OFF),
+			imm(0), imm(0), imm(0));
 	return 0;
 }
 
@@ -234,7 +240,8 @@ static int posix_timer_arm(struct session *s, struct thread *t, struct program *
 				(long)(at_expiry ? e->insec : e->vnsec)},
 		};
 		program_step(p, "arm POSIX timer", arena_printf(&s->arena, "%u", e->it_id),
-			SYS_timer_settime, imm(e->it_id), imm(0), in_copy(p, &v, sizeof(v)), imm(0));
+			SYS_timer_settime, imm(e->it_id), imm(0), in_copy(p, &v, sizeof(v)),
+			imm(0));
 	}
 	return 0;
 }

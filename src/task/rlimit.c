@@ -20,9 +20,22 @@
 extern const struct aspect rlimit_aspect;
 
 static const char *const names[N_RLIMITS] = {
-	"RLIMIT_CPU", "RLIMIT_FSIZE", "RLIMIT_DATA", "RLIMIT_STACK", "RLIMIT_CORE", "RLIMIT_RSS",
-	"RLIMIT_NPROC", "RLIMIT_NOFILE", "RLIMIT_MEMLOCK", "RLIMIT_AS", "RLIMIT_LOCKS",
-	"RLIMIT_SIGPENDING", "RLIMIT_MSGQUEUE", "RLIMIT_NICE", "RLIMIT_RTPRIO", "RLIMIT_RTTIME",
+	"RLIMIT_CPU",
+	"RLIMIT_FSIZE",
+	"RLIMIT_DATA",
+	"RLIMIT_STACK",
+	"RLIMIT_CORE",
+	"RLIMIT_RSS",
+	"RLIMIT_NPROC",
+	"RLIMIT_NOFILE",
+	"RLIMIT_MEMLOCK",
+	"RLIMIT_AS",
+	"RLIMIT_LOCKS",
+	"RLIMIT_SIGPENDING",
+	"RLIMIT_MSGQUEUE",
+	"RLIMIT_NICE",
+	"RLIMIT_RTPRIO",
+	"RLIMIT_RTTIME",
 };
 
 static int rlimit_collect(struct session *s, struct thread *t, struct program *p, void **state)
@@ -30,8 +43,8 @@ static int rlimit_collect(struct session *s, struct thread *t, struct program *p
 	(void)t;
 	struct rlimit *read = *state = arena_array(&s->arena, struct rlimit, N_RLIMITS);
 	for (int i = 0; i < N_RLIMITS; i++)
-		program_step(p, "read resource limit", names[i], SYS_prlimit64, imm(0), imm((uint64_t)i),
-			imm(0), out(p, &read[i], sizeof(read[i])));
+		program_step(p, "read resource limit", names[i], SYS_prlimit64, imm(0),
+			imm((uint64_t)i), imm(0), out(p, &read[i], sizeof(read[i])));
 	return 0;
 }
 
@@ -58,8 +71,8 @@ static int rlimit_check(struct session *s, struct thread *t)
 	if (!list)
 		return fail(s, EBADMSG, "pid %d: the image lacks the resource limits", t->vtid);
 	if (list->n_rlimits > N_RLIMITS)
-		return fail(s, EBADMSG, "pid %d: the image has %zu resource limits, not %d", t->vtid,
-			list->n_rlimits, N_RLIMITS);
+		return fail(s, EBADMSG, "pid %d: the image has %zu resource limits, not %d",
+			t->vtid, list->n_rlimits, N_RLIMITS);
 	return 0;
 }
 
@@ -75,12 +88,15 @@ static int rlimit_plan(struct session *s, struct thread *t, struct program *p)
 {
 	const TaskRlimitsEntry *list = t->core->tc->rlimits;
 	for (size_t i = 0; i < list->n_rlimits; i++) {
-		struct rlimit want = {.rlim_cur = list->rlimits[i]->cur, .rlim_max = list->rlimits[i]->max};
+		struct rlimit want = {
+			.rlim_cur = list->rlimits[i]->cur, .rlim_max = list->rlimits[i]->max};
 		struct rlimit own = {0};
 		if (syscall(SYS_prlimit64, 0, i, NULL, &own) < 0)
 			return fail(s, errno, "pid %d: read own %s", t->vtid, names[i]);
 		if (want.rlim_max > own.rlim_max && !may_raise()) {
-			log_warn(s, "pid %d: %s stays at %llu instead of %llu: raising it takes CAP_SYS_RESOURCE",
+			log_warn(s,
+				"pid %d: %s stays at %llu instead of %llu: raising it takes "
+				"CAP_SYS_RESOURCE",
 				t->vtid, names[i], (unsigned long long)own.rlim_max,
 				(unsigned long long)want.rlim_max);
 			want.rlim_max = own.rlim_max;

@@ -47,10 +47,11 @@ static int leave_section(struct session *s, struct thread *t, RseqEntry *e, uint
 	uint32_t flags;
 	int r = read_task(t->tid, cs_addr, &cs, sizeof(cs));
 	if (r >= 0)
-		r = read_task(t->tid, e->rseq_abi_pointer + RSEQ_FLAGS_OFFSET, &flags, sizeof(flags));
+		r = read_task(
+			t->tid, e->rseq_abi_pointer + RSEQ_FLAGS_OFFSET, &flags, sizeof(flags));
 	if (r < 0)
-		return fail(s, r, "pid %d thread %d: read the rseq section at 0x%llx", t->task->vpid,
-			t->vtid, (unsigned long long)cs_addr);
+		return fail(s, r, "pid %d thread %d: read the rseq section at 0x%llx",
+			t->task->vpid, t->vtid, (unsigned long long)cs_addr);
 	if (cs.version) {
 		block(s, t->task->vpid, NULL, "thread %d: rseq section of version %u", t->vtid,
 			cs.version);
@@ -74,7 +75,8 @@ static int rseq_inspect(struct session *s, struct thread *t, void **state)
 	struct rseq_config config = {0};
 	long n = ptrace(PTRACE_GET_RSEQ_CONFIGURATION, t->tid, sizeof(config), &config);
 	if (n < 0)
-		return fail_remedy(s, errno, "a kernel with CONFIG_RSEQ and CONFIG_CHECKPOINT_RESTORE",
+		return fail_remedy(s, errno,
+			"a kernel with CONFIG_RSEQ and CONFIG_CHECKPOINT_RESTORE",
 			"pid %d thread %d: ask for its rseq registration", t->task->vpid, t->vtid);
 	if (config.flags)
 		block(s, t->task->vpid, NULL, "thread %d: rseq registered with flags 0x%x", t->vtid,
@@ -89,8 +91,8 @@ static int rseq_inspect(struct session *s, struct thread *t, void **state)
 	uint64_t cs_addr = 0;
 	int r = read_task(t->tid, config.pointer + RSEQ_CS_OFFSET, &cs_addr, sizeof(cs_addr));
 	if (r < 0)
-		return fail(s, r, "pid %d thread %d: read its rseq area at 0x%llx", t->task->vpid, t->vtid,
-			(unsigned long long)config.pointer);
+		return fail(s, r, "pid %d thread %d: read its rseq area at 0x%llx", t->task->vpid,
+			t->vtid, (unsigned long long)config.pointer);
 	return cs_addr ? leave_section(s, t, e, cs_addr) : 0;
 }
 
@@ -99,8 +101,8 @@ static int rseq_check(struct session *s, struct thread *t)
 	const RseqEntry *e = t->core->thread_core->rseq_entry;
 	if (e && e->rseq_abi_pointer &&
 		(e->rseq_abi_size < RSEQ_MIN_SIZE || e->rseq_abi_size > RSEQ_PAGE))
-		return fail(s, EBADMSG, "pid %d thread %d: rseq area of %u bytes", t->task->vpid, t->vtid,
-			e->rseq_abi_size);
+		return fail(s, EBADMSG, "pid %d thread %d: rseq area of %u bytes", t->task->vpid,
+			t->vtid, e->rseq_abi_size);
 	return 0;
 }
 

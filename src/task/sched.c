@@ -41,13 +41,15 @@ static int sched_inspect(struct session *s, struct thread *t, void **state)
 	long policy = syscall(SYS_sched_getscheduler, t->tid);
 	long priority = syscall(SYS_getpriority, PRIO_PROCESS, t->tid);
 	if (policy < 0 || priority < 0 || syscall(SYS_sched_getparam, t->tid, &param) < 0)
-		return fail(s, errno, "pid %d thread %d: read its scheduling", t->task->vpid, t->vtid);
+		return fail(
+			s, errno, "pid %d thread %d: read its scheduling", t->task->vpid, t->vtid);
 	ThreadCoreEntry *core = t->core->thread_core;
 	uint32_t kind = (uint32_t)policy & ~(uint32_t)SCHED_RESET_ON_FORK;
 	if (kind == SCHED_DEADLINE || kind == SCHED_EXT)
 		block(s, t->task->vpid, "give it another policy for the dump (chrt -o -p 0 TID)",
-			"thread %d: its scheduling policy is %s, which the image format cannot hold", t->vtid,
-			kind == SCHED_EXT ? "SCHED_EXT" : "SCHED_DEADLINE");
+			"thread %d: its scheduling policy is %s, which the image format cannot "
+			"hold",
+			t->vtid, kind == SCHED_EXT ? "SCHED_EXT" : "SCHED_DEADLINE");
 	core->has_sched_policy = core->has_sched_nice = true;
 	core->sched_policy = (uint32_t)policy;
 	core->sched_nice = (int32_t)(NICE_BASE - priority);
@@ -66,15 +68,17 @@ static int sched_check(struct session *s, struct thread *t)
 		return fail(s, EBADMSG, "pid %d thread %d: nice value %d", t->task->vpid, t->vtid,
 			core->sched_nice);
 	if (is_realtime(kind) && (core->sched_prio < 1 || core->sched_prio > RT_PRIO_MAX))
-		return fail(s, EBADMSG, "pid %d thread %d: realtime priority %u", t->task->vpid, t->vtid,
-			core->sched_prio);
+		return fail(s, EBADMSG, "pid %d thread %d: realtime priority %u", t->task->vpid,
+			t->vtid, core->sched_prio);
 	if (is_realtime(kind))
 		return 0;
 	if (kind != SCHED_OTHER && kind != SCHED_BATCH && kind != SCHED_IDLE)
-		return fail(s, EOPNOTSUPP, "pid %d thread %d: scheduling policy %u cannot be restored",
-			t->task->vpid, t->vtid, kind);
+		return fail(s, EOPNOTSUPP,
+			"pid %d thread %d: scheduling policy %u cannot be restored", t->task->vpid,
+			t->vtid, kind);
 	if (core->sched_prio)
-		return fail(s, EBADMSG, "pid %d thread %d: priority %u under a policy without priorities",
+		return fail(s, EBADMSG,
+			"pid %d thread %d: priority %u under a policy without priorities",
 			t->task->vpid, t->vtid, core->sched_prio);
 	return 0;
 }

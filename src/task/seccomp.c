@@ -66,7 +66,8 @@ static int read_filter(struct session *s, struct thread *t, uint64_t index, stru
 		n = ptrace(PTRACE_SECCOMP_GET_FILTER, t->tid, index, f->code);
 	}
 	if (n < 0)
-		return fail_remedy(s, errno, "CAP_SYS_ADMIN, and no seccomp filter on this command itself",
+		return fail_remedy(s, errno,
+			"CAP_SYS_ADMIN, and no seccomp filter on this command itself",
 			"pid %d thread %d: read seccomp filter %llu", t->task->vpid, t->vtid,
 			(unsigned long long)index);
 	struct __ptrace_seccomp_metadata meta = {.filter_off = index};
@@ -93,7 +94,8 @@ static bool same_chain(const filter_vec *a, const filter_vec *b)
 	if (a->n != b->n)
 		return false;
 	for (size_t i = 0; i < a->n; i++)
-		if (a->v[i].n_instructions != b->v[i].n_instructions || a->v[i].flags != b->v[i].flags ||
+		if (a->v[i].n_instructions != b->v[i].n_instructions ||
+			a->v[i].flags != b->v[i].flags ||
 			memcmp(a->v[i].code, b->v[i].code,
 				a->v[i].n_instructions * sizeof(struct sock_filter)))
 			return false;
@@ -132,15 +134,18 @@ static bool hands_calls_over(const struct filter *f)
 }
 
 /* Appends a chain newest first and returns the index of its oldest filter. */
-static uint32_t add_chain(struct session *s, struct thread *t, const filter_vec *chain,
-	uint32_t extra_flags)
+static uint32_t add_chain(
+	struct session *s, struct thread *t, const filter_vec *chain, uint32_t extra_flags)
 {
 	struct seccomp_table *table = table_of(s, t->task->tree);
 	for (size_t i = chain->n; i-- > 0;) {
 		const struct filter *f = &chain->v[i];
 		if (hands_calls_over(f))
-			log_warn(s, "pid %d thread %d: a seccomp filter asks a supervisor; what it would ask "
-				"about fails with ENOSYS after a restore", t->task->vpid, t->vtid);
+			log_warn(s,
+				"pid %d thread %d: a seccomp filter asks a supervisor; what it "
+				"would ask "
+				"about fails with ENOSYS after a restore",
+				t->task->vpid, t->vtid);
 		SeccompFilter *e = arena_new(&s->arena, SeccompFilter);
 		seccomp_filter__init(e);
 		e->filter.data = (uint8_t *)f->code;
@@ -171,7 +176,8 @@ static int seccomp_inspect(struct session *s, struct thread *t, void **state)
 		if (shared && !t->core->tc)
 			return 0;
 		core->has_seccomp_filter = true;
-		core->seccomp_filter = add_chain(s, t, &chain, shared ? SECCOMP_FILTER_FLAG_TSYNC : 0);
+		core->seccomp_filter =
+			add_chain(s, t, &chain, shared ? SECCOMP_FILTER_FLAG_TSYNC : 0);
 	}
 	core->has_seccomp_mode = true;
 	core->seccomp_mode = (SeccompMode)t->status.seccomp;
@@ -208,7 +214,8 @@ static struct image_seccomp image_of(const struct thread *t)
 	const ThreadCoreEntry *core = t->core->thread_core;
 	const TaskCoreEntry *tc = t->core->tc;
 	if (core->has_seccomp_mode)
-		return (struct image_seccomp){.mode = core->seccomp_mode, .index = core->seccomp_filter};
+		return (struct image_seccomp){
+			.mode = core->seccomp_mode, .index = core->seccomp_filter};
 	if (tc && tc->has_old_seccomp_mode)
 		return (struct image_seccomp){
 			.mode = tc->old_seccomp_mode,
@@ -221,14 +228,15 @@ static struct image_seccomp image_of(const struct thread *t)
 static int check_filter(struct session *s, const struct thread *t, const SeccompFilter *e)
 {
 	const uint32_t known = SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_LOG |
-		SECCOMP_FILTER_FLAG_SPEC_ALLOW;
+			       SECCOMP_FILTER_FLAG_SPEC_ALLOW;
 	size_t len = e->filter.len;
-	if (!len || len % sizeof(struct sock_filter) || len / sizeof(struct sock_filter) > MAX_INSTRUCTIONS)
-		return fail(s, EBADMSG, "pid %d thread %d: a seccomp filter of %zu bytes", t->task->vpid,
-			t->vtid, len);
+	if (!len || len % sizeof(struct sock_filter) ||
+		len / sizeof(struct sock_filter) > MAX_INSTRUCTIONS)
+		return fail(s, EBADMSG, "pid %d thread %d: a seccomp filter of %zu bytes",
+			t->task->vpid, t->vtid, len);
 	if (e->has_flags && e->flags & ~known)
-		return fail(s, EOPNOTSUPP, "pid %d thread %d: seccomp filter flags 0x%x", t->task->vpid,
-			t->vtid, e->flags);
+		return fail(s, EOPNOTSUPP, "pid %d thread %d: seccomp filter flags 0x%x",
+			t->task->vpid, t->vtid, e->flags);
 	return 0;
 }
 
@@ -245,7 +253,8 @@ static int seccomp_check(struct session *s, struct thread *t)
 	uint32_t index = want.index;
 	for (size_t seen = 0;; seen++) {
 		if (index >= n || seen >= n)
-			return fail(s, EBADMSG, "pid %d thread %d: its seccomp filters are not in seccomp.img",
+			return fail(s, EBADMSG,
+				"pid %d thread %d: its seccomp filters are not in seccomp.img",
 				t->task->vpid, t->vtid);
 		const SeccompFilter *e = table->filters.v[index];
 		int r = check_filter(s, t, e);
@@ -255,17 +264,19 @@ static int seccomp_check(struct session *s, struct thread *t)
 	}
 }
 
-static void plan_filter(struct session *s, struct program *p, const SeccompFilter *e,
-	uint32_t extra_flags)
+static void plan_filter(
+	struct session *s, struct program *p, const SeccompFilter *e, uint32_t extra_flags)
 {
 	struct sock_fprog prog = {.len = (uint16_t)(e->filter.len / sizeof(struct sock_filter))};
 	struct arg code = in(p, e->filter.data, e->filter.len);
 	struct arg head = in_copy(p, &prog, sizeof(prog));
 	program_link(p, head, offsetof(struct sock_fprog, filter), code);
 	/* With TSYNC a positive result names the thread that could not follow. */
-	program_expect(p, program_step(p, "install seccomp filter",
+	program_expect(p,
+		program_step(p, "install seccomp filter",
 			arena_printf(&s->arena, "%u instructions", prog.len), SYS_seccomp,
-			imm(SECCOMP_SET_MODE_FILTER), imm(e->flags | extra_flags), head), 0);
+			imm(SECCOMP_SET_MODE_FILTER), imm(e->flags | extra_flags), head),
+		0);
 }
 
 static int seccomp_plan(struct session *s, struct thread *t, struct program *p)

@@ -37,14 +37,16 @@ static int sigaction_collect(struct session *s, struct thread *t, struct program
 	*state = read;
 	for (int sig = 1; sig <= N_SIGNALS; sig++)
 		if (has_action(sig)) {
-			program_step(p, "read signal action", NULL, SYS_rt_sigaction, imm((uint64_t)sig),
-				imm(0), out(p, read, sizeof(*read)), imm(SIGSET_BYTES));
+			program_step(p, "read signal action", NULL, SYS_rt_sigaction,
+				imm((uint64_t)sig), imm(0), out(p, read, sizeof(*read)),
+				imm(SIGSET_BYTES));
 			read++;
 		}
 	return 0;
 }
 
-static int sigaction_store(struct session *s, struct thread *t, const struct program *p, void *state)
+static int sigaction_store(
+	struct session *s, struct thread *t, const struct program *p, void *state)
 {
 	(void)p;
 	const struct kernel_sigaction *read = state;
@@ -68,11 +70,12 @@ static int sigaction_check(struct session *s, struct thread *t)
 {
 	const TaskCoreEntry *tc = t->core->tc;
 	if (tc->n_sigactions != N_ACTIONS)
-		return fail(s, EBADMSG, "pid %d: the image has %zu signal actions instead of %d", t->vtid,
-			tc->n_sigactions, N_ACTIONS);
+		return fail(s, EBADMSG, "pid %d: the image has %zu signal actions instead of %d",
+			t->vtid, tc->n_sigactions, N_ACTIONS);
 	for (int i = 0; i < N_ACTIONS; i++)
 		if (tc->sigactions[i]->has_compat_sigaction && tc->sigactions[i]->compat_sigaction)
-			return fail(s, EOPNOTSUPP, "pid %d: signal actions of a 32-bit program", t->vtid);
+			return fail(s, EOPNOTSUPP, "pid %d: signal actions of a 32-bit program",
+				t->vtid);
 	return 0;
 }
 
@@ -98,7 +101,8 @@ static int sigaction_plan(struct session *s, struct thread *t, struct program *p
 		if (!memcmp(&act, &now, sizeof(act)))
 			continue;
 		program_step(p, "set signal action", signal_name(s, sig), SYS_rt_sigaction,
-			imm((uint64_t)sig), in_copy(p, &act, sizeof(act)), imm(0), imm(SIGSET_BYTES));
+			imm((uint64_t)sig), in_copy(p, &act, sizeof(act)), imm(0),
+			imm(SIGSET_BYTES));
 	}
 	return 0;
 }

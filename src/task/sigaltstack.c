@@ -21,8 +21,8 @@ static int sigaltstack_collect(struct session *s, struct thread *t, struct progr
 	return 0;
 }
 
-static int sigaltstack_store(struct session *s, struct thread *t, const struct program *p,
-	void *state)
+static int sigaltstack_store(
+	struct session *s, struct thread *t, const struct program *p, void *state)
 {
 	(void)p;
 	const stack_t *read = state;

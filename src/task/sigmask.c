@@ -29,7 +29,8 @@ static int sigmask_check(struct session *s, struct thread *t)
 	if (t->core->tc)
 		t->sigmask = t->core->tc->blk_sigset;
 	else
-		t->sigmask = t->core->thread_core->has_blk_sigset ? t->core->thread_core->blk_sigset : 0;
+		t->sigmask =
+			t->core->thread_core->has_blk_sigset ? t->core->thread_core->blk_sigset : 0;
 	return 0;
 }
 

@@ -61,15 +61,18 @@ static int peek(struct session *s, struct thread *t, uint32_t flags, SignalQueue
 	signal_queue_entry__init(q);
 	for (uint64_t offset = 0;;) {
 		struct raw_siginfo infos[BATCH];
-		struct __ptrace_peeksiginfo_args args = {.off = offset, .flags = flags, .nr = BATCH};
+		struct __ptrace_peeksiginfo_args args = {
+			.off = offset, .flags = flags, .nr = BATCH};
 		long n = ptrace(PTRACE_PEEKSIGINFO, t->tid, &args, infos);
 		if (n < 0)
-			return fail(s, errno, "pid %d thread %d: read pending signals", t->task->vpid,
-				t->vtid);
+			return fail(s, errno, "pid %d thread %d: read pending signals",
+				t->task->vpid, t->vtid);
 		for (long i = 0; i < n; i++) {
 			if (infos[i].signo == SIGTRAP)
-				block(s, t->task->vpid, NULL, "thread %d: SIGTRAP is pending", t->vtid);
-			/* It stops as soon as it runs; whoever lets it go or makes it again sees to that. */
+				block(s, t->task->vpid, NULL, "thread %d: SIGTRAP is pending",
+					t->vtid);
+			/* It stops as soon as it runs; whoever lets it go or makes it again sees to
+			 * that. */
 			if (infos[i].signo == SIGSTOP && t->task->state == TASK_ALIVE)
 				t->task->stop_signo = SIGSTOP;
 			if (infos[i].signo != SIGSTOP)
@@ -113,7 +116,8 @@ static int check_queue(struct session *s, struct thread *t, const SignalQueueEnt
 	for (size_t i = 0; q && i < q->n_signals; i++) {
 		const SiginfoEntry *e = q->signals[i];
 		if (e->siginfo.len != SIGINFO_BYTES)
-			return fail(s, EBADMSG, "pid %d thread %d: a pending signal has %zu bytes instead of %d",
+			return fail(s, EBADMSG,
+				"pid %d thread %d: a pending signal has %zu bytes instead of %d",
 				t->task->vpid, t->vtid, e->siginfo.len, SIGINFO_BYTES);
 		int signo = signo_of(e);
 		if (signo < 1 || signo > N_SIGNALS || signo == SIGKILL || signo == SIGSTOP ||
@@ -139,8 +143,8 @@ static void plan_drain(struct program *p)
 	struct timespec none = {0};
 	struct arg set = in_copy(p, &all, sizeof(all)), timeout = in_copy(p, &none, sizeof(none));
 	for (int i = 0; i < DRAIN_STEPS; i++)
-		program_may_fail(p, program_step(p, "drop stray signal", NULL, SYS_rt_sigtimedwait, set,
-			imm(0), timeout, imm(sizeof(all))));
+		program_may_fail(p, program_step(p, "drop stray signal", NULL, SYS_rt_sigtimedwait,
+					    set, imm(0), timeout, imm(sizeof(all))));
 }
 
 static int sigqueue_plan(struct session *s, struct thread *t, struct program *p)

@@ -19,7 +19,8 @@ static int subreaper_collect(struct session *s, struct thread *t, struct program
 	return 0;
 }
 
-static int subreaper_store(struct session *s, struct thread *t, const struct program *p, void *state)
+static int subreaper_store(
+	struct session *s, struct thread *t, const struct program *p, void *state)
 {
 	(void)s;
 	(void)p;
@@ -32,8 +33,8 @@ static int subreaper_plan(struct session *s, struct thread *t, struct program *p
 {
 	(void)s;
 	if (t->core->tc->has_child_subreaper && t->core->tc->child_subreaper)
-		program_step(p, "become child subreaper", NULL, SYS_prctl, imm(PR_SET_CHILD_SUBREAPER),
-			imm(1));
+		program_step(p, "become child subreaper", NULL, SYS_prctl,
+			imm(PR_SET_CHILD_SUBREAPER), imm(1));
 	return 0;
 }
 

@@ -29,8 +29,10 @@ static int thp_store(struct session *s, struct thread *t, const struct program *
 	mm->has_thp_disabled = true;
 	mm->thp_disabled = value != 0;
 	if (value & THP_EXCEPT_ADVISED)
-		log_warn(s, "pid %d: huge pages are disabled except where advised; "
-			"they will be disabled everywhere", t->vtid);
+		log_warn(s,
+			"pid %d: huge pages are disabled except where advised; "
+			"they will be disabled everywhere",
+			t->vtid);
 	return 0;
 }
 

@@ -18,8 +18,8 @@ static int tid_address_collect(struct session *s, struct thread *t, struct progr
 	return 0;
 }
 
-static int tid_address_store(struct session *s, struct thread *t, const struct program *p,
-	void *state)
+static int tid_address_store(
+	struct session *s, struct thread *t, const struct program *p, void *state)
 {
 	(void)s;
 	(void)p;
@@ -31,8 +31,10 @@ static int tid_address_plan(struct session *s, struct thread *t, struct program 
 {
 	(void)s;
 	/* It returns the caller's thread id: a cheap proof that the right thread plays this. */
-	program_expect(p, program_step(p, "set clear_child_tid", NULL, SYS_set_tid_address,
-			imm(arch_core_tid_address(t->core))), t->vtid);
+	program_expect(p,
+		program_step(p, "set clear_child_tid", NULL, SYS_set_tid_address,
+			imm(arch_core_tid_address(t->core))),
+		t->vtid);
 	return 0;
 }
 
