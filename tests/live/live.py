@@ -243,6 +243,7 @@ class Case:
         """Checkpoint the tree; afterwards it is gone unless an option keeps it."""
         images, pids = self.new_images(), self.pids()
         self.need(self.run("dump", images, "-t", self.root, *options, **kw), "dump")
+        need_images(images)
         if not {"-R", "--leave-running", "-s", "--leave-stopped"} & set(options):
             self.gone(pids)
         return images
@@ -259,6 +260,13 @@ class Case:
         if not re.search(pattern, ran.text, re.S):
             raise Failure(f"the refusal does not say /{pattern}/: {ran.describe()}")
         return ran
+
+
+def need_images(images):
+    """A dump that reports success has written the images that say so."""
+    for name in ("inventory.img", "pstree.img"):
+        if not (images / name).is_file():
+            raise Failure(f"the dump succeeded but left no {name}")
 
 
 def compile_all(only=None):

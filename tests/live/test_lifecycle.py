@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import snapshot
-from live import Failure, Program, poll
+from live import Failure, Program, need_images, poll
 from scenario import scenario
 
 
@@ -104,6 +104,7 @@ def test_stop_races_with_dump(case):
         time.sleep(dice.uniform(0, 0.02))
         os.kill(case.root, signal.SIGSTOP)
         case.need(case.finish(tool), f"dump {i}")
+        need_images(images)
         need_states(case, "T", f"after dump {i}")
         os.kill(case.root, signal.SIGCONT)
         need_states(case, "alive", f"after SIGCONT {i}")

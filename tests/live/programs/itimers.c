@@ -54,13 +54,13 @@ static void ticking(void *which)
 	clock_gettime(CLOCK_MONOTONIC, &start);
 	do {
 		clock_gettime(CLOCK_MONOTONIC, &now);
-	} while (now.tv_sec - start.tv_sec < 10 && ticks < before + 5);
-	if (ticks < before + 5)
+	} while (now.tv_sec - start.tv_sec < 10 && ticks < before + 10);
+	if (ticks < before + 10)
 		bad("timer %d ticked %d times in 10 s", kind, (int)ticks - before);
-	/* Five ticks of wall clock time take at least four whole periods. */
+	/* Ten ticks of wall clock time take five periods, even if the first was late. */
 	if (kind == ITIMER_REAL)
 		NEED((now.tv_sec - start.tv_sec) * 1000 + (now.tv_nsec - start.tv_nsec) / 1000000 >=
-			78);
+			100);
 }
 
 int main(int argc, char **argv)
