@@ -27,6 +27,7 @@ struct filling {
 	int fd_step; /* the step that opened the pages file, -1 before */
 	VEC(struct iovec) iov;
 	uint64_t file_start, file_end; /* of what iov holds */
+	uint64_t from, to;             /* only this part of the file */
 	size_t vma;                    /* index of the VMA that holds the page at hand */
 };
 
@@ -54,6 +55,14 @@ static void flush(struct filling *f)
 
 static void add(struct filling *f, uint64_t addr, uint64_t len, uint64_t offset)
 {
+	uint64_t skip = offset < f->from ? f->from - offset : 0;
+	if (skip >= len || offset >= f->to)
+		return;
+	addr += skip;
+	offset += skip;
+	len -= skip;
+	if (len > f->to - offset)
+		len = f->to - offset;
 	while (len) {
 		if (f->iov.n && (offset != f->file_end || f->file_end - f->file_start >= STEP_MAX))
 			flush(f);
@@ -134,16 +143,41 @@ static void drop_strangers(struct filling *f)
 	}
 }
 
-int mem_plan_fill(struct stubs *st, struct task *t, bool early, struct program *p)
+static void fill(struct filling *f)
 {
-	struct filling f = {.st = st, .t = t, .p = p, .early = early, .fd_step = -1};
-	const struct mem_plan *m = mem_of(t);
-	if (early)
-		drop_strangers(&f);
+	const struct mem_plan *m = mem_of(f->t);
 	for (size_t i = 0; i < m->map.n; i++)
-		fill_entry(&f, &m->map.ranges[i]);
-	flush(&f);
-	if (f.fd_step >= 0)
-		program_step(p, "close", "the pages", SYS_close, result_of(f.fd_step));
+		fill_entry(f, &m->map.ranges[i]);
+	flush(f);
+	if (f->fd_step >= 0)
+		program_step(f->p, "close", "the pages", SYS_close, result_of(f->fd_step));
+}
+
+uint64_t mem_image_bytes(const struct task *t)
+{
+	return mem_of(t)->map.pages_size;
+}
+
+int mem_plan_fill_early(struct stubs *st, struct task *t, struct program *p)
+{
+	struct filling f = {
+		.st = st, .t = t, .p = p, .early = true, .fd_step = -1, .to = UINT64_MAX};
+	drop_strangers(&f);
+	fill(&f);
+	return 0;
+}
+
+int mem_plan_fill(struct stubs *st, struct task *t, unsigned part, unsigned parts, struct program *p)
+{
+	uint64_t pages = mem_image_bytes(t) / PAGE;
+	struct filling f = {
+		.st = st,
+		.t = t,
+		.p = p,
+		.fd_step = -1,
+		.from = pages * part / parts * PAGE,
+		.to = pages * (part + 1) / parts * PAGE,
+	};
+	fill(&f);
 	return 0;
 }

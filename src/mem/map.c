@@ -195,11 +195,9 @@ static int map_vmas(struct mapping *m, bool early)
 	return r < 0 ? r : flush_batch(m);
 }
 
-bool mem_needs_files(const struct task *t, bool early)
+bool mem_needs_files(const struct task *t)
 {
 	const struct mem_plan *mem = mem_of(t);
-	if (!early)
-		return true; /* the executable, at least */
 	vec_for_each(&mem->vmas, v)
 		if (v->heirloom && needs_file(v->e) && !wholly_kept(mem, v->e))
 			return true;
@@ -239,25 +237,26 @@ static void lock_and_advise(struct mapping *m)
 			imm((*g)->end - (*g)->start), imm(102 /* MADV_GUARD_INSTALL */));
 }
 
-/* --- the two halves --- */
+/* --- the stages --- */
 
 int mem_plan_early(struct stubs *st, struct file_set *files, struct task *t, struct program *p)
 {
 	struct mapping m = {.st = st, .files = files, .t = t, .p = p};
 	unmap_rest(&m);
 	int r = map_vmas(&m, /* early= */ true);
-	return r < 0 ? r : mem_plan_fill(st, t, /* early= */ true, p);
+	return r < 0 ? r : mem_plan_fill_early(st, t, p);
 }
 
-int mem_plan_late(struct stubs *st, struct file_set *files, struct task *t, struct program *p)
+int mem_plan_map(struct stubs *st, struct file_set *files, struct task *t, struct program *p)
 {
 	struct mapping m = {.st = st, .files = files, .t = t, .p = p};
 	vdso_plan(t, p);
-	int r = map_vmas(&m, /* early= */ false);
-	if (r >= 0)
-		r = mem_plan_fill(st, t, /* early= */ false, p);
-	if (r < 0)
-		return r;
+	return map_vmas(&m, /* early= */ false);
+}
+
+int mem_plan_final(struct stubs *st, struct file_set *files, struct task *t, struct program *p)
+{
+	struct mapping m = {.st = st, .files = files, .t = t, .p = p};
 	protect(&m);
 	lock_and_advise(&m);
 	return mem_plan_mm(st, files, t, p);

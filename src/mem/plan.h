@@ -9,7 +9,9 @@
  *	mem_load()        reads and checks the image; before anything is forked
  *	mem_inherit()     what a child keeps of its parent
  *	mem_plan_early()  steps before the task's children are cloned
- *	mem_plan_late()   steps after
+ *	mem_plan_map()    after: maps the rest
+ *	mem_plan_fill()   its contents, in one part or several for as many threads
+ *	mem_plan_final()  protections, locks, advice, layout, executable
  *	mem_finish()      what the controller does itself: a foreign vDSO
  */
 #ifndef FERMATA_MEM_PLAN_H
@@ -62,9 +64,15 @@ int mem_find_hole(struct session *s, const struct tree *tree, uint64_t len, uint
 int mem_inherit(struct session *s, struct task *child);
 
 int mem_plan_early(struct stubs *st, struct file_set *files, struct task *t, struct program *p);
-int mem_plan_late(struct stubs *st, struct file_set *files, struct task *t, struct program *p);
-/* Whether the steps receive descriptors: such programs must be played one at a time. */
-bool mem_needs_files(const struct task *t, bool early);
+/* Whether the early steps receive descriptors: such programs must be played one at a time. */
+bool mem_needs_files(const struct task *t);
+
+int mem_plan_map(struct stubs *st, struct file_set *files, struct task *t, struct program *p);
+/* Part `part` of `parts` of the contents. */
+int mem_plan_fill(struct stubs *st, struct task *t, unsigned part, unsigned parts, struct program *p);
+/* Bytes of the pages image that the task has. */
+uint64_t mem_image_bytes(const struct task *t);
+int mem_plan_final(struct stubs *st, struct file_set *files, struct task *t, struct program *p);
 
 int mem_finish(struct stubs *st, struct task *t);
 
@@ -75,8 +83,8 @@ int mem_find_syscall(struct stubs *st, struct task *t, uint64_t *ret_ip);
 
 /* The page of the image at an address; NULL when the pagemap has none. */
 const char *mem_image_page(struct session *s, struct task *t, uint64_t addr);
-/* fill.c: steps that read the pages of heirlooms, or of all other VMAs. */
-int mem_plan_fill(struct stubs *st, struct task *t, bool early, struct program *p);
+/* fill.c: steps that read the pages of heirlooms. */
+int mem_plan_fill_early(struct stubs *st, struct task *t, struct program *p);
 /* cow.c: the page that fork left at addr is what the image has there. */
 bool mem_page_is_inherited(struct session *s, struct task *t, uint64_t addr);
 /* mm.c */
