@@ -8,6 +8,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <linux/securebits.h>
+#include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -31,7 +32,7 @@
 #include "base/session.h"
 #include "engine/inject.h"
 #include "engine/seize.h"
-#include "kernel/proc_maps.h"
+#include "kernel/proc_tasks.h"
 #include "kernel/syscalls.h"
 #include "task/aspect.h"
 
@@ -112,36 +113,56 @@ static void vdso_of(pid_t pid, uint64_t *ret_start, uint64_t *ret_len)
 		fclose(f);
 }
 
-static int dump(struct world *w)
+static int read_thread(struct session *s, struct thread *t)
 {
-	struct session *s = &w->s;
-	struct thread *t = w->t;
-	struct aspect_states states = {0};
-	struct visit *v = NULL;
-	uint64_t vdso, vdso_len;
 	int signo;
 	if (seize_thread(s, t->tid, 0, &signo) != SEIZED_RUNNING)
 		return -1;
-	if (proc_status_read(s, t->tid, &t->status) < 0 || proc_stat_read(s, t->tid, &w->task->stat) < 0)
+	if (proc_status_read_tid(s, t->task->pid, t->tid, &t->status) < 0)
 		return -2;
 	if (t->status.seccomp)
-		ptrace(PTRACE_SETOPTIONS, t->tid, 0, PTRACE_O_TRACESYSGOOD | PTRACE_O_SUSPEND_SECCOMP);
+		ptrace(PTRACE_SETOPTIONS, t->tid, 0,
+			PTRACE_O_TRACESYSGOOD | PTRACE_O_SUSPEND_SECCOMP);
 	if (arch_get_gp(t->tid, &t->regs.gp) < 0 || arch_get_xstate(t->tid, &t->regs) < 0 ||
 		ptrace(PTRACE_GETSIGMASK, t->tid, 8, &t->sigmask) < 0)
 		return -3;
-	if (aspects_inspect(s, t, &states) < 0)
-		return -4;
-	if (arch_core_store(s, t->core, t->tid, &t->regs) < 0)
-		return -5;
-	vdso_of(t->tid, &vdso, &vdso_len);
-	if (visit_begin(s, w->task, vdso, vdso_len, &v) < 0)
-		return -6;
-	program_init(&t->program, s, "subject");
-	int r = aspects_collect(s, t, &t->program, &states);
-	if (r >= 0)
-		r = visit_play(v, &t->program);
-	if (r >= 0)
-		r = aspects_store(s, t, &t->program, &states);
+	return 0;
+}
+
+enum { MAX_THREADS = 4 };
+
+/* The order of calls is that of src/dump/collect_task.c. */
+static int dump(struct world *w)
+{
+	struct session *s = &w->s;
+	struct aspect_states states[MAX_THREADS] = {0};
+	struct visit *v = NULL;
+	uint64_t vdso, vdso_len;
+	pid_vec tids = {0};
+	proc_list_tids(s, w->task->pid, &tids);
+	for (size_t i = 1; i < tids.n; i++)
+		thread_new(s, w->task, tids.v[i]);
+	int r = proc_stat_read(s, w->task->pid, &w->task->stat);
+	for (size_t i = 0; i < tids.n && r >= 0; i++)
+		r = read_thread(s, w->task->threads.v[i]);
+	for (size_t i = 0; i < tids.n && r >= 0; i++) {
+		struct thread *t = w->task->threads.v[i];
+		r = aspects_inspect(s, t, &states[i]);
+		if (r >= 0)
+			r = arch_core_store(s, t->core, t->tid, &t->regs);
+	}
+	vdso_of(w->task->pid, &vdso, &vdso_len);
+	if (r < 0 || visit_begin(s, w->task, vdso, vdso_len, &v) < 0)
+		return r < 0 ? r : -6;
+	for (size_t i = 0; i < tids.n && r >= 0; i++) {
+		struct thread *t = w->task->threads.v[i];
+		program_init(&t->program, s, "subject");
+		r = aspects_collect(s, t, &t->program, &states[i]);
+		if (r >= 0)
+			r = i ? visit_play_thread(v, t, &t->program) : visit_play(v, &t->program);
+		if (r >= 0)
+			r = aspects_store(s, t, &t->program, &states[i]);
+	}
 	return visit_end(v) < 0 || r < 0 ? -7 : 0;
 }
 
@@ -178,7 +199,9 @@ static pid_t spawn(void (*setup)(void *), void *arg)
 static void reap(pid_t pid)
 {
 	kill(pid, SIGKILL);
-	waitpid(pid, NULL, __WALL);
+	/* Its other threads, traced by us as well, go first. */
+	while (waitpid(-1, NULL, __WALL) >= 0)
+		;
 }
 
 /* In the stub-to-be: checks and plans as the controller would, and plays it on itself. */
@@ -203,7 +226,7 @@ static void become(void *arg)
 	errno = 0;
 	if (play_here(&w.t->program) < 0)
 		_exit(1);
-	/* play_here() cannot be suspended from seccomp's grip, so filters of tests allow all here */
+	/* Nobody suspends seccomp here: filters of these tests allow what is still to do. */
 	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &w.t->sigmask, NULL, 8);
 }
 
@@ -456,6 +479,67 @@ static void test_seccomp(void **state)
 	same_core(&after);
 }
 
+static int second_filter_in_thread;
+static int thread_ready[2];
+
+static void *other_thread(void *unused)
+{
+	if (second_filter_in_thread)
+		install(SYS_swapon);
+	struct sigevent ev = {.sigev_signo = SIGRTMIN, .sigev_notify = SIGEV_THREAD_ID};
+	ev._sigev_un._tid = gettid();
+	timer_t id;
+	need(!timer_create(CLOCK_MONOTONIC, &ev, &id));
+	need(!prctl(PR_SET_NAME, "other"));
+	need(write(thread_ready[1], "", 1) == 1);
+	for (;;)
+		pause();
+	return unused;
+}
+
+static void set_threads(void *arg)
+{
+	(void)arg;
+	pthread_t t;
+	char byte;
+	install(SYS_mknod);
+	need(!pipe(thread_ready) && !pthread_create(&t, NULL, other_thread, NULL));
+	need(read(thread_ready[0], &byte, 1) == 1);
+}
+
+static void dump_threads(bool differ)
+{
+	second_filter_in_thread = differ;
+	*trouble = 0;
+	pid_t subject = spawn(set_threads, NULL);
+	world_init(&before, subject);
+	dump_or_explain(&before);
+	reap(subject);
+	assert_int_equal(before.task->threads.n, 2);
+}
+
+/* Filters of the tree are numbered as in spec/images-process.md 5.10. */
+static void test_threads(void **state)
+{
+	(void)state;
+	dump_threads(false);
+	const struct thread *other = before.task->threads.v[1];
+	const PosixTimerEntry *timer = before.t->core->tc->timers->posix[0];
+	assert_int_equal(before.t->core->thread_core->seccomp_mode, SECCOMP_MODE_FILTER);
+	assert_int_equal(before.t->core->thread_core->seccomp_filter, 0);
+	assert_false(other->core->thread_core->has_seccomp_mode);
+	assert_string_equal(other->core->thread_core->comm, "other");
+	assert_null(other->core->tc);
+	assert_int_equal(timer->notify_thread_id, other->vtid);
+	assert_int_equal(before.s.blockers.n, 0);
+
+	dump_threads(true);
+	other = before.task->threads.v[1];
+	assert_int_equal(before.t->core->thread_core->seccomp_filter, 0);
+	assert_int_equal(other->core->thread_core->seccomp_mode, SECCOMP_MODE_FILTER);
+	assert_int_equal(other->core->thread_core->seccomp_filter, 2);
+}
+
 static int group_setup(void **state)
 {
 	(void)state;
@@ -474,6 +558,7 @@ int main(void)
 		cmocka_unit_test(test_nobody),
 		cmocka_unit_test(test_timers),
 		cmocka_unit_test(test_seccomp),
+		cmocka_unit_test(test_threads),
 	};
 	return cmocka_run_group_tests(tests, group_setup, NULL);
 }
