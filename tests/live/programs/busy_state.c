@@ -44,7 +44,8 @@ int main(int argc, char **argv)
 		NEED(!sigqueue(getpid(), SIGRTMIN, (union sigval){.sival_int = i}));
 	for (int i = 0; i < MAPS; i++) {
 		/* All over the address space, low and high. */
-		void *at = (void *)((i % 3 ? 0x10000000UL : 0x100000000000UL) + mix(i) % (1UL << 33) / PAGE * PAGE);
+		void *at = (void *)((i % 3 ? 0x10000000UL : 0x100000000000UL) +
+				    mix(i) % (1UL << 33) / PAGE * PAGE);
 
 		map[i] = mmap(at, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		NEED(map[i] != MAP_FAILED);

@@ -37,7 +37,7 @@
 #include <unistd.h>
 
 #define UNUSED __attribute__((unused))
-#define PAGE 4096UL
+#define PAGE   4096UL
 
 struct ctl {
 	volatile uint8_t release;
@@ -86,19 +86,19 @@ static UNUSED __attribute__((format(printf, 1, 2), noreturn)) void bad(const cha
 	_exit(1);
 }
 
-#define NEED(cond)                                                                                 \
-	do {                                                                                       \
-		if (!(cond))                                                                       \
-			bad("%s:%d: %s", __FILE__, __LINE__, #cond);                               \
+#define NEED(cond)                                                   \
+	do {                                                         \
+		if (!(cond))                                         \
+			bad("%s:%d: %s", __FILE__, __LINE__, #cond); \
 	} while (0)
 
 /* Compare two integers and show both when they differ. */
-#define SAME(a, b)                                                                                 \
-	do {                                                                                       \
-		long long va_ = (long long)(a), vb_ = (long long)(b);                              \
-		if (va_ != vb_)                                                                    \
-			bad("%s:%d: %s is %lld, not %s (%lld)", __FILE__, __LINE__, #a, va_, #b,   \
-				vb_);                                                              \
+#define SAME(a, b)                                                                               \
+	do {                                                                                     \
+		long long va_ = (long long)(a), vb_ = (long long)(b);                            \
+		if (va_ != vb_)                                                                  \
+			bad("%s:%d: %s is %lld, not %s (%lld)", __FILE__, __LINE__, #a, va_, #b, \
+				vb_);                                                            \
 	} while (0)
 
 static UNUSED __attribute__((noreturn)) void skip(const char *reason)

@@ -41,7 +41,8 @@ int main(int argc, char **argv)
 {
 	static const int layout[] = {26, 27, 28, 45, 46, 47, 48, 49, 50, 51};
 	struct view *before = calloc(1, sizeof(*before)), *after = calloc(1, sizeof(*after));
-	char *again[] = {argv[0], argv[1], (char *)"two words", (char *)"", (char *)"\xff\n last", NULL};
+	char *again[] = {
+		argv[0], argv[1], (char *)"two words", (char *)"", (char *)"\xff\n last", NULL};
 	char *env[] = {(char *)"PLAIN=1", (char *)"EMPTY=", (char *)"NO EQUALS", NULL};
 
 	setup(argc, argv);
@@ -58,7 +59,8 @@ int main(int argc, char **argv)
 	look(after);
 	NEED(before->cmdline_n == after->cmdline_n &&
 		!memcmp(before->cmdline, after->cmdline, after->cmdline_n));
-	NEED(strstr(after->cmdline + strlen(after->cmdline) + 1 + strlen(argv[1]) + 1, "XXXXXXXXX"));
+	NEED(strstr(
+		after->cmdline + strlen(after->cmdline) + 1 + strlen(argv[1]) + 1, "XXXXXXXXX"));
 	NEED(before->environ_n == after->environ_n &&
 		!memcmp(before->environ, after->environ, after->environ_n));
 	NEED(!strcmp(after->environ, "PLAIN=1"));

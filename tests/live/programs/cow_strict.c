@@ -9,7 +9,8 @@ static char *mem;
 
 static char *at(long page, int flags, int fd)
 {
-	char *p = mmap(mem + page * PAGE, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_FIXED | flags, fd, 0);
+	char *p =
+		mmap(mem + page * PAGE, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_FIXED | flags, fd, 0);
 
 	NEED(p == mem + page * PAGE);
 	return p;
@@ -27,7 +28,7 @@ static void child(void *unused)
 	NEED(!madvise(mem + 16 * PAGE, 2 * PAGE, MADV_DONTNEED));
 	/* Four pages change places with four others: same contents, another page. */
 	NEED(mremap(mem + 20 * PAGE, 4 * PAGE, 4 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED,
-		mem + 12 * PAGE) == mem + 12 * PAGE);
+		     mem + 12 * PAGE) == mem + 12 * PAGE);
 	at(24, MAP_SHARED | MAP_ANONYMOUS, -1)[0] = 's';
 	child_park();
 	need_filled(mem, 4 * PAGE, 50);

@@ -63,8 +63,7 @@ static UNUSED void same_creds(const struct creds *a, const struct creds *b)
 static UNUSED void set_caps(uint64_t effective, uint64_t permitted, uint64_t inheritable)
 {
 	struct __user_cap_header_struct head = {_LINUX_CAPABILITY_VERSION_3, 0};
-	struct __user_cap_data_struct data[2] = {
-		{effective, permitted, inheritable},
+	struct __user_cap_data_struct data[2] = {{effective, permitted, inheritable},
 		{effective >> 32, permitted >> 32, inheritable >> 32}};
 
 	NEED(!syscall(SYS_capset, &head, data));

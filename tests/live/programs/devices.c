@@ -9,8 +9,9 @@ int main(int argc, char **argv)
 	static const struct {
 		const char *path;
 		int flags;
-	} kind[] = {{"/dev/null", O_RDWR}, {"/dev/zero", O_RDONLY | O_CLOEXEC}, {"/dev/full", O_RDWR},
-		{"/dev/random", O_RDONLY | O_NONBLOCK}, {"/dev/urandom", O_RDONLY}, {"/dev/kmsg", O_WRONLY}};
+	} kind[] = {{"/dev/null", O_RDWR}, {"/dev/zero", O_RDONLY | O_CLOEXEC},
+		{"/dev/full", O_RDWR}, {"/dev/random", O_RDONLY | O_NONBLOCK},
+		{"/dev/urandom", O_RDONLY}, {"/dev/kmsg", O_WRONLY}};
 	enum { KINDS = sizeof(kind) / sizeof(kind[0]) };
 	struct stat before[KINDS], now;
 	int fd[KINDS], flags[KINDS];

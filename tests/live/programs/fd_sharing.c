@@ -71,7 +71,8 @@ int main(int argc, char **argv)
 	SAME(lseek(twin, 0, SEEK_CUR), 100);
 	SAME(lseek(other, 0, SEEK_CUR), 0);
 	NEED(fcntl(twin, F_GETFL) & O_APPEND && !(fcntl(other, F_GETFL) & O_APPEND));
-	NEED(same_file(getpid(), file, getpid(), twin) && !same_file(getpid(), file, getpid(), other));
+	NEED(same_file(getpid(), file, getpid(), twin) &&
+		!same_file(getpid(), file, getpid(), other));
 	say("moved", "");
 	need_exit(b, 0);
 	ok();

@@ -1,8 +1,8 @@
 /*
- * Mappings of one file: private with changed pages, private read-only with changed pages (as RELRO),
- * private and writable from a read-only descriptor, shared and writable, shared and read-only of
- * both kinds, executable, from the middle, past the end, and many single pages in disorder.
- * PROVES: F066 F073
+ * Mappings of one file: private with changed pages, private read-only with changed pages (as
+ * RELRO), private and writable from a read-only descriptor, shared and writable, shared and
+ * read-only of both kinds, executable, from the middle, past the end, and many single pages in
+ * disorder. PROVES: F066 F073
  */
 #include "check.h"
 #include <setjmp.h>
@@ -54,11 +54,15 @@ int main(int argc, char **argv)
 		NEED(write(fd_rw, page, PAGE) == (ssize_t)PAGE);
 	}
 	const int rw = PROT_READ | PROT_WRITE, ro = PROT_READ;
-	char *cow = map(fd_rw, rw, MAP_PRIVATE, 0, PAGES), *cow_ro = map(fd_ro, rw, MAP_PRIVATE, 4, 8),
-	     *relro = map(fd_ro, rw, MAP_PRIVATE, 2, 6), *shared = map(fd_rw, rw, MAP_SHARED, 0, PAGES),
-	     *shared_ro = map(fd_ro, ro, MAP_SHARED, 3, 3), *maywrite = map(fd_rw, ro, MAP_SHARED, 1, 2),
+	char *cow = map(fd_rw, rw, MAP_PRIVATE, 0, PAGES),
+	     *cow_ro = map(fd_ro, rw, MAP_PRIVATE, 4, 8),
+	     *relro = map(fd_ro, rw, MAP_PRIVATE, 2, 6),
+	     *shared = map(fd_rw, rw, MAP_SHARED, 0, PAGES),
+	     *shared_ro = map(fd_ro, ro, MAP_SHARED, 3, 3),
+	     *maywrite = map(fd_rw, ro, MAP_SHARED, 1, 2),
 	     *code = map(fd_ro, PROT_READ | PROT_EXEC, MAP_PRIVATE, 7, 1),
-	     *past = map(fd_rw, rw, MAP_PRIVATE, 14, 6), *none = map(fd_rw, PROT_NONE, MAP_SHARED, 0, 3);
+	     *past = map(fd_rw, rw, MAP_PRIVATE, 14, 6),
+	     *none = map(fd_rw, PROT_NONE, MAP_SHARED, 0, 3);
 	fill(cow + 3 * PAGE, PAGE, 103);
 	fill(cow + 7 * PAGE, 2 * PAGE, 107);
 	fill(cow_ro, PAGE, 204);
@@ -66,8 +70,8 @@ int main(int argc, char **argv)
 	NEED(!mprotect(relro, 6 * PAGE, PROT_READ));
 	fill(past + PAGE, PAGE, 415);
 	for (int i = 0; i < SINGLES; i++)
-		single[i] = map(i % 2 ? fd_rw : fd_ro, i % 2 ? rw : ro, i % 4 < 2 ? MAP_SHARED : MAP_PRIVATE,
-			mix(i) % PAGES, 1);
+		single[i] = map(i % 2 ? fd_rw : fd_ro, i % 2 ? rw : ro,
+			i % 4 < 2 ? MAP_SHARED : MAP_PRIVATE, mix(i) % PAGES, 1);
 	close(fd_ro);
 	park();
 	for (int i = 0; i < PAGES; i++) {

@@ -7,7 +7,8 @@
 
 enum { KINDS = 6 };
 
-static const char *const name[KINDS] = {"plain", "owned", "sparse", "empty", "dir/deep/inner", "again"};
+static const char *const name[KINDS] = {
+	"plain", "owned", "sparse", "empty", "dir/deep/inner", "again"};
 static struct stat before[KINDS];
 static int fd[KINDS], second, hard[2];
 
@@ -27,7 +28,8 @@ static void build(void)
 	for (int i = 0; i < KINDS; i++) {
 		fd[i] = create(name[i], O_RDWR);
 		if (i != 3)
-			NEED(write(fd[i], "ghostly data", 12) == 12 && lseek(fd[i], 5, SEEK_SET) == 5);
+			NEED(write(fd[i], "ghostly data", 12) == 12 &&
+				lseek(fd[i], 5, SEEK_SET) == 5);
 	}
 	second = open(in_dir("plain"), O_RDONLY | O_CLOEXEC);
 	NEED(!fchown(fd[1], 123, 456) && !fchmod(fd[1], 04751));

@@ -5,7 +5,7 @@
 #include "check.h"
 
 #define CTL	 0x10000000UL
-#define VALUE(n) (0x1122334455667700UL + (n) * 0x0101010101010103UL)
+#define VALUE(n) (0x1122334455667700UL + (n)*0x0101010101010103UL)
 
 uint64_t gpr_want[15], gpr_got[15], gpr_flags;
 void gpr_hold(void);

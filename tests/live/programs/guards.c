@@ -37,10 +37,11 @@ int main(int argc, char **argv)
 	park();
 	for (int i = 0; i < 32; i++)
 		SAME(faults(p + i * PAGE), i == 0 || (i >= 10 && i < 13) || i == 31);
-	char *copy = mmap(NULL, 32 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *copy =
+		mmap(NULL, 32 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	fill(copy, 32 * PAGE, 4);
-	NEED(!memcmp(p + PAGE, copy + PAGE, 9 * PAGE) && !memcmp(p + 13 * PAGE, copy + 13 * PAGE,
-		18 * PAGE));
+	NEED(!memcmp(p + PAGE, copy + PAGE, 9 * PAGE) &&
+		!memcmp(p + 13 * PAGE, copy + 13 * PAGE, 18 * PAGE));
 	NEED(!madvise(p, 32 * PAGE, GUARD_REMOVE));
 	NEED(!faults(p) && !faults(p + 11 * PAGE) && !p[11 * PAGE]);
 	ok();

@@ -8,8 +8,14 @@ static const struct {
 	int advice;
 	const char *flag;
 } kind[] = {
-	{MADV_DONTFORK, "dc"}, {MADV_DONTDUMP, "dd"}, {MADV_MERGEABLE, "mg"}, {MADV_HUGEPAGE, "hg"},
-	{MADV_NOHUGEPAGE, "nh"}, {MADV_SEQUENTIAL, "sr"}, {MADV_RANDOM, "rr"}, {MADV_WIPEONFORK, "wf"},
+	{MADV_DONTFORK, "dc"},
+	{MADV_DONTDUMP, "dd"},
+	{MADV_MERGEABLE, "mg"},
+	{MADV_HUGEPAGE, "hg"},
+	{MADV_NOHUGEPAGE, "nh"},
+	{MADV_SEQUENTIAL, "sr"},
+	{MADV_RANDOM, "rr"},
+	{MADV_WIPEONFORK, "wf"},
 };
 enum { KINDS = sizeof(kind) / sizeof(kind[0]), SIZE = 4 << 20 };
 
@@ -36,7 +42,8 @@ int main(int argc, char **argv)
 	setup(argc, argv);
 	for (int i = 0; i < KINDS; i++) {
 		/* Gaps keep the mappings from growing together. */
-		mem[i] = mmap(NULL, SIZE + PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		mem[i] = mmap(NULL, SIZE + PAGE, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		NEED(mem[i] != MAP_FAILED && !munmap(mem[i] + SIZE, PAGE));
 		possible[i] = !madvise(mem[i], SIZE, kind[i].advice);
 		fill(mem[i], 16 * PAGE, i);

@@ -8,9 +8,10 @@
 
 int main(int argc, char **argv)
 {
-	static const char *const name[] = {"two  blanks ", "back\\slash", "back\\040slash", "new\nline",
-		"tab\tname", "\"quotes'`$x`", "na\xc3\xafve \xe2\x9c\x93", "raw \xff\xfe bytes", "not (deleted)",
-		"a:b,c=d;e|f", "-rf *", " leading", "...", "%s%n"};
+	static const char *const name[] = {"two  blanks ", "back\\slash", "back\\040slash",
+		"new\nline", "tab\tname", "\"quotes'`$x`", "na\xc3\xafve \xe2\x9c\x93",
+		"raw \xff\xfe bytes", "not (deleted)", "a:b,c=d;e|f", "-rf *", " leading", "...",
+		"%s%n"};
 	enum { NAMES = sizeof(name) / sizeof(name[0]) };
 	struct stat before, now;
 	char buf[64], cwd[512];
@@ -21,7 +22,8 @@ int main(int argc, char **argv)
 	NEED(!mkdir(in_dir("odd \\ dir\n(deleted)"), 0755));
 	for (int i = 0; i < NAMES; i++) {
 		fd[i] = open(in_dir(name[i]), O_CREAT | O_RDWR, 0600);
-		NEED(fd[i] >= 0 && write(fd[i], name[i], strlen(name[i])) == (ssize_t)strlen(name[i]));
+		NEED(fd[i] >= 0 &&
+			write(fd[i], name[i], strlen(name[i])) == (ssize_t)strlen(name[i]));
 		map[i] = mmap(NULL, PAGE, PROT_READ, i % 2 ? MAP_SHARED : MAP_PRIVATE, fd[i], 0);
 		NEED(map[i] != MAP_FAILED && lseek(fd[i], i, SEEK_SET) == i);
 	}

@@ -19,7 +19,8 @@ int main(int argc, char **argv)
 	setup(argc, argv);
 	say("file", "data");
 	NEED(!mkdir(in_dir("dir"), 0700) && !symlink("no where", in_dir("link")));
-	NEED(!mkfifo(in_dir("fifo"), 0600) && !mknod(in_dir("null"), S_IFCHR | 0600, makedev(1, 3)));
+	NEED(!mkfifo(in_dir("fifo"), 0600) &&
+		!mknod(in_dir("null"), S_IFCHR | 0600, makedev(1, 3)));
 	NEED(!mknod(in_dir("far"), S_IFCHR | 0600, makedev(1, 567890)));
 	for (int i = 0; i < KINDS; i++) {
 		fd[i] = open(in_dir(name[i]), O_PATH | O_NOFOLLOW | (i % 2 ? O_CLOEXEC : 0));

@@ -34,7 +34,8 @@ static void take(int sig, int code, int pid, int uid, int value)
 	/* Not sigtimedwait(), which turns SI_TKILL into SI_USER. */
 	SAME(syscall(SYS_rt_sigtimedwait, &set, &info, &none, 8), sig);
 	if (info.si_code != code)
-		bad("signal %d came with code %d from %d, not %d", sig, info.si_code, info.si_pid, code);
+		bad("signal %d came with code %d from %d, not %d", sig, info.si_code, info.si_pid,
+			code);
 	SAME(info.si_pid, pid);
 	SAME(info.si_uid, uid);
 	if (value)

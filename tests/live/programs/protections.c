@@ -33,8 +33,9 @@ static bool writable(volatile char *p)
 
 int main(int argc, char **argv)
 {
-	static const int prot[] = {PROT_NONE, PROT_READ, PROT_WRITE, PROT_EXEC, PROT_READ | PROT_WRITE,
-		PROT_READ | PROT_EXEC, PROT_READ | PROT_WRITE | PROT_EXEC, PROT_NONE};
+	static const int prot[] = {PROT_NONE, PROT_READ, PROT_WRITE, PROT_EXEC,
+		PROT_READ | PROT_WRITE, PROT_READ | PROT_EXEC, PROT_READ | PROT_WRITE | PROT_EXEC,
+		PROT_NONE};
 	char *mem[2][8];
 
 	setup(argc, argv);

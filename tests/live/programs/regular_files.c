@@ -9,11 +9,22 @@ static const struct {
 	int flags;
 	off_t pos;
 } kind[] = {
-	{O_RDONLY, 0}, {O_RDWR, 4}, {O_WRONLY, 7}, {O_RDONLY, 1000000}, {O_RDWR | O_APPEND, 3},
-	{O_WRONLY | O_APPEND, 10}, {O_RDWR | O_NONBLOCK, 1}, {O_RDWR | O_SYNC, 2},
-	{O_RDWR | O_DSYNC, 5}, {O_RDONLY | O_DIRECT, 0}, {O_RDONLY | O_NOATIME, 6},
-	{O_RDONLY | O_CLOEXEC, 8}, {O_RDWR | O_CLOEXEC | O_APPEND | O_NONBLOCK, 9},
-	{O_RDWR | O_ASYNC, 2}, {O_RDONLY | O_NOFOLLOW, 2}, {O_RDWR | O_LARGEFILE, 5L << 32},
+	{O_RDONLY, 0},
+	{O_RDWR, 4},
+	{O_WRONLY, 7},
+	{O_RDONLY, 1000000},
+	{O_RDWR | O_APPEND, 3},
+	{O_WRONLY | O_APPEND, 10},
+	{O_RDWR | O_NONBLOCK, 1},
+	{O_RDWR | O_SYNC, 2},
+	{O_RDWR | O_DSYNC, 5},
+	{O_RDONLY | O_DIRECT, 0},
+	{O_RDONLY | O_NOATIME, 6},
+	{O_RDONLY | O_CLOEXEC, 8},
+	{O_RDWR | O_CLOEXEC | O_APPEND | O_NONBLOCK, 9},
+	{O_RDWR | O_ASYNC, 2},
+	{O_RDONLY | O_NOFOLLOW, 2},
+	{O_RDWR | O_LARGEFILE, 5L << 32},
 };
 enum { KINDS = sizeof(kind) / sizeof(kind[0]) };
 
@@ -64,7 +75,8 @@ int main(int argc, char **argv)
 		if (mode != O_RDONLY && kind[i].flags & O_APPEND) {
 			NEED(write(fd[i], "ab", 2) == 2 && lseek(fd[i], 0, SEEK_CUR) == 12);
 		} else if (mode == O_WRONLY) {
-			NEED(write(fd[i], "Z", 1) == 1 && lseek(fd[i], 0, SEEK_CUR) == kind[i].pos + 1);
+			NEED(write(fd[i], "Z", 1) == 1 &&
+				lseek(fd[i], 0, SEEK_CUR) == kind[i].pos + 1);
 			NEED(read(fd[i], buf, 1) == -1 && errno == EBADF);
 		}
 	}

@@ -11,9 +11,16 @@
 static const struct {
 	int policy, priority, nice;
 } kind[] = {
-	{SCHED_OTHER, 0, 0}, {SCHED_OTHER, 0, -7}, {SCHED_OTHER, 0, 19}, {SCHED_BATCH, 0, 3},
-	{SCHED_IDLE, 0, 0}, {SCHED_FIFO, 5, 0}, {SCHED_RR, 42, 0}, {SCHED_RR | RESET, 1, 0},
-	{SCHED_OTHER | RESET, 0, 11}, {SCHED_FIFO, 1, -3},
+	{SCHED_OTHER, 0, 0},
+	{SCHED_OTHER, 0, -7},
+	{SCHED_OTHER, 0, 19},
+	{SCHED_BATCH, 0, 3},
+	{SCHED_IDLE, 0, 0},
+	{SCHED_FIFO, 5, 0},
+	{SCHED_RR, 42, 0},
+	{SCHED_RR | RESET, 1, 0},
+	{SCHED_OTHER | RESET, 0, 11},
+	{SCHED_FIFO, 1, -3},
 };
 enum { KINDS = sizeof(kind) / sizeof(kind[0]) };
 

@@ -23,7 +23,8 @@ int main(int argc, char **argv)
 {
 	setup(argc, argv);
 	for (int i = 0; i < SEGMENTS; i++) {
-		seg[i] = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+		seg[i] =
+			mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 		NEED(seg[i] != MAP_FAILED);
 		fill(seg[i], PAGE, i);
 	}

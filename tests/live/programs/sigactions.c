@@ -63,9 +63,12 @@ int main(int argc, char **argv)
 			continue;
 		NEED(!syscall(SYS_rt_sigaction, sig, NULL, &now, 8));
 		if (memcmp(&now, &want[sig], sizeof(now)))
-			bad("signal %d: handler %#lx flags %#lx restorer %#lx mask %#lx, not %#lx %#lx "
-			    "%#lx %#lx", sig, now.handler, now.flags, now.restorer, now.mask,
-				want[sig].handler, want[sig].flags, want[sig].restorer, want[sig].mask);
+			bad("signal %d: handler %#lx flags %#lx restorer %#lx mask %#lx, not %#lx "
+			    "%#lx "
+			    "%#lx %#lx",
+				sig, now.handler, now.flags, now.restorer, now.mask,
+				want[sig].handler, want[sig].flags, want[sig].restorer,
+				want[sig].mask);
 	}
 	ok();
 }

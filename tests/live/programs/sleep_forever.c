@@ -104,8 +104,8 @@ static void run(void *body)
 
 int main(int argc, char **argv)
 {
-	void (*const body[])(void) = {by_read, by_open, by_futex, by_wait, by_pause, by_sigsuspend,
-		by_ppoll};
+	void (*const body[])(void) = {
+		by_read, by_open, by_futex, by_wait, by_pause, by_sigsuspend, by_ppoll};
 	enum { BODIES = sizeof(body) / sizeof(body[0]) };
 	pid_t pid[BODIES];
 

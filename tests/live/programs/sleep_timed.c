@@ -82,8 +82,8 @@ static bool by_sigtimedwait(void)
 	return errno == EAGAIN;
 }
 
-static bool (*const call[])(void) = {by_nanosleep, by_clock_nanosleep, by_poll, by_select,
-	by_futex, by_sigtimedwait};
+static bool (*const call[])(void) = {
+	by_nanosleep, by_clock_nanosleep, by_poll, by_select, by_futex, by_sigtimedwait};
 enum { CALLS = sizeof(call) / sizeof(call[0]) };
 
 static void *work(void *arg)

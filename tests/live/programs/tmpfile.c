@@ -10,7 +10,8 @@ int main(int argc, char **argv)
 	struct stat st;
 
 	setup(argc, argv);
-	int fd = open(dir, O_TMPFILE | O_RDWR, 0640), excl = open(dir, O_TMPFILE | O_RDWR | O_EXCL, 0600);
+	int fd = open(dir, O_TMPFILE | O_RDWR, 0640),
+	    excl = open(dir, O_TMPFILE | O_RDWR | O_EXCL, 0600);
 	if (fd < 0 && errno == EOPNOTSUPP)
 		skip("this file system has no O_TMPFILE");
 	NEED(fd >= 0 && excl >= 0 && !fchmod(fd, 0640));

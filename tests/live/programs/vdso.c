@@ -1,7 +1,6 @@
 /*
- * Time calls through the vDSO work and agree with the system calls; the areas are in the memory map;
- * the functions are where the auxiliary vector says.
- * PROVES: F057
+ * Time calls through the vDSO work and agree with the system calls; the areas are in the memory
+ * map; the functions are where the auxiliary vector says. PROVES: F057
  */
 #include "check.h"
 #include <sys/auxv.h>
@@ -17,7 +16,8 @@ static void need_time(clockid_t clock)
 {
 	struct timespec before, fast, after;
 	/* The coarse clocks answer with the last tick. */
-	int64_t slack = clock == CLOCK_MONOTONIC_COARSE || clock == CLOCK_REALTIME_COARSE ? 20000000 : 0;
+	int64_t slack =
+		clock == CLOCK_MONOTONIC_COARSE || clock == CLOCK_REALTIME_COARSE ? 20000000 : 0;
 
 	for (int i = 0; i < 1000; i++) {
 		NEED(!syscall(SYS_clock_gettime, clock, &before));

@@ -9,7 +9,8 @@ enum { VMAS = 20000 };
 int main(int argc, char **argv)
 {
 	setup(argc, argv);
-	char *p = mmap(NULL, VMAS * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *p =
+		mmap(NULL, VMAS * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	NEED(p != MAP_FAILED);
 	for (int i = 0; i < VMAS; i += 2) {
 		*(uint64_t *)(p + i * PAGE + 8) = mix(i);

@@ -42,7 +42,8 @@ __asm__(".text\n"
 	".endr\n"
 	"	jmp 4f\n"
 	"3:\n"
-	".irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31\n"
+	".irp n, "
+	"0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31\n"
 	"	vmovups \\n*64(%rdi), %zmm\\n\n"
 	".endr\n"
 	".irp n, 0, 1, 2, 3, 4, 5, 6, 7\n"
@@ -75,8 +76,8 @@ static UNUSED bool have(enum level level)
 
 /* Load, wait for the release, compare. Bytes 512..575 are the XSAVE header: XSTATE_BV may say
  * "in use" of a component in its initial state, which is the same state. */
-static UNUSED void hold_and_check(enum level level, uint64_t seed, struct ctl *ctl,
-	volatile uint8_t *up)
+static UNUSED void hold_and_check(
+	enum level level, uint64_t seed, struct ctl *ctl, volatile uint8_t *up)
 {
 	static const unsigned int header = 512, header_end = 576;
 	struct xstate *x = aligned_alloc(64, 2 * sizeof(*x));
