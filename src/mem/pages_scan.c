@@ -1,0 +1,55 @@
+/*
+ * Which pages of a task exist (spec/images-process.md 6.4, 7.2).
+ *
+ * With PAGEMAP_SCAN and its GUARD category, one walk over the whole address space tells contents
+ * and guard ranges; guards may be in any VMA.  Without, only VMAs that can have contents of their
+ * own are looked at.  Pages still in the page cache and zero pages are not contents.
+ */
+#include "mem/vma_dump.h"
+
+#include <errno.h>
+
+/* Smaps counts no huge pages as Anonymous. */
+static bool may_have_pages(const struct dumped_vma *vma)
+{
+	const struct vma_info *info = vma->info;
+	return vma_has_dumped_pages(&vma->e) && !(vma->e.status & VMA_VDSO) &&
+		(info->anonymous || info->swap || info->vmflags & VMF(HT));
+}
+
+static int scan_each(struct vma_dump *v, const struct page_scan *ps, const struct page_query *q)
+{
+	for (size_t i = 0; i < v->vmas.n; i++) {
+		const struct dumped_vma *vma = &v->vmas.v[i];
+		if (!may_have_pages(vma))
+			continue;
+		int r = page_scan(v->s, ps, vma->e.start, vma->e.end, q, &v->pages);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int scan_all(struct vma_dump *v, const struct page_scan *ps, const struct page_query *q)
+{
+	const VmaEntry *first = &v->vmas.v[0].e;
+	return page_scan(v->s, ps, first->start, ARCH_TASK_SIZE, q, &v->pages);
+}
+
+int pages_scan_task(struct vma_dump *v)
+{
+	if (!v->vmas.n)
+		return 0;
+	_cleanup_page_scan_ struct page_scan ps;
+	int r = page_scan_open(v->s, v->t->pid, &ps);
+	if (r < 0)
+		return fail(v->s, r, "pid %d: open its pagemap", v->t->pid);
+	const struct page_query q = {
+		.any_of = PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
+		.forbidden = PAGE_IS_FILE | PAGE_IS_PFNZERO,
+		.report = PAGE_IS_GUARD,
+	};
+	v->knows_guards = ps.known & PAGE_IS_GUARD;
+	r = v->knows_guards ? scan_all(v, &ps, &q) : scan_each(v, &ps, &q);
+	return r == -ESRCH ? fail(v->s, r, "pid %d died while it was being dumped", v->t->pid) : r;
+}

@@ -1,0 +1,221 @@
+/*
+ * The address space of a stopped task as an mm image (spec/images-process.md 6).
+ *
+ * One pass over smaps gives all VMAs; one page scan of the whole address space, their contents
+ * and guard ranges.  A mapped file is looked at once, however many VMAs it has in a row.
+ * Everything here happens before the agent enters, so nothing of it can be in the image.
+ */
+#include "mem/vma_dump.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "kernel/proc_misc.h"
+#include "kernel/procfs.h"
+
+/* The reference refuses longer vectors; the kernel supplies what is cut, AT_NULL at least. */
+enum { AUXV_WORDS_MAX = 44 };
+
+struct collecting {
+	struct vma_dump *v;
+	struct file_dump *files;
+	int map_files_fd; /* -1 until needed */
+};
+
+/* The file of the VMA before, if this one maps it too. */
+static const struct dumped_vma *same_file_before(const struct vma_dump *v, const struct vma_info *info)
+{
+	if (!v->vmas.n)
+		return NULL;
+	const struct dumped_vma *last = &v->vmas.v[v->vmas.n - 1];
+	bool same = vma_has_file(&last->e) && last->info->ino == info->ino &&
+		last->info->dev == info->dev && !strcmp(last->info->name, info->name);
+	return same ? last : NULL;
+}
+
+/* How the file was opened: the permission bits of the link in map_files. */
+static int read_fdflags(struct collecting *c, const struct vma_info *info, VmaEntry *e)
+{
+	struct vma_dump *v = c->v;
+	if (c->map_files_fd < 0)
+		c->map_files_fd =
+			proc_open_pid(v->s, v->t->pid, "map_files", O_PATH | O_DIRECTORY);
+	if (c->map_files_fd < 0)
+		return fail(v->s, c->map_files_fd, "pid %d: open its mapped files", v->t->pid);
+	char name[40];
+	snprintf(name, sizeof(name), "%llx-%llx", (unsigned long long)info->start,
+		(unsigned long long)info->end);
+	struct stat st;
+	if (fstatat(c->map_files_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return fail_remedy(v->s, errno, "needs CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN",
+			"pid %d: look at its mapping %s (%s)", v->t->pid, name, info->name);
+	bool readable = st.st_mode & S_IRUSR, writable = st.st_mode & S_IWUSR;
+	e->has_fdflags = 1;
+	e->fdflags = !writable ? O_RDONLY : readable ? O_RDWR : O_WRONLY;
+	return 0;
+}
+
+static int add_file(struct collecting *c, const struct vma_info *info, VmaEntry *e)
+{
+	const struct dumped_vma *before = same_file_before(c->v, info);
+	/* neighbours are pieces of one mapping, as the loader and mprotect() leave them */
+	bool piece = before && before->e.end == e->start && before->info->shared == info->shared;
+	if (piece) {
+		e->has_fdflags = before->e.has_fdflags;
+		e->fdflags = before->e.fdflags;
+	} else {
+		int r = read_fdflags(c, info, e);
+		if (r < 0)
+			return r;
+	}
+	if (before) {
+		e->shmid = before->e.shmid;
+		e->status |= before->e.status & VMA_MEMFD;
+		return 0;
+	}
+	uint32_t id = 0, type = 0;
+	int r = file_dump_mapping(c->files, c->v->t, info, &id, &type);
+	if (r < 0)
+		return r;
+	e->shmid = id;
+	if (type == FD_TYPES__MEMFD)
+		e->status |= VMA_MEMFD;
+	return 0;
+}
+
+static int add_vma(struct collecting *c, const struct vma_info *info)
+{
+	struct vma_dump *v = c->v;
+	struct dumped_vma vma = {.info = info};
+	bool has_file = vma_classify(info, &vma.e);
+	bool refused = vma_refuse(v->s, v->t, info, &vma.e);
+	if (refused || !strcmp(info->name, "[uprobes]"))
+		return 0;
+	if (has_file) {
+		int r = add_file(c, info, &vma.e);
+		if (r < 0)
+			return r;
+	}
+	*vec_push(&v->s->arena, &v->vmas) = vma;
+	return 0;
+}
+
+static int collect_vmas(
+	struct vma_dump *v, struct file_dump *files, uint64_t visit_start, uint64_t visit_end)
+{
+	struct collecting c = {.v = v, .files = files, .map_files_fd = -1};
+	int r = proc_smaps_read(v->s, v->t->pid, &v->smaps);
+	if (r < 0)
+		return fail(v->s, r, "pid %d: read its mappings", v->t->pid);
+	for (size_t i = 0; i < v->smaps.n && r >= 0; i++) {
+		const struct vma_info *info = &v->smaps.v[i];
+		if (info->start >= visit_end || info->end <= visit_start)
+			r = add_vma(&c, info);
+	}
+	cleanup_close(&c.map_files_fd);
+	return r;
+}
+
+/* --- the mm_entry --- */
+
+static size_t count_guards(const struct vma_dump *v)
+{
+	size_t n = 0;
+	vec_for_each(&v->pages, r)
+		n += (r->categories & PAGE_IS_GUARD) != 0;
+	return n;
+}
+
+static void list_vmas(struct vma_dump *v, MmEntry *mm)
+{
+	struct arena *a = &v->s->arena;
+	size_t n_guards = count_guards(v);
+	VmaEntry *guards = arena_array(a, VmaEntry, n_guards);
+	mm->vmas = arena_array(a, VmaEntry *, v->vmas.n + n_guards);
+	mm->n_vmas = 0;
+	vec_for_each(&v->vmas, vma)
+		mm->vmas[mm->n_vmas++] = &vma->e;
+	vec_for_each(&v->pages, r) {
+		if (!(r->categories & PAGE_IS_GUARD))
+			continue;
+		vma_entry__init(guards);
+		guards->start = r->start;
+		guards->end = r->end;
+		guards->status = VMA_GUARD;
+		guards->fd = -1;
+		mm->vmas[mm->n_vmas++] = guards++;
+	}
+}
+
+static void fill_layout(const struct vma_dump *v, MmEntry *mm)
+{
+	const struct proc_stat *stat = &v->t->stat;
+	mm->mm_start_code = stat->start_code;
+	mm->mm_end_code = stat->end_code;
+	mm->mm_start_data = stat->start_data;
+	mm->mm_end_data = stat->end_data;
+	mm->mm_start_stack = stat->start_stack;
+	mm->mm_start_brk = stat->start_brk;
+	mm->mm_arg_start = stat->arg_start;
+	mm->mm_arg_end = stat->arg_end;
+	mm->mm_env_start = stat->env_start;
+	mm->mm_env_end = stat->env_end;
+	mm->mm_brk = stat->start_brk;
+	vec_for_each(&v->vmas, vma)
+		if (vma->e.status & VMA_HEAP)
+			mm->mm_brk = vma->e.end;
+}
+
+static int fill_mm(struct vma_dump *v, struct file_dump *files)
+{
+	struct task *t = v->t;
+	if (!t->mm) {
+		t->mm = arena_new(&v->s->arena, MmEntry);
+		mm_entry__init(t->mm);
+	}
+	fill_layout(v, t->mm);
+	list_vmas(v, t->mm);
+	size_t n = 0;
+	int r = proc_auxv(v->s, t->pid, &t->mm->mm_saved_auxv, &n);
+	if (r < 0)
+		return fail(v->s, r, "pid %d: read its auxiliary vector", t->pid);
+	t->mm->n_mm_saved_auxv = n < AUXV_WORDS_MAX ? n : AUXV_WORDS_MAX;
+	uint32_t type;
+	return file_dump_path(files, t, "exe", &t->mm->exe_file_id, &type);
+}
+
+int vma_dump_collect(struct session *s, struct file_dump *fd, struct task *t, uint64_t visit_start,
+	uint64_t visit_end, struct vma_dump **ret)
+{
+	struct vma_dump *v = arena_new(&s->arena, struct vma_dump);
+	v->s = s;
+	v->t = t;
+	v->brk_step = -1;
+	int r = collect_vmas(v, fd, visit_start, visit_end);
+	if (r >= 0)
+		r = vdso_dump_collect(v);
+	if (r >= 0)
+		r = pages_scan_task(v);
+	if (r >= 0)
+		r = fill_mm(v, fd);
+	if (r < 0)
+		return r;
+	*ret = v;
+	return 0;
+}
+
+int vma_dump_plan(struct vma_dump *v, struct program *p)
+{
+	v->brk_step = program_step(p, "brk", NULL, SYS_brk, imm(0));
+	return 0;
+}
+
+int vma_dump_store(struct vma_dump *v, const struct program *p)
+{
+	v->t->mm->mm_brk = (uint64_t)program_result(p, v->brk_step);
+	return 0;
+}

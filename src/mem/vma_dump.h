@@ -1,0 +1,65 @@
+/* The mappings of a stopped task, as they go into its mm image. */
+#ifndef FERMATA_MEM_VMA_DUMP_H
+#define FERMATA_MEM_VMA_DUMP_H
+
+#include "engine/program.h"
+#include "file/dump.h"
+#include "kernel/page_scan.h"
+#include "kernel/proc_maps.h"
+#include "mem/vma.h"
+#include "task/task.h"
+
+/* Bytes of the task as they were before the agent came, which may be sitting on them. */
+struct kept_bytes {
+	uint64_t addr, len;
+	uint8_t *data;
+};
+
+struct dumped_vma {
+	VmaEntry e;
+	const struct vma_info *info; /* the smaps entry; of merged ones the first */
+};
+
+struct vma_dump {
+	struct session *s;
+	struct task *t;
+	vma_info_vec smaps;
+	VEC(struct dumped_vma) vmas; /* ascending, without guards; t->mm->vmas points into it */
+	page_range_vec pages;	     /* what exists: contents, and GUARD ranges */
+	VEC(struct kept_bytes) kept;
+	bool knows_guards; /* the kernel can tell guard pages from others */
+	int brk_step;
+};
+
+/*
+ * Reads all mappings of t, before an agent is in it. [visit_start, visit_end) is left out anyway.
+ * Allocates t->mm and fills what can be read from outside; mm_brk is only exact after
+ * vma_dump_store(), dumpable and thp_disabled are the aspects'.  What cannot be dumped goes to
+ * block().
+ */
+int vma_dump_collect(struct session *s, struct file_dump *fd, struct task *t, uint64_t visit_start,
+	uint64_t visit_end, struct vma_dump **ret);
+
+/* Appends the steps that must run inside, and takes their results. */
+int vma_dump_plan(struct vma_dump *v, struct program *p);
+int vma_dump_store(struct vma_dump *v, const struct program *p);
+
+/* --- internal to src/mem --- */
+
+/*
+ * vma_classify.c: everything but shmid, fdflags and VMA_MEMFD, from one entry of smaps. Returns
+ * whether there is a file to look at.
+ */
+bool vma_classify(const struct vma_info *info, VmaEntry *ret);
+
+/* vma_refuse.c: blocks what cannot be dumped; returns whether it did. */
+bool vma_refuse(struct session *s, const struct task *t, const struct vma_info *info,
+	const VmaEntry *e);
+
+/* vdso_dump.c: merges vvar areas, undoes the marks of an earlier restore, keeps vDSO bytes. */
+int vdso_dump_collect(struct vma_dump *v);
+
+/* pages_scan.c: fills v->pages. */
+int pages_scan_task(struct vma_dump *v);
+
+#endif

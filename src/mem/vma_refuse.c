@@ -1,0 +1,136 @@
+/*
+ * Mappings that a dump must not pretend to have taken (spec/images-process.md 14).
+ *
+ * Some of these the reference loses without a word: seals, protection keys, userfaultfd.  A task
+ * that relies on them would misbehave after a restore, so they are obstacles here.
+ */
+#include "mem/vma_dump.h"
+
+#include <fnmatch.h>
+#include <string.h>
+
+#include "cli/options.h"
+
+/* By VmFlags word. */
+static const struct {
+	uint64_t vmflag;
+	const char *text, *remedy;
+} refused_flags[] = {
+	{VMF(SL), "is sealed with mseal(2), which a restore cannot do again yet", NULL},
+	{VMF(UM) | VMF(UW) | VMF(UI), "is registered with userfaultfd, which is not supported yet",
+		"have the program unregister it before the dump"},
+	{VMF(SS), "is a shadow stack, which is not supported yet",
+		"start the program without GLIBC_TUNABLES=glibc.cpu.x86_shstk"},
+	{VMF(MT), "uses memory tagging, which is not supported yet", NULL},
+};
+
+/* By name, of mappings with a file. */
+static const struct {
+	const char *pattern; /* fnmatch(3) */
+	const char *text, *remedy;
+} refused_names[] = {
+	{"anon_inode:\\[io_uring]*", "is a ring of io_uring, which is not supported yet", NULL},
+	{"anon_inode:\\[perf_event]*", "is a buffer of perf events, which is not supported", NULL},
+	{"anon_inode:*", "is of a kind that is not supported", NULL},
+	{"socket:\\[*", "is the ring of a packet socket, which is not supported yet", NULL},
+	{"/\\[aio] (deleted)", "is an AIO ring (io_setup), which is not supported yet", NULL},
+	{"/dmabuf:*", "is a DMA buffer, which is not supported", NULL},
+	{"/secretmem (deleted)", "is memfd_secret(2) memory, which only the program itself can read",
+		NULL},
+	{"/SYSV[0-9a-f]??????? (deleted)",
+		"is System V shared memory of the host's IPC namespace, which is not supported yet",
+		"have the program detach it (shmdt) before the dump"},
+};
+
+static const struct {
+	uint64_t vmflag;
+	const char *text;
+} lost_flags[] = {
+	{VMF(SF), "MAP_SYNC"},
+	{VMF(LF), "MLOCK_ONFAULT (all of it will be locked)"},
+	{VMF(BT), "BTI protection"},
+};
+
+#define N_ELEMENTS(array) (sizeof(array) / sizeof((array)[0]))
+
+static void refuse(struct session *s, const struct task *t, const struct vma_info *info,
+	const char *remedy, const char *text)
+{
+	block(s, t->pid, remedy, "mapping %llx-%llx (%s) %s", (unsigned long long)info->start,
+		(unsigned long long)info->end, *info->name ? info->name : "anonymous", text);
+}
+
+static bool refuse_by_name(struct session *s, const struct task *t, const struct vma_info *info)
+{
+	for (size_t i = 0; i < N_ELEMENTS(refused_names); i++) {
+		if (fnmatch(refused_names[i].pattern, info->name, 0) != 0)
+			continue;
+		refuse(s, t, info, refused_names[i].remedy, refused_names[i].text);
+		return true;
+	}
+	return false;
+}
+
+/* Names that can be on the list at all; asked for every file mapping, so it is cheap. */
+static bool is_odd_name(const char *name)
+{
+	return *name != '/' || strchr("[dsS", name[1]);
+}
+
+static bool refuse_by_flags(struct session *s, const struct task *t, const struct vma_info *info)
+{
+	bool refused = false;
+	for (size_t i = 0; i < N_ELEMENTS(refused_flags); i++) {
+		if (!(info->vmflags & refused_flags[i].vmflag))
+			continue;
+		refuse(s, t, info, refused_flags[i].remedy, refused_flags[i].text);
+		refused = true;
+	}
+	/* execute-only memory gets a key from the kernel, and will get one again */
+	if (info->protection_key && info->prot != PROT_EXEC) {
+		refuse(s, t, info, NULL,
+			arena_printf(&s->arena, "has protection key %d (pkey_mprotect), which is not "
+				"supported yet", info->protection_key));
+		refused = true;
+	}
+	return refused;
+}
+
+static bool refuse_device_memory(
+	struct session *s, const struct task *t, const struct vma_info *info, const VmaEntry *e)
+{
+	if (!(info->vmflags & (VMF(IO) | VMF(PF))) || e->status & (VMA_VVAR | VMA_FILE_SHARED))
+		return false;
+	refuse(s, t, info, "the program must unmap it before the dump",
+		"is device memory, which is not supported");
+	return true;
+}
+
+static void warn_about_losses(
+	struct session *s, const struct task *t, const struct vma_info *info)
+{
+	for (size_t i = 0; i < N_ELEMENTS(lost_flags); i++)
+		if (info->vmflags & lost_flags[i].vmflag)
+			log_warn(s, "pid %d: mapping %llx-%llx (%s) will lose %s", t->pid,
+				(unsigned long long)info->start, (unsigned long long)info->end,
+				info->name, lost_flags[i].text);
+}
+
+bool vma_refuse(
+	struct session *s, const struct task *t, const struct vma_info *info, const VmaEntry *e)
+{
+	if (!strcmp(info->name, "[uprobes]")) {
+		if (s->opt && s->opt->allow_uprobes)
+			return false;
+		refuse(s, t, info, "use --allow-uprobes, or remove the probes",
+			"means that somebody traces its functions");
+		return true;
+	}
+	const uint32_t file = VMA_FILE_PRIVATE | VMA_FILE_SHARED;
+	bool refused = e->status & file && is_odd_name(info->name) && refuse_by_name(s, t, info);
+	refused |= refuse_by_flags(s, t, info);
+	refused |= !refused && refuse_device_memory(s, t, info, e);
+	if (!refused)
+		warn_about_losses(s, t, info);
+	return refused;
+}
