@@ -1,0 +1,49 @@
+/* Private memory of a stopped task into pagemap-*.img and pages-*.img. */
+#ifndef FERMATA_MEM_PAGES_DUMP_H
+#define FERMATA_MEM_PAGES_DUMP_H
+
+#include "engine/inject.h"
+#include "mem/vma_dump.h"
+
+/*
+ * Whether a visit makes pages_dump_task() faster: the task then writes its pages itself. Without
+ * one they are copied from outside.
+ */
+bool pages_want_visit(struct vma_dump *v);
+
+/*
+ * Writes both images; visit may be NULL. The registers of the threads must still be those of the
+ * stop.  Adds to s->stats.  Fails rather than leave fewer bytes than the pagemap says.
+ */
+int pages_dump_task(
+	struct session *s, struct task *t, struct vma_dump *v, struct visit *visit);
+
+/* Bytes that the pages image of the task will have. Nothing is read but what is known. */
+uint64_t pages_predict(const struct vma_dump *v);
+
+/* --- internal to src/mem --- */
+
+/* Bytes in a chunk at most, and in one write. */
+enum { PAGES_CHUNK_MAX = 64 << 20 };
+
+/* A stretch of memory and where in the pages file it goes. */
+struct page_chunk {
+	uint64_t addr, len, offset; /* bytes */
+	bool readable;		    /* by the task itself */
+};
+
+/* pages_outside.c: the controller copies; chunks ascend in offset. */
+int pages_copy_outside(struct session *s, const struct vma_dump *v, int pages_fd,
+	const struct page_chunk *chunks, size_t n);
+
+/*
+ * pages_inside.c: the task writes the readable chunks itself; those that it could not are left to
+ * pages_copy_outside().
+ */
+int pages_write_inside(struct session *s, const struct vma_dump *v, struct visit *visit,
+	int pages_fd, const struct page_chunk *chunks, size_t n);
+
+/* memory_cgroup.c: page cache that the task makes can never hit a limit set for it. */
+bool memory_cgroup_allows(struct session *s, pid_t pid);
+
+#endif
