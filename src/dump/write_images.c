@@ -37,8 +37,9 @@ int dump_write_task(struct dump *d, const struct task *t)
 	if (!task_lives(t))
 		return write_zombie(s, t);
 	TaskCoreEntry *tc = leader(t)->core->tc;
-	tc->task_state = t->state;
-	if (t->state == TASK_STOPPED) {
+	/* a stop signal that was pending, or came meanwhile, counts as delivered */
+	tc->task_state = t->stop_signo ? TASK_STOPPED : t->state;
+	if (t->stop_signo) {
 		tc->has_stop_signo = 1;
 		tc->stop_signo = (uint32_t)t->stop_signo;
 	}

@@ -81,16 +81,23 @@ static int settle_fs(struct restore *re, struct task *t)
 	return r < 0 ? r : stub_play(&re->stubs, leader(t), p);
 }
 
-/* All threads of a task at once: they do not depend on each other. */
+static int start_aspects(struct restore *re, struct thread *th)
+{
+	int r = aspects_plan(re->s, th, fresh_program(re, th));
+	return r < 0 ? r : stub_start(&re->stubs, th, &th->program);
+}
+
+/*
+ * The leader first: a signal that it sets to be ignored would be flushed from the queues of
+ * threads. The others then work at once.
+ */
 static int settle_aspects(struct restore *re, struct task *t)
 {
-	int r = 0;
-	for (size_t i = 0; i < t->threads.n && r >= 0; i++) {
-		struct thread *th = t->threads.v[i];
-		r = aspects_plan(re->s, th, fresh_program(re, th));
-		if (r >= 0)
-			r = stub_start(&re->stubs, th, &th->program);
-	}
+	int r = start_aspects(re, leader(t));
+	if (r >= 0)
+		r = stub_wait(&re->stubs, leader(t), &leader(t)->program);
+	for (size_t i = 1; i < t->threads.n && r >= 0; i++)
+		r = start_aspects(re, t->threads.v[i]);
 	for (size_t i = 0; i < t->threads.n && r >= 0; i++) {
 		struct thread *th = t->threads.v[i];
 		r = stub_wait(&re->stubs, th, &th->program);

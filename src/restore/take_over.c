@@ -19,7 +19,11 @@ static int become(struct restore *re, struct task *t)
 {
 	uint64_t syscall_ip;
 	int r = mem_find_syscall(&re->stubs, t, &syscall_ip);
-	return r < 0 ? r : stub_become(&re->stubs, t, syscall_ip);
+	if (r >= 0)
+		r = stub_become(&re->stubs, t, syscall_ip);
+	for (size_t i = 0; i < t->threads.n && r >= 0 && !re->stubs.explain; i++)
+		r = aspects_settle(re->s, t->threads.v[i]);
+	return r;
 }
 
 static int write_pidfile(struct restore *re)
