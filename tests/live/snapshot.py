@@ -83,7 +83,10 @@ class Names:
 
 def thread(pid, tid):
     base = f"/proc/{pid}/task/{tid}"
-    f = stat_fields(read(f"{base}/stat"))
+    stat = read(f"{base}/stat")
+    if ") " not in stat:
+        return {"state": "Z"}  # died while we looked
+    f = stat_fields(stat)
     status = dict(line.split(":\t", 1) for line in read(f"{base}/status").splitlines()
                   if ":\t" in line)
     out = {k: " ".join(status.get(k, "-").split()) for k in STATUS}
@@ -151,7 +154,7 @@ def link(path):
 
 def task(pid, names):
     out = {f"thread {tid}": thread(pid, tid) for tid in threads(pid)}
-    if out and out[f"thread {pid}"]["state"] == "Z":
+    if not out or out.get(f"thread {pid}", {}).get("state", "Z") == "Z":
         return out
     out["task"] = {k: read(f"/proc/{pid}/{k}") for k in
                    ("cmdline", "environ", "limits", "personality", "oom_score_adj", "loginuid",

@@ -113,6 +113,7 @@ int main(int argc, char **argv)
 	NEED(!pthread_create(&t[4], NULL, without, NULL));
 	while (up < 3 || !in_handler)
 		nap_ms(1);
+	await_threads_asleep();
 	park();
 	for (int i = 0; i < 5; i++)
 		NEED(!pthread_join(t[i], NULL));

@@ -56,6 +56,8 @@ int main(int argc, char **argv)
 	NEED(!mprotect(constant, 7 * PAGE, PROT_READ));
 	partial[PAGE - 1] = 'z';
 	NEED(!pthread_create(&t, NULL, mover, NULL));
+	while (!*(volatile uint64_t *)moving)
+		nap_ms(1);
 	park();
 	stop = true;
 	NEED(!pthread_join(t, NULL));

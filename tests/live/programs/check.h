@@ -17,6 +17,7 @@
 #ifndef CHECK_H
 #define CHECK_H
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -264,6 +265,24 @@ static UNUSED char task_state(pid_t pid, pid_t tid)
 	p = strrchr(buf, ')');
 	NEED(p);
 	return p[2];
+}
+
+/* Wait until all other threads of this process sleep: those just made have begun by then. */
+static UNUSED void await_threads_asleep(void)
+{
+	pid_t self = getpid();
+
+	for (int calm = 0; calm < 2; nap_ms(3)) {
+		DIR *d = opendir("/proc/self/task");
+		struct dirent *e;
+
+		NEED(d);
+		for (calm++; (e = readdir(d));)
+			if (atoi(e->d_name) > 0 && atoi(e->d_name) != self &&
+				task_state(self, atoi(e->d_name)) != 'S')
+				calm = 0;
+		closedir(d);
+	}
 }
 
 #endif

@@ -33,6 +33,7 @@ int main(int argc, char **argv)
 	}
 	NEED(pid > 0 && !pthread_create(&t, NULL, thread, NULL));
 	await_child(pid);
+	await_threads_asleep();
 	park();
 	NEED(getcwd(cwd, sizeof(cwd)) && !strcmp(cwd, "/usr"));
 	say("thread may go", "");

@@ -70,8 +70,11 @@ static void process(void *arg)
 	work(common, *(long *)arg);
 }
 
+static volatile int waiting;
+
 static void *pi_waiter(void *s)
 {
+	__atomic_add_fetch(&waiting, 1, __ATOMIC_SEQ_CST);
 	pthread_mutex_lock(&((struct shared *)s)->pi);
 	pthread_mutex_unlock(&((struct shared *)s)->pi);
 	return s;
@@ -115,7 +118,7 @@ int main(int argc, char **argv)
 		NEED(!pthread_create(&t[i], NULL, thread, (void *)i));
 	NEED(!pthread_create(&waiter[0], NULL, pi_waiter, &private));
 	NEED(!pthread_create(&waiter[1], NULL, pi_waiter, common));
-	while (private.up < WORKERS || common->up < WORKERS)
+	while (private.up < WORKERS || common->up < WORKERS || waiting < 2)
 		nap_ms(1);
 	nap_ms(20);
 	park();

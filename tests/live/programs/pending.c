@@ -88,6 +88,7 @@ int main(int argc, char **argv)
 	queue(0, SIGRTMAX, SI_ASYNCIO, 7);
 	queue(self, SIGRTMIN + 5, SI_QUEUE, 50);
 	SAME(syscall(SYS_tgkill, self, self, SIGINT), 0);
+	await_threads_asleep();
 	park();
 	pthread_sigmask(SIG_BLOCK, NULL, &now);
 	for (int sig = 1; sig <= SIGRTMAX; sig++)

@@ -100,6 +100,7 @@ int main(int argc, char **argv)
 	set(fast, 0, 1000000, 0, 1000000);
 	NEED(!pthread_create(&t, NULL, thread, NULL));
 	nap_ms(60);
+	await_threads_asleep();
 	NEED(!syscall(SYS_timer_gettime, fast, &now));
 	park();
 	for (int i = 0; i < KINDS; i++) {

@@ -55,7 +55,7 @@ int main(int argc, char **argv)
 	pid_t pid = spawn(owner, s);
 	await_child(pid);
 	NEED(!pthread_create(&t, NULL, thread, s)); /* waits from before the dump */
-	nap_ms(30);
+	await_threads_asleep();
 	park();
 	SAME(pthread_mutex_lock(&s->mutex[0]), EOWNERDEAD);
 	NEED(!pthread_join(t, NULL));

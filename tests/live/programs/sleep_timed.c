@@ -2,6 +2,7 @@
  * Calls with a time limit, over and over, so that any dump hits some of them: each ends at its
  * time or tells EINTR with the right remainder, never early, never with another error.
  * PROVES: F004 F022
+ * COMPARE: SigBlk
  */
 #include "check.h"
 #include <linux/futex.h>
@@ -113,6 +114,7 @@ int main(int argc, char **argv)
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	for (long i = 0; i < CALLS; i++)
 		NEED(!pthread_create(&thread[i], NULL, work, (void *)i));
+	await_threads_asleep();
 	park();
 	stop = true;
 	for (int i = 0; i < CALLS; i++)

@@ -25,6 +25,7 @@ static void four_threads(void *unused)
 
 	for (int i = 0; i < 3; i++)
 		NEED(!pthread_create(&t[i], NULL, worker, NULL));
+	await_threads_asleep();
 	child_park();
 	for (int i = 0; i < 3; i++)
 		NEED(!pthread_join(t[i], &unused));
