@@ -1,0 +1,134 @@
+/*
+ * The build-id of ELF files: the note NT_GNU_BUILD_ID of the first PT_NOTE segment (elf(5)).
+ *
+ * Only the first MiB is looked at.  In the image its bytes are packed into u32s, little-endian,
+ * zero-padded.  A file that is no ELF file, or has no such note, has none: that is no error.
+ */
+#include "file/build_id.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "file/dumping.h"
+
+enum { HEAD = 1 << 20, NOTES_MAX = 64 * 1024, BUILD_ID_MAX = 512 };
+
+struct note_area {
+	uint64_t offset, size;
+};
+
+static bool read_at(int fd, void *to, size_t len, uint64_t offset)
+{
+	return offset <= HEAD && len <= HEAD - offset &&
+		pread(fd, to, len, (off_t)offset) == (ssize_t)len;
+}
+
+#define DEFINE_FIND_NOTES(bits)                                                                    \
+	static bool find_notes##bits(int fd, struct note_area *ret)                                \
+	{                                                                                          \
+		Elf##bits##_Ehdr head;                                                             \
+		if (!read_at(fd, &head, sizeof(head), 0) ||                                        \
+			head.e_phentsize != sizeof(Elf##bits##_Phdr))                              \
+			return false;                                                              \
+		for (unsigned i = 0; i < head.e_phnum; i++) {                                      \
+			Elf##bits##_Phdr segment;                                                  \
+			if (!read_at(fd, &segment, sizeof(segment),                                \
+				    head.e_phoff + i * sizeof(segment)))                           \
+				return false;                                                      \
+			if (segment.p_type != PT_NOTE)                                             \
+				continue;                                                          \
+			*ret = (struct note_area){segment.p_offset, segment.p_filesz};             \
+			return true;                                                               \
+		}                                                                                  \
+		return false;                                                                      \
+	}
+DEFINE_FIND_NOTES(32)
+DEFINE_FIND_NOTES(64)
+
+static bool find_note_area(int fd, struct note_area *ret)
+{
+	unsigned char ident[EI_CLASS + 1];
+	if (!read_at(fd, ident, sizeof(ident), 0) || memcmp(ident, ELFMAG, SELFMAG) != 0)
+		return false;
+	return ident[EI_CLASS] == ELFCLASS64 ? find_notes64(fd, ret)
+		: ident[EI_CLASS] == ELFCLASS32 && find_notes32(fd, ret);
+}
+
+/* Returns the length, 0 if there is none. */
+static size_t read_build_id(int fd, unsigned char id[static BUILD_ID_MAX])
+{
+	struct note_area area;
+	if (!find_note_area(fd, &area) || area.size > NOTES_MAX)
+		return 0;
+	_cleanup_free_ char *notes = malloc(area.size ? area.size : 1);
+	if (!notes || !read_at(fd, notes, area.size, area.offset))
+		return 0;
+	Elf64_Nhdr note; /* the same for both classes */
+	for (uint64_t at = 0; at + sizeof(note) <= area.size;) {
+		memcpy(&note, notes + at, sizeof(note));
+		uint64_t name = at + sizeof(note);
+		uint64_t desc = name + ((note.n_namesz + UINT64_C(3)) & ~UINT64_C(3));
+		uint64_t end = desc + note.n_descsz;
+		if (end > area.size)
+			return 0;
+		if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == sizeof(ELF_NOTE_GNU) &&
+			memcmp(notes + name, ELF_NOTE_GNU, sizeof(ELF_NOTE_GNU)) == 0) {
+			if (!note.n_descsz || note.n_descsz > BUILD_ID_MAX)
+				return 0;
+			memcpy(id, notes + desc, note.n_descsz);
+			return note.n_descsz;
+		}
+		at = (end + 3) & ~UINT64_C(3);
+	}
+	return 0;
+}
+
+/* --- dump --- */
+
+int build_id_dump(struct file_dump *d, struct file_view *v)
+{
+	struct inode_info *inode = v->inode;
+	/* no blocks: nothing to read, or a kernel file that reading may change */
+	if (inode->build_id_read || d->s->opt->file_validation != VALIDATE_BUILDID ||
+		v->st.stx_size < 5 || !v->st.stx_blocks)
+		return 0;
+	inode->build_id_read = true;
+	bool readable = !v->path_only && !(v->flags & O_PATH) && (v->flags & O_ACCMODE) != O_WRONLY;
+	_cleanup_close_ int opened = readable ? -1 : source_reopen(d, &v->from, O_RDONLY);
+	if (!readable && opened < 0)
+		return opened;
+	unsigned char id[BUILD_ID_MAX];
+	size_t len = read_build_id(readable ? v->fd : opened, id);
+	inode->n_build_id = (len + 3) / 4;
+	inode->build_id = arena_array(&d->s->arena, uint32_t, inode->n_build_id);
+	for (size_t i = 0; i < len; i++)
+		inode->build_id[i / 4] |= (uint32_t)id[i] << (8 * (i % 4));
+	return 0;
+}
+
+/* --- restore --- */
+
+int build_id_check(struct file_set *f, const struct open_file *o, const char *path,
+	const struct stat *st)
+{
+	const RegFileEntry *e = o->e->reg;
+	if (!S_ISREG(st->st_mode))
+		return 0;
+	_cleanup_close_ int fd = path_open(f, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	unsigned char id[BUILD_ID_MAX + 3] = {0};
+	size_t len = fd < 0 ? 0 : read_build_id(fd, id);
+	if (!len)
+		return 0;
+	bool same = (len + 3) / 4 == e->n_build_id;
+	for (size_t i = 0; i < e->n_build_id && same; i++)
+		same = e->build_id[i] == ((uint32_t)id[4 * i] | (uint32_t)id[4 * i + 1] << 8 |
+						 (uint32_t)id[4 * i + 2] << 16 |
+						 (uint32_t)id[4 * i + 3] << 24);
+	if (same)
+		return 0;
+	return fail_remedy(f->s, EINVAL, "put the old one back, or use --file-validation=filesize",
+		"%s is another build than at the dump", path);
+}

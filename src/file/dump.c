@@ -1,0 +1,295 @@
+/*
+ * The dump of open files: ids, the list of all entries, and what is written at the end.
+ *
+ * Equal id means equal open file.  Descriptors are told apart by kcmp(2) among those of one key
+ * (device, inode, flags, position); mappings, executables and directories are paths only and
+ * share an entry with any other file of the same inode, mount and path.
+ */
+#include "file/dumping.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "file/fs.h"
+#include "file/fd_table.h"
+#include "file/unsupported.h"
+#include "kernel/procfs.h"
+
+int file_dump_begin(struct session *s, struct tree *tree, bool dry, struct file_dump **ret)
+{
+	struct file_dump *d = arena_new(&s->arena, struct file_dump);
+	*d = (struct file_dump){
+		.s = s,
+		.tree = tree,
+		.dry = dry,
+		.next_id = 1,
+		.next_ghost = 1,
+		.descriptions = KCMP_TREE(KCMP_FILE, 1),
+		.pipes_data = IMAGE_WRITER_NONE,
+		.fifo_data = IMAGE_WRITER_NONE,
+		.scratch = {-1, -1},
+	};
+	d->proc_self_fd = open("/proc/self/fd", O_PATH | O_CLOEXEC);
+	if (d->proc_self_fd < 0)
+		return fail(s, errno, "open /proc/self/fd");
+	*ret = d;
+	return 0;
+}
+
+uint64_t file_dump_predicted(const struct file_dump *d)
+{
+	return d->predicted;
+}
+
+void file_dump_later(
+	struct file_dump *d, int (*write)(struct file_dump *d, void *object), void *object)
+{
+	if (!d->dry)
+		*vec_push(&d->s->arena, &d->later) = (struct later){write, object};
+}
+
+struct dumped_file *file_dump_new(struct file_dump *d, FdTypes type)
+{
+	struct dumped_file *f = arena_new(&d->s->arena, struct dumped_file);
+	file_entry__init(&f->entry);
+	f->entry.type = type;
+	f->entry.id = d->next_id++;
+	return f;
+}
+
+static const struct file_type *recognize(struct file_dump *d, const struct file_view *v)
+{
+	for (const struct file_type *const *type = file_types; *type; type++)
+		if ((*type)->recognize(d, v))
+			return *type;
+	return NULL;
+}
+
+static int collect_new(struct file_dump *d, struct file_view *v, struct dumped_file **ret)
+{
+	const struct file_type *type = recognize(d, v);
+	struct dumped_file *f = file_dump_new(d, type ? type->type : FD_TYPES__UND);
+	f->type = type;
+	f->link = v->link;
+	f->mnt_id = (int)v->st.stx_mnt_id;
+	if (!type) {
+		unsupported_block(d, v);
+	} else {
+		size_t blockers = d->s->blockers.n;
+		int r = type->collect(d, v, f);
+		if (r < 0)
+			return r;
+		if (d->s->blockers.n > blockers)
+			f->entry.type = FD_TYPES__UND;
+	}
+	if (f->entry.type != FD_TYPES__UND) {
+		*vec_push(&d->s->arena, &d->files) = f;
+		*vec_push(&d->s->arena, &v->inode->files) = f;
+	}
+	*ret = f;
+	return 0;
+}
+
+static struct dumped_file *find_path(const struct file_view *v)
+{
+	vec_for_each(&v->inode->files, f)
+		if ((*f)->mnt_id == (int)v->st.stx_mnt_id && strcmp((*f)->link, v->link) == 0 &&
+			((*f)->entry.type == FD_TYPES__REG || (*f)->entry.type == FD_TYPES__MEMFD))
+			return *f;
+	return NULL;
+}
+
+static uint64_t description_key(const struct file_view *v)
+{
+	return v->dev * UINT64_C(0x9e3779b97f4a7c15) + (uint64_t)v->st.stx_ino +
+		(uint64_t)(v->pos + 1) * UINT64_C(0xd6e8feb86659fd93) + ((uint64_t)v->flags << 32);
+}
+
+int file_dump_view(struct file_dump *d, struct file_view *v, struct dumped_file **ret)
+{
+	if (v->path_only) {
+		*ret = find_path(v);
+		return *ret ? 0 : collect_new(d, v, ret);
+	}
+	struct kcmp_node *node;
+	int r = kcmp_tree_file(d->s, &d->descriptions, v->from.task->pid, v->from.number,
+		description_key(v), &node);
+	if (r < 0)
+		return r;
+	if (!node->object) {
+		struct dumped_file *f;
+		r = collect_new(d, v, &f);
+		if (r < 0)
+			return r;
+		node->object = f;
+	}
+	*ret = node->object;
+	return 0;
+}
+
+int file_dump_path(struct file_dump *d, struct task *t, const char *proc_link, uint32_t *ret_id,
+	uint32_t *ret_type)
+{
+	struct file_source from = {
+		.task = t, .link = arena_strdup(&d->s->arena, proc_link), .number = -1};
+	_cleanup_close_ int fd = proc_open_pid(d->s, t->pid, proc_link, O_PATH);
+	if (fd < 0)
+		return fail(d->s, fd, "pid %d: open /proc/%d/%s", t->vpid, t->pid, proc_link);
+	struct file_view v;
+	struct dumped_file *f;
+	int r = file_examine(d, from, fd, /* path_only= */ true, &v);
+	if (r >= 0)
+		r = file_dump_view(d, &v, &f);
+	if (r < 0)
+		return r;
+	*ret_type = f->entry.type;
+	*ret_id = f->entry.type == FD_TYPES__UND ? 0 : f->entry.id;
+	return 0;
+}
+
+/* --- mappings: by what maps shows, without opening them --- */
+
+struct mapped_file {
+	struct mapped_file *next;
+	dev_t dev;
+	uint64_t ino;
+	const char *name;
+	uint32_t id, type;
+};
+
+int file_dump_mapping(struct file_dump *d, struct task *t, const struct vma_info *vma,
+	uint32_t *ret_id, uint32_t *ret_type)
+{
+	uint64_t key = (uint64_t)vma->dev * UINT64_C(0x9e3779b97f4a7c15) ^ vma->ino;
+	struct mapped_file *first = id_map_get(&d->mapped, key), *m = first;
+	while (m && (m->dev != vma->dev || m->ino != vma->ino || strcmp(m->name, vma->name) != 0))
+		m = m->next;
+	if (!m) {
+		m = arena_new(&d->s->arena, struct mapped_file);
+		*m = (struct mapped_file){
+			.next = first, .dev = vma->dev, .ino = vma->ino, .name = vma->name};
+		char link[80];
+		snprintf(link, sizeof(link), "map_files/%lx-%lx", (unsigned long)vma->start,
+			(unsigned long)vma->end);
+		int r = file_dump_path(d, t, link, &m->id, &m->type);
+		if (r < 0)
+			return r;
+		id_map_put(&d->s->arena, &d->mapped, key, m);
+	}
+	*ret_id = m->id;
+	*ret_type = m->type;
+	return 0;
+}
+
+/* --- descriptor tables --- */
+
+int file_dump_collect(struct file_dump *d, struct task *t, struct program *p)
+{
+	int r = fd_table_collect(d, t, p);
+	if (r >= 0)
+		r = fs_collect(d, t, p);
+	return r >= 0 && !p ? file_dump_store(d, t, NULL) : r;
+}
+
+int file_dump_store(struct file_dump *d, struct task *t, const struct program *p)
+{
+	int r = fd_table_store(d, t, p);
+	return r < 0 ? r : fs_store(d, t, p);
+}
+
+/* --- the images --- */
+
+static int write_files(struct file_dump *d)
+{
+	_cleanup_image_writer_ struct image_writer w = IMAGE_WRITER_NONE;
+	image_writer_init(&w, d->s->images, IMG_FILES, 0);
+	vec_for_each(&d->files, f) {
+		int r = image_write(d->s, &w, &(*f)->entry.base);
+		if (r < 0)
+			return r;
+	}
+	return image_writer_close(d->s, &w);
+}
+
+static int write_remaps(struct file_dump *d)
+{
+	_cleanup_image_writer_ struct image_writer w = IMAGE_WRITER_NONE;
+	image_writer_init(&w, d->s->images, IMG_REMAP_FPATH, 0);
+	vec_for_each(&d->remaps, e) {
+		int r = image_write(d->s, &w, &(*e)->base);
+		if (r < 0)
+			return r;
+	}
+	return image_writer_close(d->s, &w);
+}
+
+static int write_memfds(struct file_dump *d)
+{
+	_cleanup_image_writer_ struct image_writer w = IMAGE_WRITER_NONE;
+	image_writer_init(&w, d->s->images, IMG_MEMFD, 0);
+	vec_for_each(&d->memfds, e) {
+		int r = image_write(d->s, &w, &(*e)->base);
+		if (r < 0)
+			return r;
+	}
+	return image_writer_close(d->s, &w);
+}
+
+static int write_contents(struct file_dump *d)
+{
+	image_writer_init(&d->pipes_data, d->s->images, IMG_PIPES_DATA, 0);
+	image_writer_init(&d->fifo_data, d->s->images, IMG_FIFO_DATA, 0);
+	int r = 0;
+	for (size_t i = 0; i < d->later.n && r >= 0; i++)
+		r = d->later.v[i].write(d, d->later.v[i].object);
+	if (r >= 0)
+		r = image_writer_close(d->s, &d->pipes_data);
+	if (r >= 0)
+		r = image_writer_close(d->s, &d->fifo_data);
+	image_writer_release(&d->pipes_data);
+	image_writer_release(&d->fifo_data);
+	return r;
+}
+
+static void release(struct file_dump *d)
+{
+	int *owned[] = {&d->proc_self_fd, &d->scratch[0], &d->scratch[1]};
+	for (size_t i = 0; i < sizeof(owned) / sizeof(*owned); i++)
+		if (*owned[i] >= 0)
+			close(take_fd(owned[i]));
+}
+
+int file_dump_finish(struct file_dump *d)
+{
+	if (d->dry) {
+		release(d);
+		return 0;
+	}
+	/* Links first: one that cannot be made becomes a ghost, with content of its own. */
+	int r = link_remap_make_all(d);
+	if (r >= 0)
+		r = write_contents(d);
+	if (r >= 0)
+		r = write_files(d);
+	if (r >= 0)
+		r = write_remaps(d);
+	if (r >= 0)
+		r = write_memfds(d);
+	for (size_t i = 0; i < d->tree->tasks.n && r >= 0; i++)
+		if (task_lives(d->tree->tasks.v[i]))
+			r = fd_table_write(d, d->tree->tasks.v[i]);
+	for (size_t i = 0; i < d->tree->tasks.n && r >= 0; i++)
+		if (task_lives(d->tree->tasks.v[i]))
+			r = fs_write(d, d->tree->tasks.v[i]);
+	release(d);
+	return r;
+}
+
+void file_dump_undo(struct file_dump *d)
+{
+	link_remap_undo(d);
+	release(d);
+}

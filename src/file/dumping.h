@@ -1,0 +1,133 @@
+/* What the types of src/file share while dumping. Internal to src/file. */
+#ifndef FERMATA_FILE_DUMPING_H
+#define FERMATA_FILE_DUMPING_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+#include "base/session.h"
+#include "cli/options.h"
+#include "file/dump.h"
+#include "file/id_map.h"
+#include "file/type.h"
+#include "image/codec.h"
+#include "kernel/kcmp.h"
+
+/* An inode that some open file has; what is found out about it is found out once. */
+struct inode_info {
+	struct inode_info *next; /* another one of the same hash */
+	uint64_t dev, ino;
+	const char *checked_path; /* known to lead to it; NULL = none */
+	bool build_id_read;
+	uint32_t *build_id; /* NULL: has none */
+	size_t n_build_id;
+	struct ghost_dump *ghost;     /* ghost.c */
+	struct link_dump *link;       /* link_remap.c */
+	MemfdInodeEntry *memfd;       /* memfd.c */
+	VEC(struct dumped_file *) files; /* that paths may refer to: see path_cache */
+};
+
+/* Where an open file can be had again from a stopped task: below /proc/PID. */
+struct file_source {
+	struct task *task;
+	const char *link; /* "fd/3", "map_files/..", "exe", "cwd" */
+	int number;       /* the descriptor, -1: none */
+};
+
+/* An open file under examination. */
+struct file_view {
+	struct file_source from;
+	int fd; /* the controller's copy */
+	struct statx st;
+	uint64_t dev;
+	long fs_type;    /* a magic of statfs(2) */
+	uint32_t flags;  /* as F_GETFL says */
+	int64_t pos;     /* of files and directories; -1: not known yet */
+	bool path_only;  /* a mapping, an executable, a directory: has no flags, position, owner */
+	const char *link; /* as readlink of /proc/self/fd gives it */
+	struct inode_info *inode;
+};
+
+/* An open file that got an entry in files.img, or a blocker. */
+struct dumped_file {
+	FileEntry entry; /* type 0: blocked */
+	const struct file_type *type;
+	const char *link;
+	int mnt_id;
+};
+
+/* Something to be fetched and written by file_dump_finish(). */
+struct later {
+	int (*write)(struct file_dump *d, void *object);
+	void *object;
+};
+
+struct file_dump {
+	struct session *s;
+	struct tree *tree;
+	bool dry;
+	uint32_t next_id, next_ghost;
+	uint64_t predicted;
+	struct kcmp_tree descriptions;
+	struct id_map inodes, pipes, mounts, devices, mapped, shmids;
+	bool mounts_read;
+	uint64_t shm_dev; /* of the kernel's own tmpfs; 0 = not asked yet */
+	int proc_self_fd; /* /proc/self/fd, O_PATH */
+	VEC(struct dumped_file *) files;
+	VEC(RemapFilePathEntry *) remaps;
+	VEC(MemfdInodeEntry *) memfds;
+	VEC(struct link_dump *) links;
+	VEC(struct later) later;
+	struct image_writer pipes_data, fifo_data;
+	int scratch[2]; /* a pipe to look into others with */
+	unsigned n_mapped_probes;
+};
+
+/* "fd 3: FORMAT" as a blocker of the file's holder. */
+#define view_block(d, v, remedy, fmt, ...)                                                         \
+	block((d)->s, (v)->from.task->vpid, (remedy), "%s: " fmt, view_label((d), (v)),            \
+		##__VA_ARGS__)
+const char *view_label(struct file_dump *d, const struct file_view *v);
+
+/* examine.c: reads what the kernel tells about fd, which is the controller's. */
+int file_examine(struct file_dump *d, struct file_source from, int fd, bool path_only,
+	struct file_view *ret);
+/* The position of other than regular files and directories; reads fdinfo. */
+int view_fdinfo_pos(struct file_dump *d, struct file_view *v);
+struct inode_info *file_inode(struct file_dump *d, uint64_t dev, uint64_t ino);
+
+/* dump.c: gives v an id, and collects it if it is new. */
+int file_dump_view(struct file_dump *d, struct file_view *v, struct dumped_file **ret);
+/* A new entry with the next id. */
+struct dumped_file *file_dump_new(struct file_dump *d, FdTypes type);
+/* Has the content fetched at the end; not in a dry dump. */
+void file_dump_later(
+	struct file_dump *d, int (*write)(struct file_dump *d, void *object), void *object);
+
+/* source.c: opens it anew (O_CLOEXEC, O_NONBLOCK are added), or takes the very file. */
+int source_reopen(struct file_dump *d, const struct file_source *from, int flags);
+int source_take(struct file_dump *d, const struct file_source *from);
+
+/* fown.c: the owner of SIGIO; NULL fields stay zero for path_only files. */
+int fown_dump(struct file_dump *d, const struct file_view *v, FownEntry **ret);
+
+/* regular.c: a REG entry for any file with a path; used by other types for theirs. */
+int regular_collect(struct file_dump *d, struct file_view *v, struct dumped_file *f);
+
+/* reachable.c: how the path leads back to the file; adds a remap if it does not. */
+int reachable_collect(struct file_dump *d, struct file_view *v, struct dumped_file *f,
+	const char **ret_name);
+
+/* ghost.c, link_remap.c */
+int ghost_collect(struct file_dump *d, struct file_view *v, struct dumped_file *f, const char *name);
+int link_remap_collect(
+	struct file_dump *d, struct file_view *v, struct dumped_file *f, const char *name);
+int link_remap_make_all(struct file_dump *d);
+void link_remap_undo(struct file_dump *d);
+void remap_add(struct file_dump *d, uint32_t orig_id, RemapType type, uint32_t remap_id);
+
+/* build_id.c */
+int build_id_dump(struct file_dump *d, struct file_view *v);
+
+#endif

@@ -1,0 +1,142 @@
+/*
+ * What the kernel tells about an open file, asked on the controller's own copy of it.
+ *
+ * A copy made by pidfd_getfd(2) is the same open file, so nothing asked here may change it:
+ * statx, fcntl getters, readlink.  lseek(fd, 0, SEEK_CUR) changes nothing on regular files and
+ * directories; some devices answer it by resetting the position (drivers/char/mem.c), so for
+ * all others fdinfo is read, which costs far more.
+ */
+#include "file/dumping.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "kernel/proc_fdinfo.h"
+
+const char *view_label(struct file_dump *d, const struct file_view *v)
+{
+	const char *link = v->from.link;
+	if (v->from.number >= 0)
+		return arena_printf(&d->s->arena, "fd %d", v->from.number);
+	if (strncmp(link, "map_files/", 10) == 0)
+		return arena_printf(&d->s->arena, "mapping %s", link + 10);
+	if (strcmp(link, "cwd") == 0)
+		return "current directory";
+	if (strcmp(link, "root") == 0)
+		return "root directory";
+	return strcmp(link, "exe") == 0 ? "executable" : link;
+}
+
+struct inode_info *file_inode(struct file_dump *d, uint64_t dev, uint64_t ino)
+{
+	uint64_t key = dev * UINT64_C(0x9e3779b97f4a7c15) ^ ino;
+	struct inode_info *first = id_map_get(&d->inodes, key);
+	for (struct inode_info *i = first; i; i = i->next)
+		if (i->dev == dev && i->ino == ino)
+			return i;
+	struct inode_info *new = arena_new(&d->s->arena, struct inode_info);
+	*new = (struct inode_info){.next = first, .dev = dev, .ino = ino};
+	id_map_put(&d->s->arena, &d->inodes, key, new);
+	return new;
+}
+
+/* Asked once per device. */
+static int read_fs_type(struct file_dump *d, struct file_view *v)
+{
+	struct statfs *known = id_map_get(&d->devices, v->dev);
+	if (!known) {
+		known = arena_new(&d->s->arena, struct statfs);
+		if (fstatfs(v->fd, known) < 0)
+			return -errno;
+		id_map_put(&d->s->arena, &d->devices, v->dev, known);
+	}
+	v->fs_type = known->f_type;
+	return 0;
+}
+
+static int read_link(struct file_dump *d, struct file_view *v)
+{
+	char number[16], text[PATH_MAX + 1];
+	snprintf(number, sizeof(number), "%d", v->fd);
+	ssize_t n = readlinkat(d->proc_self_fd, number, text, sizeof(text));
+	if (n < 0)
+		return -errno;
+	if ((size_t)n == sizeof(text))
+		return -ENAMETOOLONG;
+	text[n] = '\0';
+	const char *known = v->inode->checked_path;
+	v->link = known && strcmp(known, text) == 0
+		? known
+		: arena_memdup(&d->s->arena, text, (size_t)n + 1);
+	return 0;
+}
+
+static int read_status(struct file_view *v)
+{
+	unsigned want = STATX_BASIC_STATS | STATX_MNT_ID;
+	if (statx(v->fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, want, &v->st) < 0)
+		return -errno;
+	if (!(v->st.stx_mask & STATX_MNT_ID))
+		return -EOPNOTSUPP;
+	v->dev = makedev(v->st.stx_dev_major, v->st.stx_dev_minor);
+	int flags = v->path_only ? 0 : fcntl(v->fd, F_GETFL);
+	if (flags < 0)
+		return -errno;
+	v->flags = (uint32_t)flags;
+	return 0;
+}
+
+static bool seek_tells_pos(const struct file_view *v)
+{
+	return (S_ISREG(v->st.stx_mode) || S_ISDIR(v->st.stx_mode)) &&
+		v->fs_type != PROC_SUPER_MAGIC && v->fs_type != SYSFS_MAGIC;
+}
+
+static int read_pos(struct file_view *v)
+{
+	v->pos = -1;
+	if (v->path_only || v->flags & O_PATH)
+		v->pos = 0;
+	else if (seek_tells_pos(v))
+		v->pos = lseek(v->fd, 0, SEEK_CUR);
+	return 0;
+}
+
+int view_fdinfo_pos(struct file_dump *d, struct file_view *v)
+{
+	_cleanup_proc_buf_ struct proc_buf buf = {0};
+	struct proc_fdinfo info;
+	if (v->pos >= 0)
+		return 0;
+	int r = proc_fdinfo_read(d->s, getpid(), v->fd, &buf, &info);
+	if (r < 0)
+		return fail(d->s, r, "pid %d %s: read its position", v->from.task->vpid,
+			view_label(d, v));
+	v->pos = info.pos;
+	return 0;
+}
+
+int file_examine(struct file_dump *d, struct file_source from, int fd, bool path_only,
+	struct file_view *ret)
+{
+	*ret = (struct file_view){.from = from, .fd = fd, .path_only = path_only};
+	int r = read_status(ret);
+	if (r >= 0)
+		r = read_fs_type(d, ret);
+	if (r >= 0)
+		r = read_pos(ret);
+	if (r >= 0) {
+		ret->inode = file_inode(d, ret->dev, ret->st.stx_ino);
+		r = read_link(d, ret);
+	}
+	if (r < 0)
+		return fail(d->s, r, "pid %d %s: examine it", from.task->vpid, view_label(d, ret));
+	return 0;
+}

@@ -1,0 +1,271 @@
+/*
+ * Giving stubs their descriptors.
+ *
+ * A table is filled in windows of ascending numbers.  The files of a window arrive by SCM_RIGHTS
+ * on the lowest free numbers; as the k-th free number is never above the k-th wanted one, moving
+ * them from the highest down overwrites only what was moved before.  Where each lands is
+ * computed, so that one program receives and moves; what the kernel did is compared afterwards.
+ *
+ * Files that exist only once threads and all tables do (entries of /proc/PID/task and fdinfo)
+ * come in a second pass, file_restore_late(), as does what a type must do inside the task.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "file/restoring.h"
+#include "kernel/syscalls.h"
+
+/* Numbers in use in one stub's table while it is filled. */
+struct occupied {
+	uint64_t *bits;
+	uint32_t room; /* numbers; those above are free */
+};
+
+struct installing {
+	struct file_set *f;
+	struct stubs *st;
+	struct fd_table *table;
+	struct program *p;
+	struct occupied used;
+	uint32_t highest;        /* number in use at any time */
+	struct rlimit stub_limit; /* inherited from us */
+	struct rlimit old_limit;  /* zero: not changed */
+	bool late;
+};
+
+static void occupy(struct occupied *u, uint32_t number)
+{
+	u->bits[number / 64] |= UINT64_C(1) << (number % 64);
+}
+
+static bool is_occupied(const struct occupied *u, uint32_t number)
+{
+	return u->bits[number / 64] >> (number % 64) & 1;
+}
+
+static uint32_t next_free(const struct occupied *u, uint32_t from)
+{
+	while (is_occupied(u, from))
+		from++;
+	return from;
+}
+
+static void init_occupied(struct installing *in)
+{
+	const struct fd_table *t = in->table;
+	uint32_t high = (uint32_t)(in->st->task_socket > in->st->task_images ? in->st->task_socket
+									     : in->st->task_images);
+	if (t->slots.n && t->slots.v[t->slots.n - 1].fd > high)
+		high = t->slots.v[t->slots.n - 1].fd;
+	in->highest = high;
+	in->used.room = high + 1 + (uint32_t)t->slots.n + STUB_FDS_MAX;
+	in->used.bits = arena_array(&in->f->s->arena, uint64_t, in->used.room / 64 + 1);
+	occupy(&in->used, (uint32_t)in->st->task_socket);
+	occupy(&in->used, (uint32_t)in->st->task_images);
+	if (!in->late)
+		return;
+	vec_for_each(&t->slots, slot)
+		if (!slot->file->late)
+			occupy(&in->used, slot->fd);
+}
+
+static int cmp_u32(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+	return (x > y) - (x < y);
+}
+
+/* Numbers that only served to receive. */
+static void plan_close(struct program *p, const uint32_t *landed, const uint32_t *wanted, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		unsigned first = i;
+		while (i < n && landed[i] == landed[first] + (i - first) &&
+			!bsearch(&landed[i], wanted, n, sizeof(*wanted), cmp_u32))
+			i++;
+		if (i > first)
+			program_step(p, "close landing places", NULL, SYS_close_range,
+				imm(landed[first]), imm(landed[i - 1]), imm(0));
+		if (i > first)
+			i--;
+	}
+}
+
+static void plan_one(struct program *p, const struct fd_slot *slot, uint32_t landed)
+{
+	if (landed != slot->fd)
+		program_step(p, "install descriptor", NULL, SYS_dup3, imm(landed), imm(slot->fd),
+			imm(slot->close_on_exec ? O_CLOEXEC : 0));
+	else if (!slot->close_on_exec)
+		program_step(p, "keep across exec", NULL, SYS_fcntl, imm(slot->fd), imm(F_SETFD),
+			imm(0));
+	uint32_t flags = slot->file->flags;
+	if (flags & O_ASYNC && !(flags & O_PATH))
+		program_step(p, "signal input and output", NULL, SYS_fcntl, imm(slot->fd),
+			imm(F_SETFL), imm(flags));
+}
+
+static bool wants_late(const struct fd_table *t)
+{
+	vec_for_each(&t->slots, slot)
+		if (slot->file->late || slot->file->type->install)
+			return true;
+	return false;
+}
+
+/* What ends a pass over a table. */
+static int plan_tail(struct installing *in)
+{
+	struct program *p = in->p;
+	int r = 0;
+	vec_for_each(&in->table->slots, slot)
+		if (in->late && slot->file->type->install && r >= 0)
+			r = slot->file->type->install(in->f, slot->file, slot, p);
+	if (in->late || !wants_late(in->table)) {
+		program_step(p, "close", "socket", SYS_close, imm((uint64_t)in->st->task_socket));
+		program_step(p, "close", "images", SYS_close, imm((uint64_t)in->st->task_images));
+	}
+	if (in->old_limit.rlim_max)
+		program_step(p, "put descriptor limit back", NULL, SYS_prlimit64, imm(0),
+			imm(RLIMIT_NOFILE), in_copy(p, &in->old_limit, sizeof(in->old_limit)),
+			imm(0));
+	return r;
+}
+
+static int play(struct installing *in)
+{
+	int r = stub_play(in->st, leader(in->table->task), in->p);
+	program_reset(in->p);
+	return r;
+}
+
+static int send_window(struct installing *in, struct fd_slot *const *slots, unsigned n)
+{
+	int fds[STUB_FDS_MAX];
+	for (unsigned i = 0; i < n; i++) {
+		int r = file_get(in->f, slots[i]->file, &fds[i]);
+		if (r < 0)
+			return r;
+	}
+	return stub_send_fds(in->st, fds, n);
+}
+
+static int play_window(struct installing *in, struct fd_slot *const *slots, unsigned n, bool last)
+{
+	uint32_t landed[STUB_FDS_MAX], wanted[STUB_FDS_MAX];
+	int r = send_window(in, slots, n);
+	if (r < 0)
+		return r;
+	const int *received = stub_plan_receive(in->st, in->p, n);
+	for (unsigned i = 0; i < n; i++) {
+		landed[i] = next_free(&in->used, i ? landed[i - 1] + 1 : 0);
+		wanted[i] = slots[i]->fd;
+	}
+	for (unsigned i = n; i--;)
+		plan_one(in->p, slots[i], landed[i]);
+	plan_close(in->p, landed, wanted, n);
+	r = last ? plan_tail(in) : 0;
+	if (r >= 0)
+		r = play(in);
+	for (unsigned i = 0; i < n && r >= 0; i++) {
+		if ((uint32_t)received[i] != landed[i])
+			return fail(in->f->s, EIO, "pid %d: received descriptor %d instead of %u",
+				in->table->task->vpid, received[i], landed[i]);
+		occupy(&in->used, wanted[i]);
+		file_put(in->f, slots[i]->file, in->table, slots[i]->fd);
+	}
+	return r;
+}
+
+/* The table may have numbers beyond the limit that the stub has from us. */
+static int raise_limit(struct installing *in)
+{
+	if (in->highest < in->stub_limit.rlim_cur)
+		return 0;
+	rlim_t need = in->highest + 1;
+	struct rlimit want = in->stub_limit;
+	want.rlim_cur = need;
+	want.rlim_max = want.rlim_max > need ? want.rlim_max : need;
+	program_step(in->p, "raise descriptor limit", NULL, SYS_prlimit64, imm(0), imm(RLIMIT_NOFILE),
+		in_copy(in->p, &want, sizeof(want)),
+		out(in->p, &in->old_limit, sizeof(in->old_limit)));
+	return play(in);
+}
+
+static int install_table(struct file_set *f, struct stubs *st, struct fd_table *t, struct program *p,
+	const struct rlimit *limit, bool late)
+{
+	struct installing in = {
+		.f = f, .st = st, .table = t, .p = p, .stub_limit = *limit, .late = late};
+	struct fd_slot **slots = arena_array(&f->s->arena, struct fd_slot *, t->slots.n);
+	size_t n = 0;
+	vec_for_each(&t->slots, slot)
+		if (slot->file->late == late)
+			slots[n++] = slot;
+	p->about = arena_printf(&f->s->arena, "pid %d", t->task->vpid);
+	init_occupied(&in);
+	int r = raise_limit(&in);
+	for (size_t at = 0; at < n && r >= 0; at += STUB_FDS_MAX) {
+		bool last = n - at <= STUB_FDS_MAX;
+		r = play_window(&in, slots + at, last ? (unsigned)(n - at) : STUB_FDS_MAX, last);
+	}
+	if (!n && r >= 0)
+		r = plan_tail(&in);
+	return !n && r >= 0 ? play(&in) : r;
+}
+
+/* Room for files that are made together: all the controller may have. Ours to put back. */
+static struct rlimit raise_own_limit(void)
+{
+	struct rlimit old;
+	getrlimit(RLIMIT_NOFILE, &old);
+	setrlimit(RLIMIT_NOFILE, &(struct rlimit){old.rlim_max, old.rlim_max});
+	return old;
+}
+
+int file_restore_tables(struct file_set *f, struct stubs *st)
+{
+	struct program p;
+	program_init(&p, f->s, "");
+	struct rlimit old = raise_own_limit();
+	int r = 0;
+	for (size_t i = 0; i < f->tables.n && r >= 0; i++)
+		r = install_table(f, st, f->tables.v[i], &p, &old, /* late= */ false);
+	setrlimit(RLIMIT_NOFILE, &old);
+	return r;
+}
+
+static int restore_owners(struct file_set *f)
+{
+	int r = 0;
+	for (size_t i = 0; i < f->all.n && r >= 0; i++) {
+		struct open_file *o = f->all.v[i];
+		if (!o->fown || !o->fown->pid || !o->holder)
+			continue;
+		int fd;
+		r = file_get(f, o, &fd);
+		if (r >= 0)
+			r = fown_restore(f, o, fd);
+		if (o->fd >= 0)
+			close(take_fd(&o->fd));
+	}
+	return r;
+}
+
+int file_restore_late(struct file_set *f, struct stubs *st)
+{
+	struct program p;
+	program_init(&p, f->s, "");
+	struct rlimit limit;
+	getrlimit(RLIMIT_NOFILE, &limit);
+	int r = 0;
+	for (size_t i = 0; i < f->tables.n && r >= 0; i++)
+		if (wants_late(f->tables.v[i]))
+			r = install_table(f, st, f->tables.v[i], &p, &limit, /* late= */ true);
+	if (r >= 0)
+		r = restore_owners(f);
+	return r < 0 ? r : memfd_seal_all(f);
+}

@@ -1,0 +1,127 @@
+/*
+ * Dump of descriptor tables: fdinfo-<files_id>.img.
+ *
+ * A descriptor is a number, its close-on-exec flag and the open file it refers to.  The flag is
+ * read inside the task (F_GETFD), the file taken out with pidfd_getfd(2), one at a time, so the
+ * controller never holds more than one.  The restore side is fd_install.c.
+ */
+#include "file/fd_table.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "file/dumping.h"
+#include "kernel/procfs.h"
+#include "kernel/syscalls.h"
+
+struct listed_fd {
+	int fd;
+	int flags_step; /* of F_GETFD; -1 in a dry dump */
+	struct dumped_file *file; /* NULL: blocked, or closed meanwhile */
+	uint32_t flags;
+};
+
+struct fd_listing {
+	VEC(struct listed_fd) fds;
+};
+
+bool shares_files(const struct task *t)
+{
+	return t->parent && t->ids && t->parent->ids && task_lives(t->parent) &&
+		t->ids->files_id == t->parent->ids->files_id;
+}
+
+static int list_fds(struct file_dump *d, struct task *t, struct fd_listing *list)
+{
+	struct session *s = d->s;
+	_cleanup_close_ int fd = proc_open_pid(s, t->pid, "fd", O_RDONLY | O_DIRECTORY);
+	if (fd < 0)
+		return fail(s, fd, "pid %d: list its descriptors", t->vpid);
+	_cleanup_dir_ DIR *dir = fdopendir(fd);
+	if (!dir)
+		return fail(s, errno, "pid %d: list its descriptors", t->vpid);
+	take_fd(&fd);
+	struct dirent *entry;
+	errno = 0;
+	while ((entry = readdir(dir)))
+		if (isdigit((unsigned char)entry->d_name[0]))
+			*vec_push(&s->arena, &list->fds) =
+				(struct listed_fd){.fd = atoi(entry->d_name), .flags_step = -1};
+	return errno ? fail(s, errno, "pid %d: list its descriptors", t->vpid) : 0;
+}
+
+int fd_table_collect(struct file_dump *d, struct task *t, struct program *p)
+{
+	if (shares_files(t))
+		return 0;
+	struct fd_listing *list = arena_new(&d->s->arena, struct fd_listing);
+	t->files = list;
+	int r = list_fds(d, t, list);
+	if (r < 0 || !p)
+		return r;
+	vec_for_each(&list->fds, l)
+		l->flags_step = program_step(p, "get descriptor flags", NULL, SYS_fcntl,
+			imm((uint64_t)l->fd), imm(F_GETFD));
+	return 0;
+}
+
+static int store_one(struct file_dump *d, struct task *t, int pidfd, struct listed_fd *l)
+{
+	_cleanup_close_ int fd = sys_pidfd_getfd(pidfd, l->fd);
+	if (fd == -EBADF)
+		return 0;
+	if (fd < 0)
+		return fail(d->s, fd, "pid %d fd %d: get it", t->vpid, l->fd);
+	struct file_source from = {
+		.task = t, .link = arena_printf(&d->s->arena, "fd/%d", l->fd), .number = l->fd};
+	struct file_view v;
+	int r = file_examine(d, from, fd, /* path_only= */ false, &v);
+	if (r >= 0)
+		r = file_dump_view(d, &v, &l->file);
+	if (r >= 0 && l->file->entry.type == FD_TYPES__UND)
+		l->file = NULL;
+	return r;
+}
+
+int fd_table_store(struct file_dump *d, struct task *t, const struct program *p)
+{
+	if (shares_files(t))
+		return 0;
+	struct fd_listing *list = t->files;
+	_cleanup_close_ int pidfd = sys_pidfd_open(t->pid, 0);
+	if (pidfd < 0)
+		return fail(d->s, pidfd, "pid %d: open a pidfd", t->vpid);
+	vec_for_each(&list->fds, l) {
+		if (l->flags_step >= 0)
+			l->flags = (uint32_t)program_result(p, l->flags_step);
+		int r = store_one(d, t, pidfd, l);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int fd_table_write(struct file_dump *d, struct task *t)
+{
+	if (shares_files(t))
+		return 0;
+	struct fd_listing *list = t->files;
+	_cleanup_image_writer_ struct image_writer w = IMAGE_WRITER_NONE;
+	image_writer_init(&w, d->s->images, IMG_FDINFO, t->ids->files_id);
+	vec_for_each(&list->fds, l) {
+		if (!l->file)
+			continue;
+		FdinfoEntry e = FDINFO_ENTRY__INIT;
+		e.id = l->file->entry.id;
+		e.type = l->file->entry.type;
+		e.flags = l->flags;
+		e.fd = (uint32_t)l->fd;
+		int r = image_write(d->s, &w, &e.base);
+		if (r < 0)
+			return r;
+	}
+	return image_writer_close(d->s, &w);
+}

@@ -1,0 +1,118 @@
+/*
+ * Where a task is: current directory, root directory, umask (fs-*.img; the kernel's fs_struct).
+ *
+ * The directories are REG entries, also when they were removed (then ghosts).  umask(2) can only
+ * be asked by setting it, inside the task.  At restore the stub goes there by path, out of the
+ * view it shares with the controller: first into the directory, which may lie outside of the
+ * root, then chroot, which leaves it alone.
+ */
+#include "file/fs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "file/dumping.h"
+#include "file/restoring.h"
+
+static bool shares_fs(const struct task *t)
+{
+	return t->parent && t->ids && t->parent->ids && task_lives(t->parent) &&
+		t->ids->fs_id == t->parent->ids->fs_id;
+}
+
+/* --- dump --- */
+
+int fs_collect(struct file_dump *d, struct task *t, struct program *p)
+{
+	t->fs = arena_new(&d->s->arena, FsEntry);
+	fs_entry__init(t->fs);
+	if (!p)
+		return 0;
+	/* Found again by fs_store() through this field until it has its value. */
+	int step = program_step(p, "read umask", NULL, SYS_umask, imm(077));
+	program_step(p, "put umask back", NULL, SYS_umask, result_of(step));
+	t->fs->umask = (uint32_t)step;
+	return 0;
+}
+
+int fs_store(struct file_dump *d, struct task *t, const struct program *p)
+{
+	uint32_t type;
+	int r = file_dump_path(d, t, "cwd", &t->fs->cwd_id, &type);
+	if (r >= 0)
+		r = file_dump_path(d, t, "root", &t->fs->root_id, &type);
+	if (p) {
+		t->fs->has_umask = true;
+		t->fs->umask = (uint32_t)program_result(p, (int)t->fs->umask);
+	}
+	return r;
+}
+
+int fs_write(struct file_dump *d, struct task *t)
+{
+	return image_write_one(d->s, IMG_FS, (uint64_t)t->vpid, &t->fs->base);
+}
+
+/* --- restore --- */
+
+static int check_directory(struct file_set *f, const struct task *t, uint32_t id, const char *what)
+{
+	const struct open_file *o = file_find(f, id);
+	if (!o || o->e->type != FD_TYPES__REG)
+		return fail(f->s, EBADMSG, "pid %d: its %s directory (file %u) is not in the images",
+			t->vpid, what, id);
+	if (o->e->reg->has_mode && !S_ISDIR(o->e->reg->mode))
+		return fail(f->s, EBADMSG, "pid %d: its %s directory (%s) is none in the images",
+			t->vpid, what, o->e->reg->name);
+	return 0;
+}
+
+int fs_load(struct file_set *f, struct task *t)
+{
+	ProtobufCMessage *m;
+	int r = image_read_one(f->s, IMG_FS, (uint64_t)t->vpid, &m);
+	if (r == -ENOENT)
+		return fail(f->s, r, "pid %d: fs-%d.img is missing", t->vpid, t->vpid);
+	if (r < 0)
+		return r;
+	t->fs = (FsEntry *)m;
+	r = check_directory(f, t, t->fs->cwd_id, "current");
+	return r < 0 ? r : check_directory(f, t, t->fs->root_id, "root");
+}
+
+static const char *directory_path(const struct open_file *o)
+{
+	const struct remap *remap = o->remap;
+	if (remap && remap->type == REMAP_TYPE__GHOST)
+		return ghost_path(remap->ghost);
+	return remap && remap->type == REMAP_TYPE__LINKED ? remap->link : o->e->reg->name;
+}
+
+static bool is_own(const char *path, const char *own)
+{
+	struct stat a, b;
+	return strcmp(path, own) == 0 ||
+		(stat(path, &a) == 0 && stat(own, &b) == 0 && a.st_dev == b.st_dev &&
+			a.st_ino == b.st_ino && strcmp(own, "/") == 0);
+}
+
+int file_plan_fs(struct file_set *f, struct stubs *st, struct task *t, struct program *p)
+{
+	(void)st;
+	if (!t->fs || shares_fs(t))
+		return 0;
+	int r = ghost_create_all(f);
+	if (r < 0)
+		return r;
+	const char *cwd = directory_path(file_find(f, t->fs->cwd_id));
+	const char *root = directory_path(file_find(f, t->fs->root_id));
+	program_step(p, "change directory", cwd, SYS_chdir, in_str(p, cwd));
+	if (!is_own(root, "/"))
+		program_step(p, "change root", root, SYS_chroot, in_str(p, root));
+	if (t->fs->has_umask)
+		program_step(p, "set umask", NULL, SYS_umask, imm(t->fs->umask & 0777));
+	return 0;
+}

@@ -1,0 +1,12 @@
+/* Current directory, root and umask (fs-*.img). Internal to src/file. */
+#ifndef FERMATA_FILE_FS_H
+#define FERMATA_FILE_FS_H
+
+#include "file/dump.h"
+#include "file/restore.h"
+
+int fs_collect(struct file_dump *d, struct task *t, struct program *p);
+int fs_store(struct file_dump *d, struct task *t, const struct program *p);
+int fs_write(struct file_dump *d, struct task *t);
+
+#endif

@@ -1,0 +1,271 @@
+/*
+ * Restore of ghosts: see ghost.c for the images.
+ *
+ * All are made before the first is opened, directories from the top down: a directory under its
+ * own name, any other file as NAME.cr.<number>.ghost, in the nearest directory that exists.  When
+ * the tasks are complete (or the restore failed) all these names are removed again, and the files
+ * live on in those that opened them.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "file/ghost.h"
+
+struct ghost {
+	uint32_t number;
+	const GhostFileEntry *e;
+	const char *name; /* of the first open file */
+	const char *path; /* where it was made; NULL: not yet */
+};
+
+enum { NAME_TRIES = 100 };
+
+const char *ghost_path(const struct ghost *g)
+{
+	return g->path;
+}
+
+bool ghost_is_directory(const struct ghost *g)
+{
+	return S_ISDIR(g->e->mode);
+}
+
+/* --- before anything is forked --- */
+
+static int check_entry(struct file_set *f, const struct ghost *g, uint64_t end, uint64_t limit)
+{
+	const GhostFileEntry *e = g->e;
+	bool device = S_ISCHR(e->mode) || S_ISBLK(e->mode);
+	const char *lack = S_ISLNK(e->mode) && !e->symlnk_target ? "target"
+		: device && !e->has_rdev			 ? "device number"
+		: e->chunks && (!e->has_size || e->size > INT64_MAX) ? "size"
+								     : NULL;
+	if (lack)
+		return fail(f->s, EBADMSG, "ghost-file-%x.img lacks a %s", g->number, lack);
+	if (end > limit)
+		return fail(f->s, EBADMSG, "ghost-file-%x.img has data beyond the end of its file",
+			g->number);
+	return 0;
+}
+
+/* Reads the header and walks the chunks, so that damage is found now. */
+static int read_image(struct file_set *f, struct ghost *g)
+{
+	_cleanup_image_reader_ struct image_reader reader = IMAGE_READER_NONE;
+	ProtobufCMessage *m;
+	uint64_t end = 0;
+	int r = image_reader_open(f->s, &reader, f->s->images, IMG_GHOST_FILE, g->number);
+	if (r >= 0)
+		r = image_read(f->s, &reader, &m);
+	if (r == 0)
+		return fail(f->s, ENOENT, "ghost-file-%x.img is missing or empty", g->number);
+	if (r < 0)
+		return r;
+	g->e = (const GhostFileEntry *)m;
+	while (g->e->chunks && (r = image_read(f->s, &reader, &m)) > 0) {
+		const GhostChunkEntry *chunk = (const GhostChunkEntry *)m;
+		uint64_t chunk_end = chunk->off + chunk->len;
+		end = chunk_end < chunk->off ? UINT64_MAX : chunk_end > end ? chunk_end : end;
+	}
+	return r < 0 ? r : check_entry(f, g, end, g->e->has_size ? g->e->size : UINT64_MAX);
+}
+
+int ghost_load(struct file_set *f, uint32_t number, const RegFileEntry *first, struct ghost **ret)
+{
+	struct ghost *g = id_map_get(&f->ghosts, number);
+	if (!g) {
+		g = arena_new(&f->s->arena, struct ghost);
+		g->number = number;
+		g->name = first->name;
+		int r = read_image(f, g);
+		if (r < 0)
+			return r;
+		id_map_put(&f->s->arena, &f->ghosts, number, g);
+		*vec_push(&f->s->arena, &f->ghost_list) = g;
+	}
+	*ret = g;
+	return 0;
+}
+
+/* --- making them --- */
+
+static int copy_in(struct file_set *f, int to, const struct image_reader *r)
+{
+	uint64_t at = r->payload.offset, left = r->payload.len;
+	char data[65536];
+	while (left) {
+		size_t want = left < sizeof(data) ? (size_t)left : sizeof(data);
+		ssize_t n = pread(r->fd, data, want, (off_t)at);
+		if (n <= 0 || write(to, data, (size_t)n) != n)
+			return fail(f->s, n ? errno : EBADMSG, "copy %s out of the images", r->name);
+		at += (uint64_t)n;
+		left -= (uint64_t)n;
+	}
+	return 0;
+}
+
+static int fill(struct file_set *f, const struct ghost *g, int fd)
+{
+	_cleanup_image_reader_ struct image_reader reader = IMAGE_READER_NONE;
+	ProtobufCMessage *m;
+	int r = image_reader_open(f->s, &reader, f->s->images, IMG_GHOST_FILE, g->number);
+	if (r >= 0)
+		r = image_read(f->s, &reader, &m);
+	if (r < 0)
+		return r;
+	if (!g->e->chunks)
+		return copy_in(f, fd, &reader);
+	if (ftruncate(fd, (off_t)g->e->size) < 0)
+		return fail(f->s, errno, "make %s", g->path);
+	while ((r = image_read(f->s, &reader, &m)) > 0) {
+		if (lseek(fd, (off_t)((const GhostChunkEntry *)m)->off, SEEK_SET) < 0)
+			return fail(f->s, errno, "make %s", g->path);
+		r = copy_in(f, fd, &reader);
+		if (r < 0)
+			return r;
+	}
+	return r;
+}
+
+/* A new file of the right type at path; for regular files a descriptor to fill it, else 0. */
+static int make_node(const struct file_set *f, const struct ghost *g, const char *path)
+{
+	const char *at = path_relative(path);
+	mode_t mode = (g->e->mode & S_IFMT) | 0600;
+	if (S_ISREG(mode)) {
+		int fd = openat(f->root_fd, at, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+		return fd < 0 ? -errno : fd;
+	}
+	int r = S_ISDIR(mode) ? mkdirat(f->root_fd, at, 0700)
+		: S_ISLNK(mode) ? symlinkat(g->e->symlnk_target, f->root_fd, at)
+				: mknodat(f->root_fd, at, mode, g->e->has_rdev ? g->e->rdev : 0);
+	return r < 0 ? -errno : 0;
+}
+
+static int make_named(struct file_set *f, struct ghost *g, const char *base, int *ret_fd)
+{
+	int r = -EEXIST;
+	for (int i = 0; i < NAME_TRIES && r == -EEXIST; i++) {
+		g->path = i == 0 && ghost_is_directory(g)
+			? base
+			: arena_printf(&f->s->arena, i < 2 ? "%s.cr.%x.ghost" : "%s.cr.%x.%d.ghost",
+				  base, g->number, i);
+		r = make_node(f, g, g->path);
+	}
+	if (r < 0)
+		return r;
+	*ret_fd = S_ISREG(g->e->mode) ? r : -1;
+	*vec_push(&f->s->arena, &f->doomed) = (struct doomed){g->path, g};
+	return 0;
+}
+
+/* Without its directory: one level higher, and so on. */
+static int make_somewhere(struct file_set *f, struct ghost *g, int *ret_fd)
+{
+	char *base = arena_strdup(&f->s->arena, g->name);
+	for (;;) {
+		int r = make_named(f, g, base, ret_fd);
+		if (r != -ENOENT)
+			return r;
+		char *name = strrchr(base, '/'), *dir;
+		if (!name || name == base)
+			return r;
+		*name = '\0';
+		dir = strrchr(base, '/');
+		if (!dir)
+			return r;
+		memmove(dir + 1, name + 1, strlen(name + 1) + 1);
+	}
+}
+
+/* The directories above it that are missing, the outermost first; all are removed backwards. */
+static int make_parents(struct file_set *f, const char *name)
+{
+	unsigned made;
+	int r = remap_make_parents(f, name, &made);
+	size_t first = f->doomed.n;
+	for (unsigned i = 0; i < made; i++)
+		*vec_push(&f->s->arena, &f->doomed) = (struct doomed){NULL, NULL};
+	for (char *up = arena_strdup(&f->s->arena, name); made--;) {
+		*strrchr(up, '/') = '\0';
+		f->doomed.v[first + made].path = arena_strdup(&f->s->arena, up);
+	}
+	return r;
+}
+
+static int set_times(const struct file_set *f, const struct ghost *g)
+{
+	const GhostFileEntry *e = g->e;
+	if (!e->atim || !e->mtim)
+		return 0;
+	struct timespec times[2] = {
+		{(time_t)e->atim->tv_sec, (long)e->atim->tv_usec * 1000},
+		{(time_t)e->mtim->tv_sec, (long)e->mtim->tv_usec * 1000},
+	};
+	return utimensat(f->root_fd, path_relative(g->path), times, AT_SYMLINK_NOFOLLOW) < 0 ? -errno
+											     : 0;
+}
+
+static int set_attributes(const struct file_set *f, const struct ghost *g)
+{
+	const GhostFileEntry *e = g->e;
+	const char *path = path_relative(g->path);
+	if (fchownat(f->root_fd, path, e->uid, e->gid, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	if (!S_ISLNK(e->mode) && fchmodat(f->root_fd, path, e->mode & 07777, 0) < 0)
+		return -errno;
+	return set_times(f, g);
+}
+
+static int make_ghost(struct file_set *f, struct ghost *g)
+{
+	_cleanup_close_ int fd = -1;
+	bool directory = ghost_is_directory(g);
+	int r = directory ? make_parents(f, g->name) : 0;
+	if (r >= 0)
+		r = directory ? make_named(f, g, g->name, &fd) : make_somewhere(f, g, &fd);
+	if (r < 0) {
+		g->path = NULL;
+		return fail(f->s, r, "make the removed file %s again", g->name);
+	}
+	r = fd >= 0 ? fill(f, g, fd) : 0;
+	if (r < 0)
+		return r;
+	r = set_attributes(f, g);
+	return r < 0 ? fail(f->s, r, "set owner, mode and times of %s", g->path) : 0;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	const struct ghost *const *x = a, *const *y = b;
+	int order = ghost_is_directory(*y) - ghost_is_directory(*x);
+	return order ? order : strcmp((*x)->name, (*y)->name);
+}
+
+int ghost_create_all(struct file_set *f)
+{
+	if (!f->ghost_list.n || f->ghost_list.v[0]->path)
+		return 0;
+	qsort(f->ghost_list.v, f->ghost_list.n, sizeof(*f->ghost_list.v), by_name);
+	int r = 0;
+	for (size_t i = 0; i < f->ghost_list.n && r >= 0; i++)
+		r = make_ghost(f, f->ghost_list.v[i]);
+	return r;
+}
+
+/* --- and taking their names away --- */
+
+void ghost_remove_all(struct file_set *f)
+{
+	while (f->doomed.n) {
+		const struct doomed *gone = &f->doomed.v[--f->doomed.n];
+		bool directory = !gone->ghost || ghost_is_directory(gone->ghost);
+		if (gone->ghost && directory)
+			set_times(f, gone->ghost); /* what was made in it changed them */
+		if (unlinkat(f->root_fd, path_relative(gone->path), directory ? AT_REMOVEDIR : 0) < 0)
+			log_warn(f->s, "cannot remove %s: %s", gone->path, strerror(errno));
+	}
+}

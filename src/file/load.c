@@ -1,0 +1,125 @@
+/*
+ * Reading files.img and all that belongs to it, before anything is forked.
+ *
+ * Whatever can be known to fail later fails here: dangling ids, types that cannot be made, files
+ * that are gone or changed, damaged contents.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "file/restoring.h"
+#include "kernel/syscalls.h"
+
+struct open_file *file_find(const struct file_set *f, uint32_t id)
+{
+	return id_map_get(&f->files, id);
+}
+
+const char *open_file_label(const struct file_set *f, const struct open_file *o)
+{
+	vec_for_each(&f->tables, t)
+		vec_for_each(&(*t)->slots, slot)
+			if (slot->file == o)
+				return arena_printf(&f->s->arena, "pid %d fd %u", (*t)->task->vpid,
+					slot->fd);
+	return arena_printf(&f->s->arena, "file %u", o->id);
+}
+
+/* The id inside the message of the type must be the same: its first field, after the base. */
+static bool ids_agree(const struct open_file *o)
+{
+	const ProtobufCMessage *detail =
+		*(ProtobufCMessage *const *)((const char *)o->e + o->type->detail);
+	if (!detail)
+		return false;
+	const ProtobufCFieldDescriptor *id =
+		protobuf_c_message_descriptor_get_field_by_name(detail->descriptor, "id");
+	return id && *(const uint32_t *)((const char *)detail + id->offset) == o->id;
+}
+
+static int add_file(struct file_set *f, const FileEntry *e)
+{
+	struct session *s = f->s;
+	struct open_file *o = arena_new(&s->arena, struct open_file);
+	*o = (struct open_file){.id = e->id, .e = e, .type = file_type_of(e->type), .fd = -1};
+	if (!e->id || file_find(f, e->id))
+		return fail(s, EBADMSG, "files.img has the id %u twice", e->id);
+	if (o->type && !ids_agree(o))
+		return fail(s, EBADMSG, "files.img: the entry of %s %u is not complete", o->type->name,
+			e->id);
+	id_map_put(&s->arena, &f->files, e->id, o);
+	*vec_push(&s->arena, &f->all) = o;
+	return 0;
+}
+
+static int load_files(struct file_set *f)
+{
+	ProtobufCMessage **all;
+	size_t n;
+	int r = image_read_all(f->s, IMG_FILES, 0, &all, &n);
+	for (size_t i = 0; i < n && r >= 0; i++)
+		r = add_file(f, (const FileEntry *)all[i]);
+	return r;
+}
+
+static int load_tasks(struct file_set *f)
+{
+	int r = 0;
+	for (size_t i = 0; i < f->tree->tasks.n && r >= 0; i++) {
+		struct task *t = f->tree->tasks.v[i];
+		if (!task_lives(t))
+			continue;
+		r = fd_table_load(f, t);
+		if (r >= 0)
+			r = fs_load(f, t);
+	}
+	return r;
+}
+
+static int check_files(struct file_set *f)
+{
+	int r = 0;
+	for (size_t i = 0; i < f->all.n && r >= 0; i++) {
+		struct open_file *o = f->all.v[i];
+		if (o->type)
+			r = o->type->check(f, o);
+		if (r >= 0)
+			r = fown_check(f, o);
+	}
+	return r;
+}
+
+int file_load(struct session *s, struct tree *tree, struct file_set **ret)
+{
+	struct file_set *f = arena_new(&s->arena, struct file_set);
+	*f = (struct file_set){.s = s, .tree = tree, .pipes_data = -1, .fifo_data = -1};
+	f->root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (f->root_fd < 0)
+		return fail(s, errno, "open the root directory");
+	*ret = f;
+	int r = load_files(f);
+	if (r >= 0)
+		r = memfd_load(f);
+	if (r >= 0)
+		r = load_tasks(f);
+	if (r >= 0)
+		r = remap_load(f);
+	if (r >= 0)
+		r = check_files(f);
+	return r < 0 ? r : pipe_data_load(f);
+}
+
+int file_free_number(const struct file_set *f, int after)
+{
+	uint64_t number = (uint64_t)after + 1;
+	while (id_map_get(&f->numbers, number))
+		number++;
+	return (int)number;
+}
+
+bool file_is_mappable(const struct file_set *f, uint32_t id)
+{
+	const struct open_file *o = file_find(f, id);
+	return o && (o->e->type == FD_TYPES__REG || o->e->type == FD_TYPES__MEMFD);
+}

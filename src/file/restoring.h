@@ -1,0 +1,129 @@
+/* What the types of src/file share while restoring. Internal to src/file. */
+#ifndef FERMATA_FILE_RESTORING_H
+#define FERMATA_FILE_RESTORING_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+#include "base/session.h"
+#include "cli/options.h"
+#include "file/id_map.h"
+#include "file/restore.h"
+#include "file/type.h"
+#include "image/codec.h"
+
+/* One descriptor of one table. */
+struct fd_slot {
+	uint32_t fd;
+	bool close_on_exec;
+	struct open_file *file;
+};
+
+/* A descriptor table; task is the one that is given it, others share it. */
+struct fd_table {
+	struct task *task;
+	VEC(struct fd_slot) slots; /* ascending */
+};
+
+/* An entry of files.img. */
+struct open_file {
+	uint32_t id;
+	const FileEntry *e;
+	const struct file_type *type;
+	const struct remap *remap; /* of REG entries: NULL, its path is its own */
+	struct pipe_group *pipe;   /* pipe.c, fifo.c */
+	uint32_t flags;            /* of open(2), set by check() */
+	const FownEntry *fown;     /* NULL: has none */
+	bool late;                 /* opens only once threads and tables are there */
+	unsigned uses_left;        /* slots that do not have it yet */
+	bool prepared;             /* flags and signal are set */
+	int fd;                    /* in the controller; -1: none */
+	struct fd_table *holder;   /* of a task that has it already, at holder_fd */
+	uint32_t holder_fd;
+};
+
+/* How a file is reached whose path does not lead to it. */
+struct remap {
+	RemapType type;
+	struct ghost *ghost;  /* GHOST */
+	const char *link;     /* LINKED: the path of the other link */
+	pid_t pid;            /* PROCFS */
+};
+
+/* A name that goes when the restore is over; ghost NULL: a directory made on the way to one. */
+struct doomed {
+	const char *path;
+	const struct ghost *ghost;
+};
+
+struct file_set {
+	struct session *s;
+	struct tree *tree;
+	struct id_map files, ghosts, memfds, pipes, fifos, numbers;
+	VEC(struct open_file *) all;
+	VEC(struct fd_table *) tables;
+	VEC(struct ghost *) ghost_list;
+	VEC(struct memfd *) memfd_list;
+	VEC(const char *) links;   /* link remaps to remove when all went well */
+	VEC(struct doomed) doomed; /* in order of making */
+	int root_fd;               /* what paths of the image begin at */
+	int pipes_data, fifo_data; /* the images, for contents; -1 */
+	unsigned n_kept;           /* shared files that are open in the controller */
+};
+
+struct open_file *file_find(const struct file_set *f, uint32_t id);
+
+/* create.c: a descriptor of the open file itself, made now if need be; stays the set's. */
+int file_get(struct file_set *f, struct open_file *o, int *ret_fd);
+/* A slot has it now: closes the controller's copy unless others may soon want it. */
+void file_put(struct file_set *f, struct open_file *o, struct fd_table *holder, uint32_t fd);
+
+/* "pid 7 fd 3" of some holder, or "file 12": for messages */
+const char *open_file_label(const struct file_set *f, const struct open_file *o);
+
+/* regular.c: opens a REG entry by its path or remap. */
+int regular_open(struct file_set *f, struct open_file *o, uint32_t flags, int *ret_fd);
+/* remap.c: as openat(2) from the root of the image's paths; -errno without a failure. */
+int path_open(const struct file_set *f, const char *path, int flags);
+int path_stat(const struct file_set *f, const char *path, struct stat *st);
+const char *path_relative(const char *path);
+
+/* regular.c: what the path leads to must be what was dumped. */
+int regular_check(struct file_set *f, struct open_file *o);
+
+/* remap.c */
+int remap_load(struct file_set *f);
+/* Links target to name for the moment of opening it there. */
+int remap_open(struct file_set *f, const char *target, const char *name, int flags);
+/* Makes the missing directories above path; they are removed by remap_remove_parents(). */
+int remap_make_parents(struct file_set *f, const char *path, unsigned *ret_made);
+void remap_remove_parents(struct file_set *f, const char *path, unsigned made);
+
+/* ghost_restore.c */
+int ghost_load(struct file_set *f, uint32_t number, const RegFileEntry *first, struct ghost **ret);
+int ghost_create_all(struct file_set *f);
+const char *ghost_path(const struct ghost *g);
+bool ghost_is_directory(const struct ghost *g);
+void ghost_remove_all(struct file_set *f);
+
+/* memfd.c */
+int memfd_load(struct file_set *f);
+int memfd_open(struct file_set *f, struct open_file *o, int flags, int *ret_fd);
+int memfd_seal_all(struct file_set *f);
+void memfd_release(struct file_set *f);
+
+/* pipe_data.c */
+int pipe_data_load(struct file_set *f);
+
+/* fown.c */
+int fown_check(struct file_set *f, const struct open_file *o);
+int fown_restore(struct file_set *f, const struct open_file *o, int fd);
+
+/* fs.c */
+int fs_load(struct file_set *f, struct task *t);
+
+/* fd_load.c */
+int fd_table_load(struct file_set *f, struct task *t);
+
+#endif

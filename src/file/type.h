@@ -1,0 +1,55 @@
+/*
+ * A type of open file: how it is told apart, dumped and made again.
+ *
+ * One entry of file_types[] (type_table.c) per type, each in a file of its own that holds both
+ * directions; docs/howto-add-a-resource.md shows how to add one.  Hooks return 0 or a negative
+ * errno with the failure recorded; any but recognize, collect, check and create may be NULL.
+ *
+ * Dump, for each descriptor that was not met before:
+ *	recognize  is it one of ours? The first entry that says yes gets it.
+ *	collect    reads it into f->entry; block() if it cannot be dumped. Contents are for later:
+ *		   see file_dump_later().
+ * Restore:
+ *	check      before anything is forked: is the entry sane, is what it names there?
+ *	depends_on asks for files that must exist first
+ *	create     opens it in the controller; flags, signal and position are set by the caller
+ *	           unless sets_flags says otherwise
+ *	install    once all tables are complete, in the task that holds it: appends steps
+ */
+#ifndef FERMATA_FILE_TYPE_H
+#define FERMATA_FILE_TYPE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "fdinfo.pb-c.h"
+
+struct file_dump;
+struct file_view;
+struct dumped_file;
+struct file_set;
+struct open_file;
+struct fd_slot;
+struct program;
+
+struct file_type {
+	FdTypes type;
+	const char *name; /* "pipe": for messages */
+	size_t detail;    /* offset in FileEntry of the pointer to this type's message */
+	bool sets_flags;  /* create() does all that open flags ask for */
+
+	bool (*recognize)(struct file_dump *d, const struct file_view *v);
+	int (*collect)(struct file_dump *d, struct file_view *v, struct dumped_file *f);
+
+	int (*check)(struct file_set *set, struct open_file *o);
+	int (*create)(struct file_set *set, struct open_file *o, int *ret_fd);
+	int (*install)(struct file_set *set, struct open_file *o, const struct fd_slot *slot,
+		struct program *p);
+};
+
+/* In order of recognition; ends with NULL. */
+extern const struct file_type *const file_types[];
+
+const struct file_type *file_type_of(FdTypes type);
+
+#endif

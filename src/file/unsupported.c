@@ -1,0 +1,121 @@
+/* Names and remedies for open files that no type takes, as blockers. */
+#include "file/unsupported.h"
+
+#include <linux/magic.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/sysmacros.h>
+
+#ifndef SECRETMEM_MAGIC
+#define SECRETMEM_MAGIC 0x5345434d
+#endif
+enum { MQUEUE_MAGIC = 0x19800202 };
+
+/* anon_inode:NAME, and what it is called elsewhere. */
+static const struct {
+	const char *link, *text;
+} anonymous[] = {
+	{"anon_inode:[eventfd]", "an event counter (eventfd)"},
+	{"anon_inode:[eventpoll]", "an epoll set"},
+	{"anon_inode:[signalfd]", "a signalfd"},
+	{"anon_inode:[timerfd]", "a timer (timerfd)"},
+	{"anon_inode:inotify", "an inotify instance"},
+	{"anon_inode:[fanotify]", "a fanotify group"},
+	{"anon_inode:[pidfd]", "a pidfd"},
+	{"anon_inode:[io_uring]", "an io_uring"},
+	{"anon_inode:[perf_event]", "a performance counter (perf_event)"},
+	{"anon_inode:[userfaultfd]", "a userfaultfd"},
+	{"anon_inode:bpf-map", "a BPF map"},
+	{"anon_inode:bpf-prog", "a BPF program"},
+	{"anon_inode:bpf-link", "a BPF link"},
+	{"anon_inode:bpf_link", "a BPF link"},
+	{"anon_inode:btf", "BPF type information"},
+	{"anon_inode:[landlock-ruleset]", "a landlock ruleset"},
+	{"anon_inode:seccomp notify", "a seccomp listener"},
+	{"anon_inode:[fscontext]", "a filesystem context (fsopen)"},
+	{"anon_inode:kvm-vm", "a virtual machine (kvm)"},
+	{"anon_inode:kvm-vcpu", "a virtual CPU (kvm)"},
+	{"anon_inode:[secretmem]", "secret memory (memfd_secret)"},
+	{"anon_inode:sync_file", "a GPU fence (sync_file)"},
+};
+
+static const char *const socket_families[] = {
+	[AF_UNIX] = "a unix",
+	[AF_INET] = "an IPv4",
+	[AF_INET6] = "an IPv6",
+	[AF_NETLINK] = "a netlink",
+	[AF_PACKET] = "a packet",
+	[AF_ALG] = "a kernel crypto",
+	[AF_VSOCK] = "a vsock",
+	[AF_XDP] = "an XDP",
+	[AF_BLUETOOTH] = "a bluetooth",
+	[AF_CAN] = "a CAN",
+	[AF_TIPC] = "a TIPC",
+	[AF_KEY] = "an IPsec key",
+};
+
+static void block_socket(struct file_dump *d, const struct file_view *v)
+{
+	int family = 0;
+	socklen_t len = sizeof(family);
+	const char *name = NULL;
+	size_t n = sizeof(socket_families) / sizeof(socket_families[0]);
+	if (getsockopt(v->fd, SOL_SOCKET, SO_DOMAIN, &family, &len) == 0 && (size_t)family < n)
+		name = socket_families[family];
+	if (name)
+		view_block(d, v, NULL, "%s socket (%s), which is not supported yet", name, v->link);
+	else
+		view_block(d, v, NULL, "a socket of family %d (%s), which is not supported", family,
+			v->link);
+}
+
+/* Majors of terminal drivers (Documentation/admin-guide/devices.txt). */
+static bool is_terminal(const struct file_view *v)
+{
+	unsigned major = v->st.stx_rdev_major;
+	return S_ISCHR(v->st.stx_mode) &&
+		((major >= 2 && major <= 5) || (major >= 128 && major <= 143) || major == 188 ||
+			major == 204 || major == 229);
+}
+
+static void block_device(struct file_dump *d, const struct file_view *v)
+{
+	if (is_terminal(v))
+		view_block(d, v, "start the program with its input and output redirected",
+			"the terminal %s: terminals are not supported yet", v->link);
+	else
+		view_block(d, v, NULL, "the %s device %s (%u:%u), whose state cannot be saved",
+			S_ISCHR(v->st.stx_mode) ? "character" : "block", v->link,
+			v->st.stx_rdev_major, v->st.stx_rdev_minor);
+}
+
+void unsupported_block(struct file_dump *d, const struct file_view *v)
+{
+	if (S_ISSOCK(v->st.stx_mode)) {
+		block_socket(d, v);
+		return;
+	}
+	if (S_ISCHR(v->st.stx_mode) || S_ISBLK(v->st.stx_mode)) {
+		block_device(d, v);
+		return;
+	}
+	for (size_t i = 0; i < sizeof(anonymous) / sizeof(anonymous[0]); i++)
+		if (strcmp(v->link, anonymous[i].link) == 0) {
+			view_block(d, v, NULL, "%s, which is not supported yet", anonymous[i].text);
+			return;
+		}
+	if (v->fs_type == NSFS_MAGIC)
+		view_block(d, v, NULL, "a namespace (%s), which is not supported yet", v->link);
+	else
+		view_block(d, v, NULL, "%s: no such file can be dumped", v->link);
+}
+
+void unsupported_mount_block(struct file_dump *d, const struct file_view *v)
+{
+	if (v->fs_type == MQUEUE_MAGIC)
+		view_block(d, v, NULL, "the POSIX message queue %s, which is not supported", v->link);
+	else if (v->fs_type == SECRETMEM_MAGIC)
+		view_block(d, v, NULL, "secret memory (memfd_secret), which nobody else can read");
+	else
+		view_block(d, v, NULL, "%s is on a mount that the tree does not see", v->link);
+}
