@@ -86,7 +86,7 @@ int fs_load(struct file_set *f, struct task *t)
 static const char *directory_path(const struct open_file *o)
 {
 	const struct remap *remap = o->remap;
-	if (remap && remap->type == REMAP_TYPE__GHOST)
+	if (remap && remap->type == REMAP_TYPE__GHOST && ghost_path(remap->ghost))
 		return ghost_path(remap->ghost);
 	return remap && remap->type == REMAP_TYPE__LINKED ? remap->link : o->e->reg->name;
 }
@@ -101,10 +101,9 @@ static bool is_own(const char *path, const char *own)
 
 int file_plan_fs(struct file_set *f, struct stubs *st, struct task *t, struct program *p)
 {
-	(void)st;
 	if (!t->fs || shares_fs(t))
 		return 0;
-	int r = ghost_create_all(f);
+	int r = st->explain ? 0 : ghost_create_all(f);
 	if (r < 0)
 		return r;
 	const char *cwd = directory_path(file_find(f, t->fs->cwd_id));

@@ -39,8 +39,12 @@ static const char *strip_deleted(struct file_dump *d, const char *link)
 		size_t suffix = strlen(suffixes[i]);
 		if (len <= suffix + 1 || strcmp(link + len - suffix, suffixes[i]) != 0)
 			continue;
-		char *base = arena_memdup(&d->s->arena, link, len - suffix + 1);
-		base[len - suffix] = '\0';
+		len -= suffix;
+		/* the restore's way round a name that is taken: not for good */
+		if (len > 9 && memcmp(link + len - 8, ".cr_link", 8) == 0)
+			len -= 8;
+		char *base = arena_memdup(&d->s->arena, link, len + 1);
+		base[len] = '\0';
 		return base;
 	}
 	return NULL;
