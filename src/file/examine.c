@@ -78,11 +78,35 @@ static int read_link(struct file_dump *d, struct file_view *v)
 	return 0;
 }
 
-static int read_status(struct file_view *v)
+/*
+ * /proc/PID/fd and fdinfo of a dead process have no attributes any more (proc_fd_getattr(),
+ * Linux 6.2); they are what they were.
+ */
+static int read_dead_directory(struct file_dump *d, struct file_view *v)
+{
+	_cleanup_proc_buf_ struct proc_buf buf = {0};
+	struct proc_fdinfo info;
+	struct statfs fs;
+	if (fstatfs(v->fd, &fs) < 0 || fs.f_type != PROC_SUPER_MAGIC)
+		return -ENOENT;
+	int r = proc_fdinfo_read(d->s, getpid(), v->fd, &buf, &info);
+	if (r < 0)
+		return r;
+	v->st = (struct statx){.stx_mask = STATX_BASIC_STATS | STATX_MNT_ID,
+		.stx_mode = S_IFDIR | 0500,
+		.stx_nlink = 2,
+		.stx_mnt_id = (uint64_t)info.mnt_id};
+	return 0;
+}
+
+static int read_status(struct file_dump *d, struct file_view *v)
 {
 	unsigned want = STATX_BASIC_STATS | STATX_MNT_ID;
-	if (statx(v->fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, want, &v->st) < 0)
-		return -errno;
+	int r = statx(v->fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, want, &v->st) < 0 ? -errno : 0;
+	if (r == -ENOENT)
+		r = read_dead_directory(d, v);
+	if (r < 0)
+		return r;
 	if (!(v->st.stx_mask & STATX_MNT_ID))
 		return -EOPNOTSUPP;
 	v->dev = makedev(v->st.stx_dev_major, v->st.stx_dev_minor);
@@ -127,7 +151,7 @@ int file_examine(struct file_dump *d, struct file_source from, int fd, bool path
 	struct file_view *ret)
 {
 	*ret = (struct file_view){.from = from, .fd = fd, .path_only = path_only};
-	int r = read_status(ret);
+	int r = read_status(d, ret);
 	if (r >= 0)
 		r = read_fs_type(d, ret);
 	if (r >= 0)

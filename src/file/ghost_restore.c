@@ -5,9 +5,13 @@
  * own name, any other file as NAME.cr.<number>.ghost, in the nearest directory that exists.  When
  * the tasks are complete (or the restore failed) all these names are removed again, and the files
  * live on in those that opened them.
+ *
+ * A file that was opened with O_TMPFILE is made so again, or linkat(2) could not name it any more
+ * (fs/namei.c, I_LINKABLE); the first such open file is the creating one.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -19,9 +23,12 @@ struct ghost {
 	const GhostFileEntry *e;
 	const char *name; /* of the first open file */
 	const char *path; /* where it was made; NULL: not yet */
+	const RegFileEntry *unnamed; /* the open file that creates it by O_TMPFILE; NULL: none */
+	int creator;                 /* that file; -1: given away */
+	int anchor;                  /* O_PATH, to open it again; -1 */
 };
 
-enum { NAME_TRIES = 100 };
+enum { NAME_TRIES = 100, RAW_O_TMPFILE = 020000000 };
 
 const char *ghost_path(const struct ghost *g)
 {
@@ -80,12 +87,15 @@ int ghost_load(struct file_set *f, uint32_t number, const RegFileEntry *first, s
 		g = arena_new(&f->s->arena, struct ghost);
 		g->number = number;
 		g->name = first->name;
+		g->creator = g->anchor = -1;
 		int r = read_image(f, g);
 		if (r < 0)
 			return r;
 		id_map_put(&f->s->arena, &f->ghosts, number, g);
 		*vec_push(&f->s->arena, &f->ghost_list) = g;
 	}
+	if (!g->unnamed && first->flags & RAW_O_TMPFILE && S_ISREG(g->e->mode))
+		g->unnamed = first;
 	*ret = g;
 	return 0;
 }
@@ -196,15 +206,20 @@ static int make_parents(struct file_set *f, const char *name)
 	return r;
 }
 
+static bool image_times(const GhostFileEntry *e, struct timespec times[2])
+{
+	if (!e->atim || !e->mtim)
+		return false;
+	times[0] = (struct timespec){(time_t)e->atim->tv_sec, (long)e->atim->tv_usec * 1000};
+	times[1] = (struct timespec){(time_t)e->mtim->tv_sec, (long)e->mtim->tv_usec * 1000};
+	return true;
+}
+
 static int set_times(const struct file_set *f, const struct ghost *g)
 {
-	const GhostFileEntry *e = g->e;
-	if (!e->atim || !e->mtim)
+	struct timespec times[2];
+	if (!image_times(g->e, times))
 		return 0;
-	struct timespec times[2] = {
-		{(time_t)e->atim->tv_sec, (long)e->atim->tv_usec * 1000},
-		{(time_t)e->mtim->tv_sec, (long)e->mtim->tv_usec * 1000},
-	};
 	return utimensat(f->root_fd, path_relative(g->path), times, AT_SYMLINK_NOFOLLOW) < 0 ? -errno
 											     : 0;
 }
@@ -220,7 +235,7 @@ static int set_attributes(const struct file_set *f, const struct ghost *g)
 	return set_times(f, g);
 }
 
-static int make_ghost(struct file_set *f, struct ghost *g)
+static int make_named_ghost(struct file_set *f, struct ghost *g)
 {
 	_cleanup_close_ int fd = -1;
 	bool directory = ghost_is_directory(g);
@@ -236,6 +251,48 @@ static int make_ghost(struct file_set *f, struct ghost *g)
 		return r;
 	r = set_attributes(f, g);
 	return r < 0 ? fail(f->s, r, "set owner, mode and times of %s", g->path) : 0;
+}
+
+/* In its directory, or the nearest one above that exists. */
+static int open_unnamed(struct file_set *f, struct ghost *g)
+{
+	char *directory = arena_strdup(&f->s->arena, g->name);
+	int flags = (int)(g->unnamed->flags & ~(uint32_t)(O_ASYNC | O_EXCL)) | O_DIRECTORY | O_CLOEXEC;
+	int fd;
+	do {
+		*strrchr(directory, '/') = '\0';
+		fd = openat(f->root_fd, path_relative(directory), flags, 0600);
+	} while (fd < 0 && errno == ENOENT && *directory);
+	return fd < 0 ? -errno : fd;
+}
+
+static int make_unnamed_ghost(struct file_set *f, struct ghost *g)
+{
+	g->path = g->name;
+	_cleanup_close_ int creator = open_unnamed(f, g);
+	if (creator < 0)
+		return fail(f->s, creator, "make the unnamed file %s again", g->name);
+	char *self = arena_printf(&f->s->arena, "/proc/self/fd/%d", creator);
+	_cleanup_close_ int writer = open(self, O_WRONLY | O_CLOEXEC);
+	g->anchor = open(self, O_PATH | O_CLOEXEC);
+	if (writer < 0 || g->anchor < 0)
+		return fail(f->s, errno, "open the unnamed file %s", g->name);
+	int r = fill(f, g, writer);
+	if (r < 0)
+		return r;
+	const GhostFileEntry *e = g->e;
+	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_nsec = UTIME_OMIT}};
+	image_times(e, times);
+	if (fchown(writer, e->uid, e->gid) < 0 || fchmod(writer, e->mode & 07777) < 0 ||
+		futimens(writer, times) < 0)
+		return fail(f->s, errno, "set owner, mode and times of %s", g->name);
+	g->creator = take_fd(&creator);
+	return 0;
+}
+
+static int make_ghost(struct file_set *f, struct ghost *g)
+{
+	return g->unnamed ? make_unnamed_ghost(f, g) : make_named_ghost(f, g);
 }
 
 static int by_name(const void *a, const void *b)
@@ -256,10 +313,36 @@ int ghost_create_all(struct file_set *f)
 	return r;
 }
 
+/* --- opening them --- */
+
+int ghost_open(struct file_set *f, const struct ghost *g, const RegFileEntry *e, int flags)
+{
+	if (ghost_is_directory(g))
+		return path_open(f, g->path, flags);
+	if (!g->unnamed)
+		return remap_open(f, g->path, e->name, flags);
+	char self[32];
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", g->anchor);
+	int fd = open(self, flags);
+	return fd < 0 ? -errno : fd;
+}
+
+int ghost_take_creator(struct ghost *g, const RegFileEntry *e)
+{
+	return g->unnamed == e ? take_fd(&g->creator) : -1;
+}
+
 /* --- and taking their names away --- */
 
 void ghost_remove_all(struct file_set *f)
 {
+	vec_for_each(&f->ghost_list, at) {
+		struct ghost *g = *at;
+		if (g->creator >= 0)
+			close(take_fd(&g->creator));
+		if (g->anchor >= 0)
+			close(take_fd(&g->anchor));
+	}
 	while (f->doomed.n) {
 		const struct doomed *gone = &f->doomed.v[--f->doomed.n];
 		bool directory = !gone->ghost || ghost_is_directory(gone->ghost);

@@ -199,9 +199,7 @@ int regular_open(struct file_set *f, struct open_file *o, uint32_t flags, int *r
 		int r = ghost_create_all(f);
 		if (r < 0)
 			return r;
-		fd = ghost_is_directory(remap->ghost)
-			? path_open(f, ghost_path(remap->ghost), how)
-			: remap_open(f, ghost_path(remap->ghost), e->name, how);
+		fd = ghost_open(f, remap->ghost, e, how);
 	} else if (remap && remap->type == REMAP_TYPE__LINKED) {
 		fd = remap_open(f, remap->link, e->name, how);
 	} else {
@@ -217,7 +215,13 @@ static int regular_create(struct file_set *f, struct open_file *o, int *ret_fd)
 {
 	const RegFileEntry *e = o->e->reg;
 	_cleanup_close_ int fd = -1;
-	int r = regular_open(f, o, o->flags, &fd);
+	int r = 0;
+	if (o->remap && o->remap->type == REMAP_TYPE__GHOST) {
+		r = ghost_create_all(f);
+		fd = r < 0 ? -1 : ghost_take_creator(o->remap->ghost, e);
+	}
+	if (r >= 0 && fd < 0)
+		r = regular_open(f, o, o->flags, &fd);
 	if (r < 0)
 		return r;
 	if (e->pos && e->pos != UINT64_MAX && !(o->flags & O_PATH) &&

@@ -106,6 +106,10 @@ int ghost_create_all(struct file_set *f);
 const char *ghost_path(const struct ghost *g);
 bool ghost_is_directory(const struct ghost *g);
 void ghost_remove_all(struct file_set *f);
+/* As openat(2): the ghost, as the open file e had it. */
+int ghost_open(struct file_set *f, const struct ghost *g, const RegFileEntry *e, int flags);
+/* The descriptor that made the ghost if e did, -1 otherwise. The caller owns it. */
+int ghost_take_creator(struct ghost *g, const RegFileEntry *e);
 
 /* memfd.c */
 int memfd_load(struct file_set *f);
