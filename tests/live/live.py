@@ -257,6 +257,8 @@ class Case:
         ran = self.run(verb, images, *options)
         if ran.status != status:
             raise Failure(f"{verb} was not refused with status {status}: {ran.describe()}")
+        if verb == "dump" and (images / "inventory.img").exists():
+            raise Failure("the failed dump left an inventory.img")
         if not re.search(pattern, ran.text, re.S):
             raise Failure(f"the refusal does not say /{pattern}/: {ran.describe()}")
         return ran

@@ -92,6 +92,9 @@ def thread(pid, tid):
     out = {k: " ".join(status.get(k, "-").split()) for k in STATUS}
     out |= {k: f[n - 1] for k, n in STAT.items() if n - 1 < len(f)}
     out["state"] = f[2] if f[2] in "TZt" else "alive"
+    if out["state"] == "Z":
+        # Of the dead, only what a parent can learn counts.
+        out = {k: out[k] for k in ("Name", "state", "pgrp", "session", "exit_code")}
     if tid == pid:
         out["ppid"] = f[3]
     return out
@@ -187,7 +190,7 @@ def differences(before, after, ignore=()):
     """Lines that tell what changed; a path with any word of `ignore` in it does not count."""
     a, b = dict(flatten(before)), dict(flatten(after))
     out = []
-    for path in dict.fromkeys([*a, *b]):
+    for path in sorted({*a, *b}):
         if a.get(path) == b.get(path) or any(word in path for word in ignore):
             continue
         out.append(f"{' / '.join(path)}: {short(a.get(path))} -> {short(b.get(path))}")

@@ -23,6 +23,7 @@ def test_golden(case, mode):
     subprocess.run(["mount", "-t", "tmpfs", "none", PLACE], check=True)
     (PLACE / "run").mkdir()
     shutil.copy(GOLDEN / "bin" / "golden", PLACE / "golden")
+    (PLACE / "golden").chmod(0o755)  # as the images have it
     files = GOLDEN / "sets" / mode / "files"
     for path in files.iterdir() if files.is_dir() else ():
         shutil.copy2(path, PLACE / "run" / path.name)

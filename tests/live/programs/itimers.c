@@ -2,6 +2,7 @@
  * Interval timers go on: an armed long one loses no more than the time that passed, a periodic
  * one keeps ticking at its rate, the CPU time ones fire when CPU time is used.
  * PROVES: F007 F009
+ * COMPARE: ShdPnd
  */
 #include "check.h"
 #include <sys/time.h>
