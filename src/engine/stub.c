@@ -19,7 +19,7 @@
 
 size_t stubs_region_size(size_t n_tasks, size_t n_threads)
 {
-	return STUB_CODE_LEN + n_tasks * STUB_TASK_CHANNEL + (n_threads + 1) * STUB_THREAD_CHANNEL;
+	return STUB_CODE_LEN + (n_tasks + 1) * STUB_TASK_CHANNEL + n_threads * STUB_THREAD_CHANNEL;
 }
 
 int stubs_init(struct session *s, struct stubs *st, size_t n_tasks, size_t n_threads, uint64_t addr,
@@ -101,7 +101,9 @@ int stub_adopt(struct stubs *st, struct thread *t)
 	if (st->explain)
 		return 0;
 	if (t->tid == t->task->pid)
-		*vec_push(&st->s->arena, &st->pids) = t->task->pid;
+		*vec_push(&st->s->arena, &st->pids) = t->tid;
+	else
+		*vec_push(&st->s->arena, &st->tids) = t->tid;
 	return wait_parked(st, t->tid, NULL, &event);
 }
 
@@ -225,12 +227,26 @@ void stub_forget(struct stubs *st, pid_t pid)
 		}
 }
 
+static void reap(pid_t pid)
+{
+	int status;
+	for (;;) {
+		pid_t got = wait4(pid, &status, __WALL, NULL);
+		if (got == pid && !WIFSTOPPED(status))
+			return;
+		if (got < 0 && errno != EINTR)
+			return;
+	}
+}
+
 void stubs_kill(struct stubs *st)
 {
 	vec_for_each(&st->pids, pid)
 		kill(*pid, SIGKILL);
+	/* the end of a process is only reported when its other threads are reaped */
+	vec_for_each(&st->tids, tid)
+		reap(*tid);
 	vec_for_each(&st->pids, pid)
-		while (wait4(*pid, NULL, __WALL, NULL) > 0 || errno == EINTR)
-			;
-	st->pids.n = 0;
+		reap(*pid);
+	st->pids.n = st->tids.n = 0;
 }

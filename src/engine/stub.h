@@ -26,6 +26,7 @@ struct stubs {
 	int task_socket; /* number of the other end in every stub */
 	int task_images; /* number of the images directory in every stub */
 	FILE *explain;        /* --explain: programs are printed here and nothing is made */
+	VEC(pid_t) tids;      /* their further threads, which the tracer has to reap as well */
 	VEC(pid_t) pids; /* processes alive because of us, newest last */
 };
 

@@ -48,7 +48,8 @@ struct stub_gate *stub_gate(struct stubs *st)
 
 int stub_region_channel(struct stubs *st, struct thread *t)
 {
-	size_t len = t == leader(t->task) ? STUB_TASK_CHANNEL : STUB_THREAD_CHANNEL;
+	bool large = t == leader(t->task) || t == st->helper;
+	size_t len = large ? STUB_TASK_CHANNEL : STUB_THREAD_CHANNEL;
 	if (st->used + len > st->size)
 		return fail(st->s, ENOSPC, "pid %d: no channel left to restore it", t->vtid);
 	channel_init(&t->channel, st->shared + st->used, st->addr + st->used, len, AGENT_PARK_TRAP);
