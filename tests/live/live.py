@@ -182,11 +182,13 @@ class Case:
         poll(none, timeout, f"the end of {pids or self.pids()}")
 
     def kill(self):
-        for pid in self.pids():
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
+        """Stop all first: nobody must see the death of another and draw conclusions."""
+        for sig in (signal.SIGSTOP, signal.SIGKILL):
+            for pid in self.pids():
+                try:
+                    os.kill(pid, sig)
+                except ProcessLookupError:
+                    pass
         self.gone()
 
     def advances(self, timeout=3):

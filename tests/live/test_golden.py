@@ -27,6 +27,7 @@ def test_golden(case, mode):
     files = GOLDEN / "sets" / mode / "files"
     for path in files.iterdir() if files.is_dir() else ():
         shutil.copy2(path, PLACE / "run" / path.name)
+        (PLACE / "run" / path.name).chmod(0o640)
     pid = int((GOLDEN / "sets" / mode / "pid").read_text())
     Path("/proc/sys/kernel/ns_last_pid").write_text("100")
     case.root = pid

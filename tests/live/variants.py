@@ -9,6 +9,9 @@ from live import Failure, poll
 
 def compare(case, before, program):
     after = snapshot.take(case.pids())
+    if case.root not in after:
+        case.verdict(0)
+        raise Failure("the program is over before it was released")
     ignore = set(program.words("COMPARE"))
     if "none" in ignore:
         before, after = ({p: {} for p in s} for s in (before, after))
