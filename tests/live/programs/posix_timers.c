@@ -3,6 +3,7 @@
  * disarmed, one with overruns behind a blocked signal; deleted ids stay free; a short one fires on
  * the thread it names, with its value.
  * PROVES: F008 F009 F050
+ * COMPARE: SigBlk
  */
 #include "check.h"
 #include <pthread.h>
@@ -81,8 +82,7 @@ static void *thread(void *unused)
 
 int main(int argc, char **argv)
 {
-	static const struct timespec none;
-	int id[KINDS], gap[3], fast;
+	int id[KINDS], gap[3], fast, overrun = 0;
 	struct itimerspec now;
 	siginfo_t info;
 	sigset_t all;
@@ -118,14 +118,19 @@ int main(int argc, char **argv)
 	}
 	for (int i = 0; i < 3; i++)
 		NEED(!valid(gap[i]));
-	/* The expirations that nobody fetched are counted. */
+	/* Expirations that nobody fetches are counted. Signals from before each dump may come first;
+	   the kernel has no way to give their counts back. */
+	nap_ms(40);
 	sigemptyset(&all);
 	sigaddset(&all, SIGRTMIN + 8);
-	SAME(syscall(SYS_rt_sigtimedwait, &all, &info, &none, 8), SIGRTMIN + 8);
-	SAME(info.si_code, SI_TIMER);
-	SAME(info.si_timerid, fast);
-	SAME(info.si_value.sival_int, 5);
-	NEED(syscall(SYS_timer_getoverrun, fast) >= 40);
+	for (int i = 0; i < 10 && overrun < 30; i++) {
+		SAME(syscall(SYS_rt_sigtimedwait, &all, &info, NULL, 8), SIGRTMIN + 8);
+		SAME(info.si_code, SI_TIMER);
+		SAME(info.si_timerid, fast);
+		SAME(info.si_value.sival_int, 5);
+		overrun = syscall(SYS_timer_getoverrun, fast);
+	}
+	NEED(overrun >= 30);
 	/* Each notifies as it was told to. */
 	set(other_id, 0, 1000000, 0, 0);
 	NEED(!pthread_join(t, NULL));
