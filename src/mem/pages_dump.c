@@ -17,8 +17,9 @@
 
 enum {
 	PAGE = ARCH_PAGE_SIZE,
-	/* A visit and a descriptor handed over cost about as much as is gained on this many bytes. */
-	INSIDE_MIN = 2 << 20,
+	/* A visit and a descriptor handed over cost about as much as is gained on this many bytes.
+	 */
+	INSIDE_MIN = 4 << 20,
 };
 
 struct plan {
@@ -107,7 +108,7 @@ static void find_stack_pages(struct plan *p)
 {
 	const struct task *t = p->v->t;
 	p->stack_pages = arena_array(&p->s->arena, uint64_t, t->threads.n);
-	vec_for_each(&t->threads, th)
+	vec_for_each (&t->threads, th)
 		p->stack_pages[p->n_stack_pages++] =
 			arch_sp(&(*th)->regs.gp) & ~(uint64_t)(PAGE - 1);
 	qsort(p->stack_pages, p->n_stack_pages, sizeof(uint64_t), by_value);
@@ -145,7 +146,8 @@ static void add_chunks(struct plan *p, uint64_t addr, uint64_t len, uint64_t off
 	}
 }
 
-static int add_entry(struct plan *p, const VmaEntry *e, uint64_t start, uint64_t end, uint32_t flags)
+static int add_entry(
+	struct plan *p, const VmaEntry *e, uint64_t start, uint64_t end, uint32_t flags)
 {
 	uint64_t offset;
 	int r = pages_writer_add(p->s, &p->out, start, (end - start) / PAGE, flags, &offset);
@@ -180,8 +182,8 @@ static int add_piece(void *ctx, const VmaEntry *e, uint64_t start, uint64_t end)
 /* Puts the task's own bytes where the agent's stub may have been read. */
 static int restore_kept(struct plan *p, int fd)
 {
-	vec_for_each(&p->v->kept, k) {
-		vec_for_each(&p->chunks, c) {
+	vec_for_each (&p->v->kept, k) {
+		vec_for_each (&p->chunks, c) {
 			uint64_t start = c->addr > k->addr ? c->addr : k->addr;
 			uint64_t c_end = c->addr + c->len, k_end = k->addr + k->len;
 			uint64_t end = c_end < k_end ? c_end : k_end;
@@ -190,8 +192,9 @@ static int restore_kept(struct plan *p, int fd)
 			ssize_t n = pwrite(fd, k->data + (start - k->addr), end - start,
 				(off_t)(c->offset + (start - c->addr)));
 			if (n != (ssize_t)(end - start))
-				return fail(p->s, n < 0 ? errno : ENOSPC, "write to %s/pages-%u.img",
-					p->out.dir->path, p->out.pages_id);
+				return fail(p->s, n < 0 ? errno : ENOSPC,
+					"write to %s/pages-%u.img", p->out.dir->path,
+					p->out.pages_id);
 		}
 	}
 	return 0;
@@ -215,7 +218,7 @@ static int write_data(struct plan *p, struct visit *visit)
 static void count(struct plan *p, uint64_t start_us, uint64_t mapped_us)
 {
 	struct run_stats *stats = &p->s->stats;
-	vec_for_each(&p->v->vmas, vma)
+	vec_for_each (&p->v->vmas, vma)
 		if (vma_has_dumped_pages(&vma->e))
 			stats->pages_scanned += (vma->e.end - vma->e.start) / PAGE;
 	stats->pages_written += p->out.size / PAGE;
@@ -227,7 +230,8 @@ static int dump(struct plan *p, struct visit *visit)
 {
 	uint64_t start_us = now_us();
 	find_stack_pages(p);
-	int r = pages_writer_open(p->s, &p->out, p->s->images, IMG_PAGEMAP, (uint64_t)p->v->t->vpid);
+	int r = pages_writer_open(
+		p->s, &p->out, p->s->images, IMG_PAGEMAP, (uint64_t)p->v->t->vpid);
 	if (r >= 0)
 		r = each_piece(p->v, add_piece, p);
 	uint64_t mapped_us = now_us();
@@ -241,8 +245,9 @@ static int dump(struct plan *p, struct visit *visit)
 
 int pages_dump_task(struct session *s, struct task *t, struct vma_dump *v, struct visit *visit)
 {
+	(void)t; /* it is v->t */
 	struct plan p = {.s = s, .v = v, .out = PAGES_WRITER_NONE};
 	int r = dump(&p, visit);
 	pages_writer_release(&p.out);
-	return r < 0 ? fail_context(s, r, "pid %d: dump its memory", t->pid) : 0;
+	return r;
 }

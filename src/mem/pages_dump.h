@@ -15,8 +15,7 @@ bool pages_want_visit(struct vma_dump *v);
  * Writes both images; visit may be NULL. The registers of the threads must still be those of the
  * stop.  Adds to s->stats.  Fails rather than leave fewer bytes than the pagemap says.
  */
-int pages_dump_task(
-	struct session *s, struct task *t, struct vma_dump *v, struct visit *visit);
+int pages_dump_task(struct session *s, struct task *t, struct vma_dump *v, struct visit *visit);
 
 /* Bytes that the pages image of the task will have. Nothing is read but what is known. */
 uint64_t pages_predict(const struct vma_dump *v);

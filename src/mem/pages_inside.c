@@ -54,7 +54,9 @@ static int send_fd(struct writing *w, int socket)
 	char byte = 0;
 	_Alignas(struct cmsghdr) char control[CONTROL_LEN] = {0};
 	struct iovec iov = {&byte, 1};
-	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control,
+	struct msghdr msg = {.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control,
 		.msg_controllen = sizeof(control)};
 	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
 	c->cmsg_level = SOL_SOCKET;
@@ -79,17 +81,16 @@ static int make_pair(struct writing *w, int pair[2])
 {
 	program_reset(&w->p);
 	pair[0] = pair[1] = -1;
-	int step = program_may_fail(&w->p,
-		program_step(&w->p, "socketpair", NULL, SYS_socketpair, imm(AF_UNIX),
-			imm(SOCK_SEQPACKET | SOCK_CLOEXEC), imm(0), out(&w->p, pair, 2 * sizeof(int))));
+	int step = program_may_fail(&w->p, program_step(&w->p, "socketpair", NULL, SYS_socketpair,
+						   imm(AF_UNIX), imm(SOCK_SEQPACKET | SOCK_CLOEXEC),
+						   imm(0), out(&w->p, pair, 2 * sizeof(int))));
 	int r = visit_play(w->visit, &w->p);
 	return r < 0 ? r : program_result(&w->p, step) < 0;
 }
 
 static void plan_close(struct writing *w, int fd)
 {
-	program_may_fail(&w->p,
-		program_step(&w->p, "close", NULL, SYS_close, imm((uint64_t)fd)));
+	program_may_fail(&w->p, program_step(&w->p, "close", NULL, SYS_close, imm((uint64_t)fd)));
 }
 
 static void plan_receive(struct writing *w, const int pair[2])
@@ -105,9 +106,9 @@ static void plan_receive(struct writing *w, const int pair[2])
 		out(p, arena_alloc(a, CONTROL_LEN), CONTROL_LEN));
 	program_link(p, iov_arg, offsetof(struct iovec, iov_base), out(p, arena_alloc(a, 1), 1));
 	plan_close(w, pair[1]);
-	program_may_fail(p,
-		program_step(p, "receive", "the pages image", SYS_recvmsg, imm((uint64_t)pair[0]),
-			msg_arg, imm(MSG_CMSG_CLOEXEC | MSG_DONTWAIT)));
+	program_may_fail(
+		p, program_step(p, "receive", "the pages image", SYS_recvmsg,
+			   imm((uint64_t)pair[0]), msg_arg, imm(MSG_CMSG_CLOEXEC | MSG_DONTWAIT)));
 	plan_close(w, pair[0]);
 }
 
@@ -140,11 +141,12 @@ static void plan_batch(struct writing *w, const struct page_chunk *chunks, struc
 {
 	struct iovec *iov = arena_array(&w->s->arena, struct iovec, b->n);
 	for (size_t i = 0; i < b->n; i++)
-		iov[i] = (struct iovec){(void *)chunks[b->first + i].addr, chunks[b->first + i].len};
-	b->step = program_may_fail(&w->p,
-		program_step(&w->p, "write", "its pages", SYS_pwritev, imm((uint64_t)fd),
-			in(&w->p, iov, b->n * sizeof(*iov)), imm(b->n),
-			imm(chunks[b->first].offset), imm(0)));
+		iov[i] =
+			(struct iovec){(void *)chunks[b->first + i].addr, chunks[b->first + i].len};
+	b->step = program_may_fail(
+		&w->p, program_step(&w->p, "write", "its pages", SYS_pwritev, imm((uint64_t)fd),
+			       in(&w->p, iov, b->n * sizeof(*iov)), imm(b->n),
+			       imm(chunks[b->first].offset), imm(0)));
 }
 
 static int play_round(struct writing *w, const struct page_chunk *chunks)
@@ -156,7 +158,7 @@ static int play_round(struct writing *w, const struct page_chunk *chunks)
 	int posted = post_fd(w, pair[1]);
 	program_reset(&w->p);
 	plan_receive(w, pair);
-	vec_for_each(&w->batches, b)
+	vec_for_each (&w->batches, b)
 		if (posted >= 0)
 			plan_batch(w, chunks, b, pair[1]);
 	plan_close(w, pair[1]);
@@ -168,7 +170,7 @@ static int write_round(struct writing *w, const struct page_chunk *chunks)
 {
 	int r = play_round(w, chunks);
 	bool nothing = r > 0;
-	vec_for_each(&w->batches, b) {
+	vec_for_each (&w->batches, b) {
 		if (r < 0)
 			return r;
 		int64_t result = nothing ? -EBADF : program_result(&w->p, b->step);

@@ -12,10 +12,12 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "image/dir.h"
 #include "kernel/procfs.h"
 #include "kernel/syscalls.h"
 
-enum { BUFFER_LEN = 512 * 1024 };
+/* Larger ones cost a small task more page faults than they give a large one. */
+enum { BUFFER_LEN = 64 * 1024 };
 
 struct copying {
 	struct session *s;
@@ -73,13 +75,13 @@ static int write_out(struct copying *c)
 {
 	uint64_t done = 0;
 	while (done < c->used) {
-		ssize_t n = pwrite(c->pages_fd, c->buffer + done, c->used - done,
-			(off_t)(c->offset + done));
+		ssize_t n = pwrite(
+			c->pages_fd, c->buffer + done, c->used - done, (off_t)(c->offset + done));
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
-			return fail(c->s, n ? errno : ENOSPC, "write memory of pid %d to its pages image",
-				c->v->t->pid);
+			return fail(c->s, n ? errno : ENOSPC, "write the memory of pid %d to %s",
+				c->v->t->pid, c->s->images->path);
 		done += (uint64_t)n;
 	}
 	return 0;

@@ -14,7 +14,7 @@ static bool may_have_pages(const struct dumped_vma *vma)
 {
 	const struct vma_info *info = vma->info;
 	return vma_has_dumped_pages(&vma->e) && !(vma->e.status & VMA_VDSO) &&
-		(info->anonymous || info->swap || info->vmflags & VMF(HT));
+	       (info->anonymous || info->swap || info->vmflags & VMF(HT));
 }
 
 static int scan_each(struct vma_dump *v, const struct page_scan *ps, const struct page_query *q)

@@ -24,7 +24,7 @@ static void merge_vvar(struct vma_dump *v)
 {
 	struct dumped_vma *vvar = NULL;
 	size_t n = 0;
-	vec_for_each(&v->vmas, vma) {
+	vec_for_each (&v->vmas, vma) {
 		bool is_vvar = vma->e.status & VMA_VVAR;
 		if (is_vvar && vvar && vvar->e.end == vma->e.start) {
 			vvar->e.end = vma->e.end;
@@ -32,7 +32,8 @@ static void merge_vvar(struct vma_dump *v)
 		}
 		if (is_vvar && vvar)
 			block(v->s, v->t->pid, NULL, "has two [vvar] areas, at %llx and %llx",
-				(unsigned long long)vvar->e.start, (unsigned long long)vma->e.start);
+				(unsigned long long)vvar->e.start,
+				(unsigned long long)vma->e.start);
 		v->vmas.v[n] = *vma;
 		if (is_vvar)
 			vvar = &v->vmas.v[n];
@@ -46,7 +47,8 @@ static void merge_vvar(struct vma_dump *v)
 static bool may_carry_mark(const struct dumped_vma *vma)
 {
 	const uint32_t prot = PROT_READ | PROT_EXEC;
-	return vma->e.status & VMA_ANON_PRIVATE && vma->e.prot == prot && vma->e.end <= ARCH_TASK_SIZE;
+	return vma->e.status & VMA_ANON_PRIVATE && vma->e.prot == prot &&
+	       vma->e.end <= ARCH_TASK_SIZE;
 }
 
 static bool read_mark(const struct vma_dump *v, const struct dumped_vma *vma, struct vdso_mark *ret)
@@ -56,11 +58,11 @@ static bool read_mark(const struct vma_dump *v, const struct dumped_vma *vma, st
 	if (sys_process_vm_readv(v->t->pid, &local, 1, &remote, 1) != (ssize_t)sizeof(*ret))
 		return false;
 	return ret->signature == VDSO_MARK_SIGNATURE || ret->signature == VDSO_MARK_SIGNATURE_V2 ||
-		ret->signature == VDSO_MARK_SIGNATURE_V1;
+	       ret->signature == VDSO_MARK_SIGNATURE_V1;
 }
 
-static bool is_parked(const struct dumped_vma *vma, const struct dumped_vma *marked,
-	const struct vdso_mark *mark)
+static bool is_parked(
+	const struct dumped_vma *vma, const struct dumped_vma *marked, const struct vdso_mark *mark)
 {
 	if (vma->e.start == mark->orig_vdso)
 		return false;
@@ -71,7 +73,7 @@ static void undo_parking(
 	struct vma_dump *v, const struct dumped_vma *marked, const struct vdso_mark *mark)
 {
 	size_t n = 0;
-	vec_for_each(&v->vmas, vma) {
+	vec_for_each (&v->vmas, vma) {
 		if (is_parked(vma, marked, mark))
 			continue;
 		if (vma->e.start == mark->orig_vdso)
@@ -87,12 +89,13 @@ static int find_mark(struct vma_dump *v)
 {
 	const struct dumped_vma *marked = NULL;
 	struct vdso_mark mark = {0}, other;
-	vec_for_each(&v->vmas, vma) {
+	vec_for_each (&v->vmas, vma) {
 		if (!may_carry_mark(vma) || !read_mark(v, vma, &other))
 			continue;
 		if (marked)
-			return fail(v->s, EINVAL, "pid %d: two marks of a replaced vDSO, at %llx and %llx",
-				v->t->pid, (unsigned long long)marked->e.start,
+			return fail(v->s, EINVAL,
+				"pid %d: two marks of a replaced vDSO, at %llx and %llx", v->t->pid,
+				(unsigned long long)marked->e.start,
 				(unsigned long long)vma->e.start);
 		marked = vma;
 		mark = other;
@@ -100,8 +103,10 @@ static int find_mark(struct vma_dump *v)
 	if (!marked)
 		return 0;
 	if (mark.signature != VDSO_MARK_SIGNATURE || mark.version != VDSO_MARK_VERSION)
-		return fail(v->s, EOPNOTSUPP, "pid %d: its vDSO at %llx was replaced by an unknown "
-			"version of a restore tool", v->t->pid, (unsigned long long)marked->e.start);
+		return fail(v->s, EOPNOTSUPP,
+			"pid %d: its vDSO at %llx was replaced by an unknown "
+			"version of a restore tool",
+			v->t->pid, (unsigned long long)marked->e.start);
 	log_debug(v->s, "pid %d: vDSO at %llx stands in for the one at %llx", v->t->pid,
 		(unsigned long long)marked->e.start, (unsigned long long)mark.orig_vdso);
 	undo_parking(v, marked, &mark);

@@ -53,14 +53,14 @@ static inline bool vma_is_private_content(const VmaEntry *e)
 	if (e->status & (VMA_SHSTK | VMA_AIORING))
 		return true;
 	return e->status & VMA_REGULAR && e->status & (VMA_ANON_PRIVATE | VMA_FILE_PRIVATE) &&
-		e->end <= ARCH_TASK_SIZE;
+	       e->end <= ARCH_TASK_SIZE;
 }
 
 /* ... and a dump writes them: the kernel provides vvar, and droppable memory may be lost anyway. */
 static inline bool vma_has_dumped_pages(const VmaEntry *e)
 {
 	return vma_is_private_content(e) && !(e->status & VMA_VVAR) &&
-		!(e->flags & VMA_MAP_DROPPABLE);
+	       !(e->flags & VMA_MAP_DROPPABLE);
 }
 
 /* Backed by an open file of files.img, whose id is e->shmid. */
@@ -74,7 +74,7 @@ static inline bool vma_may_be_lazy(const VmaEntry *e)
 {
 	const uint32_t wanted = VMA_MAP_ANONYMOUS | VMA_MAP_PRIVATE;
 	return (e->flags & wanted) == wanted && !(e->flags & (VMA_MAP_LOCKED | VMA_MAP_HUGETLB)) &&
-		!(e->status & (VMA_VDSO | VMA_VVAR | VMA_VSYSCALL));
+	       !(e->status & (VMA_VDSO | VMA_VVAR | VMA_VSYSCALL));
 }
 
 #endif

@@ -62,7 +62,7 @@ static uint32_t special_status(const struct vma_info *info)
 static bool is_anonymous_hugetlb(const struct vma_info *info)
 {
 	return info->vmflags & VMF(HT) && !info->shared &&
-		!strcmp(info->name, "/anon_hugepage (deleted)");
+	       !strcmp(info->name, "/anon_hugepage (deleted)");
 }
 
 static uint32_t flags_of(const struct vma_info *info)

@@ -27,13 +27,14 @@ struct collecting {
 };
 
 /* The file of the VMA before, if this one maps it too. */
-static const struct dumped_vma *same_file_before(const struct vma_dump *v, const struct vma_info *info)
+static const struct dumped_vma *same_file_before(
+	const struct vma_dump *v, const struct vma_info *info)
 {
 	if (!v->vmas.n)
 		return NULL;
 	const struct dumped_vma *last = &v->vmas.v[v->vmas.n - 1];
 	bool same = vma_has_file(&last->e) && last->info->ino == info->ino &&
-		last->info->dev == info->dev && !strcmp(last->info->name, info->name);
+		    last->info->dev == info->dev && !strcmp(last->info->name, info->name);
 	return same ? last : NULL;
 }
 
@@ -42,8 +43,7 @@ static int read_fdflags(struct collecting *c, const struct vma_info *info, VmaEn
 {
 	struct vma_dump *v = c->v;
 	if (c->map_files_fd < 0)
-		c->map_files_fd =
-			proc_open_pid(v->s, v->t->pid, "map_files", O_PATH | O_DIRECTORY);
+		c->map_files_fd = proc_open_pid(v->s, v->t->pid, "map_files", O_PATH | O_DIRECTORY);
 	if (c->map_files_fd < 0)
 		return fail(v->s, c->map_files_fd, "pid %d: open its mapped files", v->t->pid);
 	char name[40];
@@ -125,7 +125,7 @@ static int collect_vmas(
 static size_t count_guards(const struct vma_dump *v)
 {
 	size_t n = 0;
-	vec_for_each(&v->pages, r)
+	vec_for_each (&v->pages, r)
 		n += (r->categories & PAGE_IS_GUARD) != 0;
 	return n;
 }
@@ -137,9 +137,9 @@ static void list_vmas(struct vma_dump *v, MmEntry *mm)
 	VmaEntry *guards = arena_array(a, VmaEntry, n_guards);
 	mm->vmas = arena_array(a, VmaEntry *, v->vmas.n + n_guards);
 	mm->n_vmas = 0;
-	vec_for_each(&v->vmas, vma)
+	vec_for_each (&v->vmas, vma)
 		mm->vmas[mm->n_vmas++] = &vma->e;
-	vec_for_each(&v->pages, r) {
+	vec_for_each (&v->pages, r) {
 		if (!(r->categories & PAGE_IS_GUARD))
 			continue;
 		vma_entry__init(guards);
@@ -165,7 +165,7 @@ static void fill_layout(const struct vma_dump *v, MmEntry *mm)
 	mm->mm_env_start = stat->env_start;
 	mm->mm_env_end = stat->env_end;
 	mm->mm_brk = stat->start_brk;
-	vec_for_each(&v->vmas, vma)
+	vec_for_each (&v->vmas, vma)
 		if (vma->e.status & VMA_HEAP)
 			mm->mm_brk = vma->e.end;
 }

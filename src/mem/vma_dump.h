@@ -53,8 +53,8 @@ int vma_dump_store(struct vma_dump *v, const struct program *p);
 bool vma_classify(const struct vma_info *info, VmaEntry *ret);
 
 /* vma_refuse.c: blocks what cannot be dumped; returns whether it did. */
-bool vma_refuse(struct session *s, const struct task *t, const struct vma_info *info,
-	const VmaEntry *e);
+bool vma_refuse(
+	struct session *s, const struct task *t, const struct vma_info *info, const VmaEntry *e);
 
 /* vdso_dump.c: merges vvar areas, undoes the marks of an earlier restore, keeps vDSO bytes. */
 int vdso_dump_collect(struct vma_dump *v);

@@ -35,8 +35,8 @@ static const struct {
 	{"socket:\\[*", "is the ring of a packet socket, which is not supported yet", NULL},
 	{"/\\[aio] (deleted)", "is an AIO ring (io_setup), which is not supported yet", NULL},
 	{"/dmabuf:*", "is a DMA buffer, which is not supported", NULL},
-	{"/secretmem (deleted)", "is memfd_secret(2) memory, which only the program itself can read",
-		NULL},
+	{"/secretmem (deleted)",
+		"is memfd_secret(2) memory, which only the program itself can read", NULL},
 	{"/SYSV[0-9a-f]??????? (deleted)",
 		"is System V shared memory of the host's IPC namespace, which is not supported yet",
 		"have the program detach it (shmdt) before the dump"},
@@ -89,8 +89,10 @@ static bool refuse_by_flags(struct session *s, const struct task *t, const struc
 	/* execute-only memory gets a key from the kernel, and will get one again */
 	if (info->protection_key && info->prot != PROT_EXEC) {
 		refuse(s, t, info, NULL,
-			arena_printf(&s->arena, "has protection key %d (pkey_mprotect), which is not "
-				"supported yet", info->protection_key));
+			arena_printf(&s->arena,
+				"has protection key %d (pkey_mprotect), which is not "
+				"supported yet",
+				info->protection_key));
 		refused = true;
 	}
 	return refused;
@@ -106,8 +108,7 @@ static bool refuse_device_memory(
 	return true;
 }
 
-static void warn_about_losses(
-	struct session *s, const struct task *t, const struct vma_info *info)
+static void warn_about_losses(struct session *s, const struct task *t, const struct vma_info *info)
 {
 	for (size_t i = 0; i < N_ELEMENTS(lost_flags); i++)
 		if (info->vmflags & lost_flags[i].vmflag)

@@ -83,8 +83,7 @@ static inline void stop_child(struct victim *v, struct session *s, pid_t pid)
 	assert_int_equal(seize_thread(s, pid, 0, &signo), SEIZED_RUNNING);
 	long options = PTRACE_O_TRACESYSGOOD;
 	assert_int_equal(ptrace(PTRACE_SETOPTIONS, pid, NULL, (void *)options), 0);
-	assert_int_equal(
-		ptrace(PTRACE_GETSIGMASK, pid, sizeof(th->sigmask), &th->sigmask), 0);
+	assert_int_equal(ptrace(PTRACE_GETSIGMASK, pid, sizeof(th->sigmask), &th->sigmask), 0);
 	assert_int_equal(arch_get_gp(pid, &th->regs.gp), 0);
 	assert_int_equal(arch_get_xstate(pid, &th->regs), 0);
 	assert_int_equal(proc_stat_read(s, pid, &v->t->stat), 0);

@@ -47,8 +47,7 @@ static void drop_memory(struct memory *m)
 static void check_image(struct victim *v, const struct vma_dump *d, struct pagemap *map)
 {
 	struct session *s = v->s;
-	assert_int_equal(
-		pagemap_load(s, s->images, IMG_PAGEMAP, (uint64_t)v->t->vpid, map), 0);
+	assert_int_equal(pagemap_load(s, s->images, IMG_PAGEMAP, (uint64_t)v->t->vpid, map), 0);
 	assert_int_equal(map->pages_size, pages_predict(d));
 	_cleanup_close_ int fd = pagemap_open_pages(s, s->images, map, O_RDONLY);
 	_cleanup_close_ int mem =
@@ -86,8 +85,8 @@ static void check_memory(
 		assert_false(has_page(map, m->droppable));
 	const char *stack = (const char *)arch_sp(&leader(v->t)->regs.gp);
 	assert_int_equal(pagemap_find(map, (uintptr_t)stack)->flags, PE_PRESENT);
-	assert_int_equal(pagemap_find(map, (uintptr_t)m->heap + 2 * PAGE)->flags,
-		PE_PRESENT | PE_LAZY);
+	assert_int_equal(
+		pagemap_find(map, (uintptr_t)m->heap + 2 * PAGE)->flags, PE_PRESENT | PE_LAZY);
 	for (size_t i = 0; i < v->t->mm->n_vmas; i++) {
 		const VmaEntry *e = v->t->mm->vmas[i];
 		if (e->status & VMA_VDSO)
@@ -106,6 +105,15 @@ static int begin_visit(struct victim *v, struct visit **ret)
 	return visit_begin(v->s, v->t, 0, 0, ret);
 }
 
+static size_t count_fds(struct victim *v)
+{
+	size_t n = 0;
+	_cleanup_dir_ DIR *dir = opendir(arena_printf(&v->s->arena, "/proc/%d/fd", v->t->pid));
+	while (dir && readdir(dir))
+		n++;
+	return n;
+}
+
 static void dump_and_check(struct session *s, bool inside)
 {
 	struct memory m = make_memory();
@@ -114,12 +122,14 @@ static void dump_and_check(struct session *s, bool inside)
 	stop_child(&v, s, start_child());
 	assert_int_equal(vma_dump_collect(s, &v.files, v.t, 0, 0, &d), 0);
 	struct visit *visit = NULL;
+	size_t n_fds = count_fds(&v);
 	if (inside)
 		assert_int_equal(begin_visit(&v, &visit), 0);
 	int r = pages_dump_task(s, v.t, d, visit);
 	if (r < 0)
 		bad("%s", s->failure.message);
 	assert_int_equal(visit_end(visit), 0);
+	assert_int_equal(count_fds(&v), n_fds);
 	struct pagemap map;
 	check_image(&v, d, &map);
 	check_memory(&v, d, &m, &map);

@@ -7,7 +7,7 @@
 #include "mem/vdso.h"
 
 #define SMAPS(header, details, flags) header "\n" details "VmFlags: " flags "\n"
-#define PLAIN_KB "Size: 4 kB\nKernelPageSize:        4 kB\nRss: 4 kB\nAnonymous: 4 kB\n"
+#define PLAIN_KB		      "Size: 4 kB\nKernelPageSize:        4 kB\nRss: 4 kB\nAnonymous: 4 kB\n"
 
 struct expectation {
 	const char *smaps;
@@ -25,13 +25,15 @@ static const struct expectation expectations[] = {
 		0x122, 0, false},
 	{SMAPS("1000-2000 r--p 00000000 00:00 0 [vvar]", PLAIN_KB, "rd mr pf io de dd"), 0x1201,
 		0x22, 1 << MADV_DONTDUMP, false},
-	{SMAPS("1000-2000 r-xp 00000000 00:00 0 [vdso]", PLAIN_KB, "rd ex mr mw me de"), 0x209, 0x22,
-		0, false},
-	{SMAPS("ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0 [vsyscall]", PLAIN_KB, "ex"),
+	{SMAPS("1000-2000 r-xp 00000000 00:00 0 [vdso]", PLAIN_KB, "rd ex mr mw me de"), 0x209,
+		0x22, 0, false},
+	{SMAPS("ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0 [vsyscall]", PLAIN_KB,
+		 "ex"),
 		0x204, 0x22, 0, false},
 	{SMAPS("1000-2000 r-xp 00003000 fe:00 77 /lib/libc.so.6", PLAIN_KB, "rd ex mr mw me"), 0x41,
 		0x2, 0, false},
-	{SMAPS("1000-2000 rw-s 00000000 fe:00 77 /a [heap]", PLAIN_KB, "rd wr sh mr mw me ms lo nr"),
+	{SMAPS("1000-2000 rw-s 00000000 fe:00 77 /a [heap]", PLAIN_KB,
+		 "rd wr sh mr mw me ms lo nr"),
 		0x81, 0x6001, 0, false},
 	{SMAPS("1000-2000 rw-p 00000000 00:00 0 ", PLAIN_KB, "rd wr mr mw me dp wf dd nr"), 0x201,
 		0x4028, 1 << MADV_WIPEONFORK | 1 << MADV_DONTDUMP, false},
@@ -175,8 +177,8 @@ static void test_many(void **state)
 {
 	struct session *s = *state;
 	const size_t n = 10000;
-	char *area = mmap(NULL, 2 * n * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-		-1, 0);
+	char *area = mmap(
+		NULL, 2 * n * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	for (size_t i = 0; i < n; i++) {
 		area[2 * i * 4096] = 1;
 		assert_int_equal(mprotect(area + 2 * i * 4096, 4096, PROT_READ), 0);
