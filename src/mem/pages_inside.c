@@ -24,7 +24,7 @@
 
 enum {
 	/* A dead controller's task goes on only after its round. */
-	ROUND_BYTES = 512 << 20,
+	ROUND_BYTES = 128 << 20,
 	ROUND_IOVS = 12 * 1024, /* their arrays fit into one load of the agent's window */
 	CONTROL_LEN = CMSG_SPACE(sizeof(int)),
 };
