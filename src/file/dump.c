@@ -27,11 +27,13 @@ int file_dump_begin(struct session *s, struct tree *tree, bool dry, struct file_
 		.dry = dry,
 		.next_id = 1,
 		.next_ghost = 1,
-		.descriptions = KCMP_TREE(KCMP_FILE, 1),
 		.pipes_data = IMAGE_WRITER_NONE,
 		.fifo_data = IMAGE_WRITER_NONE,
 		.scratch = {-1, -1},
 	};
+	FownEntry *nobody = arena_new(&s->arena, FownEntry);
+	fown_entry__init(nobody);
+	d->nobody = nobody;
 	d->proc_self_fd = open("/proc/self/fd", O_PATH | O_CLOEXEC);
 	if (d->proc_self_fd < 0)
 		return fail(s, errno, "open /proc/self/fd");
@@ -54,9 +56,9 @@ void file_dump_later(
 struct dumped_file *file_dump_new(struct file_dump *d, FdTypes type)
 {
 	struct dumped_file *f = arena_new(&d->s->arena, struct dumped_file);
-	file_entry__init(&f->entry);
-	f->entry.type = type;
-	f->entry.id = d->next_id++;
+	f->kind = type;
+	f->type = file_type_of(type);
+	f->id = d->next_id++;
 	return f;
 }
 
@@ -72,7 +74,6 @@ static int collect_new(struct file_dump *d, struct file_view *v, struct dumped_f
 {
 	const struct file_type *type = recognize(d, v);
 	struct dumped_file *f = file_dump_new(d, type ? type->type : FD_TYPES__UND);
-	f->type = type;
 	f->link = v->link;
 	f->mnt_id = (int)v->st.stx_mnt_id;
 	if (!type) {
@@ -83,9 +84,9 @@ static int collect_new(struct file_dump *d, struct file_view *v, struct dumped_f
 		if (r < 0)
 			return r;
 		if (d->s->blockers.n > blockers)
-			f->entry.type = FD_TYPES__UND;
+			f->kind = FD_TYPES__UND;
 	}
-	if (f->entry.type != FD_TYPES__UND) {
+	if (f->kind != FD_TYPES__UND) {
 		*vec_push(&d->s->arena, &d->files) = f;
 		*vec_push(&d->s->arena, &v->inode->files) = f;
 	}
@@ -97,7 +98,7 @@ static struct dumped_file *find_path(const struct file_view *v)
 {
 	vec_for_each(&v->inode->files, f)
 		if ((*f)->mnt_id == (int)v->st.stx_mnt_id && strcmp((*f)->link, v->link) == 0 &&
-			((*f)->entry.type == FD_TYPES__REG || (*f)->entry.type == FD_TYPES__MEMFD))
+			((*f)->kind == FD_TYPES__REG || (*f)->kind == FD_TYPES__MEMFD))
 			return *f;
 	return NULL;
 }
@@ -108,25 +109,63 @@ static uint64_t description_key(const struct file_view *v)
 		(uint64_t)(v->pos + 1) * UINT64_C(0xd6e8feb86659fd93) + ((uint64_t)v->flags << 32);
 }
 
+/* Open files of one key, in the kernel's order: the fewest calls of kcmp(2) to find one. */
+struct same_key {
+	VEC(struct dumped_file *) files;
+};
+
+/* 1: it is the one at *ret_at; 0: it would have to be inserted there. */
+static int search(struct file_dump *d, const struct same_key *k, const struct file_view *v,
+	size_t *ret_at)
+{
+	size_t low = 0, high = k->files.n;
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+		const struct file_source *other = &k->files.v[middle]->from;
+		int order = kcmp_files(d->s, v->from.task->pid, v->from.number, other->task->pid,
+			other->number);
+		if (order < -1)
+			return order;
+		*ret_at = middle;
+		if (order == 0)
+			return 1;
+		if (order < 0)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	*ret_at = low;
+	return 0;
+}
+
 int file_dump_view(struct file_dump *d, struct file_view *v, struct dumped_file **ret)
 {
 	if (v->path_only) {
 		*ret = find_path(v);
 		return *ret ? 0 : collect_new(d, v, ret);
 	}
-	struct kcmp_node *node;
-	int r = kcmp_tree_file(d->s, &d->descriptions, v->from.task->pid, v->from.number,
-		description_key(v), &node);
+	uint64_t key = description_key(v);
+	struct same_key *k = id_map_get(&d->descriptions, key);
+	if (!k) {
+		k = arena_new(&d->s->arena, struct same_key);
+		id_map_put(&d->s->arena, &d->descriptions, key, k);
+	}
+	size_t at;
+	int r = search(d, k, v, &at);
 	if (r < 0)
 		return r;
-	if (!node->object) {
-		struct dumped_file *f;
-		r = collect_new(d, v, &f);
-		if (r < 0)
-			return r;
-		node->object = f;
+	if (r > 0) {
+		*ret = k->files.v[at];
+		return 0;
 	}
-	*ret = node->object;
+	r = collect_new(d, v, ret);
+	if (r < 0)
+		return r;
+	(*ret)->from = v->from;
+	(void)vec_push(&d->s->arena, &k->files);
+	memmove(&k->files.v[at + 1], &k->files.v[at],
+		(k->files.n - 1 - at) * sizeof(*k->files.v));
+	k->files.v[at] = *ret;
 	return 0;
 }
 
@@ -145,8 +184,8 @@ int file_dump_path(struct file_dump *d, struct task *t, const char *proc_link, u
 		r = file_dump_view(d, &v, &f);
 	if (r < 0)
 		return r;
-	*ret_type = f->entry.type;
-	*ret_id = f->entry.type == FD_TYPES__UND ? 0 : f->entry.id;
+	*ret_type = f->kind;
+	*ret_id = f->kind == FD_TYPES__UND ? 0 : f->id;
 	return 0;
 }
 
@@ -206,8 +245,13 @@ static int write_files(struct file_dump *d)
 {
 	_cleanup_image_writer_ struct image_writer w = IMAGE_WRITER_NONE;
 	image_writer_init(&w, d->s->images, IMG_FILES, 0);
-	vec_for_each(&d->files, f) {
-		int r = image_write(d->s, &w, &(*f)->entry.base);
+	vec_for_each(&d->files, it) {
+		const struct dumped_file *f = *it;
+		FileEntry e = FILE_ENTRY__INIT;
+		e.type = f->kind;
+		e.id = f->id;
+		memcpy((char *)&e + f->type->detail, &f->detail, sizeof(f->detail));
+		int r = image_write(d->s, &w, &e.base);
 		if (r < 0)
 			return r;
 	}

@@ -31,8 +31,8 @@ struct inode_info {
 /* Where an open file can be had again from a stopped task: below /proc/PID. */
 struct file_source {
 	struct task *task;
-	const char *link; /* "fd/3", "map_files/..", "exe", "cwd" */
-	int number;       /* the descriptor, -1: none */
+	const char *link; /* "map_files/..", "exe", "cwd"; NULL: a descriptor */
+	int number;       /* which one, -1: none */
 };
 
 /* An open file under examination. */
@@ -51,8 +51,11 @@ struct file_view {
 
 /* An open file that got an entry in files.img, or a blocker. */
 struct dumped_file {
-	FileEntry entry; /* type 0: blocked */
+	uint32_t id;
+	FdTypes kind; /* FD_TYPES__UND: blocked */
 	const struct file_type *type;
+	void *detail; /* the message of the type */
+	struct file_source from; /* where it was met first */
 	const char *link;
 	int mnt_id;
 };
@@ -69,7 +72,8 @@ struct file_dump {
 	bool dry;
 	uint32_t next_id, next_ghost;
 	uint64_t predicted;
-	struct kcmp_tree descriptions;
+	const FownEntry *nobody; /* of files without an owner */
+	struct id_map descriptions; /* by key: struct same_key */
 	struct id_map inodes, pipes, mounts, devices, mapped, shmids;
 	bool mounts_read;
 	uint64_t shm_dev; /* of the kernel's own tmpfs; 0 = not asked yet */

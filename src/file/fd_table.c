@@ -75,13 +75,12 @@ static int store_one(struct file_dump *d, struct task *t, int pidfd, struct list
 		return 0;
 	if (fd < 0)
 		return fail(d->s, fd, "pid %d fd %d: get it", t->vpid, l->fd);
-	struct file_source from = {
-		.task = t, .link = arena_printf(&d->s->arena, "fd/%d", l->fd), .number = l->fd};
+	struct file_source from = {.task = t, .number = l->fd};
 	struct file_view v;
 	int r = file_examine(d, from, fd, /* path_only= */ false, &v);
 	if (r >= 0)
 		r = file_dump_view(d, &v, &l->file);
-	if (r >= 0 && l->file->entry.type == FD_TYPES__UND)
+	if (r >= 0 && l->file->kind == FD_TYPES__UND)
 		l->file = NULL;
 	return r;
 }
@@ -115,8 +114,8 @@ int fd_table_write(struct file_dump *d, struct task *t)
 		if (!l->file)
 			continue;
 		FdinfoEntry e = FDINFO_ENTRY__INIT;
-		e.id = l->file->entry.id;
-		e.type = l->file->entry.type;
+		e.id = l->file->id;
+		e.type = l->file->kind;
 		e.flags = l->flags;
 		e.fd = (uint32_t)l->fd;
 		int r = image_write(d->s, &w, &e.base);

@@ -24,12 +24,13 @@ static int fifo_collect(struct file_dump *d, struct file_view *v, struct dumped_
 	int r = regular_collect(d, v, reg);
 	if (r < 0)
 		return r;
-	FifoEntry *e = f->entry.fifo = arena_new(&d->s->arena, FifoEntry);
+	FifoEntry *e = arena_new(&d->s->arena, FifoEntry);
+	f->detail = e;
 	fifo_entry__init(e);
-	e->id = f->entry.id;
+	e->id = f->id;
 	e->pipe_id = (uint32_t)v->st.stx_ino;
 	e->has_regf_id = true;
-	e->regf_id = reg->entry.id;
+	e->regf_id = reg->id;
 	*vec_push(&d->s->arena, &d->files) = reg;
 	pipe_data_collect(d, v, /* is_fifo= */ true);
 	return 0;

@@ -33,8 +33,7 @@ static int tree_pid(const struct file_dump *d, pid_t pid)
 
 int fown_dump(struct file_dump *d, const struct file_view *v, FownEntry **ret)
 {
-	FownEntry *e = *ret = arena_new(&d->s->arena, FownEntry);
-	fown_entry__init(e);
+	*ret = (FownEntry *)(uintptr_t)d->nobody;
 	if (v->path_only || v->flags & O_PATH)
 		return 0;
 	struct f_owner_ex owner = {0};
@@ -42,6 +41,10 @@ int fown_dump(struct file_dump *d, const struct file_view *v, FownEntry **ret)
 	if (signum < 0 || fcntl(v->fd, F_GETOWN_EX, &owner) < 0)
 		return fail(d->s, errno, "pid %d %s: read who gets its signals",
 			v->from.task->vpid, view_label(d, v));
+	if (!signum && !owner.pid)
+		return 0;
+	FownEntry *e = *ret = arena_new(&d->s->arena, FownEntry);
+	fown_entry__init(e);
 	e->signum = (uint32_t)signum;
 	if (!owner.pid)
 		return 0;

@@ -169,5 +169,5 @@ int ghost_collect(struct file_dump *d, struct file_view *v, struct dumped_file *
 		view_block(d, v, NULL, "the removed socket %s cannot be kept", name);
 		return 0;
 	}
-	return ghost_add(d, v, f->entry.id);
+	return ghost_add(d, v, f->id);
 }

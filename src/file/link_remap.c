@@ -47,7 +47,7 @@ int link_remap_collect(
 		*l = (struct link_dump){.view = *v, .near = name, .id = d->next_id++};
 		*vec_push(&d->s->arena, &d->links) = l;
 	}
-	*vec_push(&d->s->arena, &l->users) = f->entry.id;
+	*vec_push(&d->s->arena, &l->users) = f->id;
 	return 0;
 }
 
@@ -81,13 +81,12 @@ static void add_link_entry(struct file_dump *d, const struct link_dump *l)
 	reg_file_entry__init(e);
 	e->id = l->id;
 	e->name = (char *)(uintptr_t)l->path;
-	e->fown = arena_new(&d->s->arena, FownEntry);
-	fown_entry__init(e->fown);
+	e->fown = (FownEntry *)(uintptr_t)d->nobody;
 	struct dumped_file *f = arena_new(&d->s->arena, struct dumped_file);
-	file_entry__init(&f->entry);
-	f->entry.type = FD_TYPES__REG;
-	f->entry.id = l->id;
-	f->entry.reg = e;
+	f->kind = FD_TYPES__REG;
+	f->type = file_type_of(FD_TYPES__REG);
+	f->id = l->id;
+	f->detail = e;
 	*vec_push(&d->s->arena, &d->files) = f;
 }
 

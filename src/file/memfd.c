@@ -145,9 +145,10 @@ static int memfd_collect(struct file_dump *d, struct file_view *v, struct dumped
 	int r = inode ? 0 : collect_inode(d, v, &inode);
 	if (r < 0)
 		return r;
-	MemfdFileEntry *e = f->entry.memfd = arena_new(&d->s->arena, MemfdFileEntry);
+	MemfdFileEntry *e = arena_new(&d->s->arena, MemfdFileEntry);
+	f->detail = e;
 	memfd_file_entry__init(e);
-	e->id = f->entry.id;
+	e->id = f->id;
 	e->flags = v->flags & ~(uint32_t)O_CLOEXEC;
 	e->pos = (uint64_t)v->pos;
 	e->inode_id = (uint32_t)inode->inode_id;

@@ -24,9 +24,10 @@ static bool pipe_recognize(struct file_dump *d, const struct file_view *v)
 
 static int pipe_collect(struct file_dump *d, struct file_view *v, struct dumped_file *f)
 {
-	PipeEntry *e = f->entry.pipe = arena_new(&d->s->arena, PipeEntry);
+	PipeEntry *e = arena_new(&d->s->arena, PipeEntry);
+	f->detail = e;
 	pipe_entry__init(e);
-	e->id = f->entry.id;
+	e->id = f->id;
 	e->pipe_id = (uint32_t)v->st.stx_ino;
 	e->flags = v->flags & ~(uint32_t)O_CLOEXEC;
 	pipe_data_collect(d, v, /* is_fifo= */ false);

@@ -57,7 +57,7 @@ int procfs_remap_collect(struct file_dump *d, struct file_view *v, struct dumped
 	else if (helper_lacks(name + used))
 		view_block(d, v, NULL, "%s is of a dead process and cannot be made again", name);
 	else if (!has_remap(d, (uint32_t)pid))
-		remap_add(d, f->entry.id, REMAP_TYPE__PROCFS, (uint32_t)pid);
+		remap_add(d, f->id, REMAP_TYPE__PROCFS, (uint32_t)pid);
 	return 0;
 }
 

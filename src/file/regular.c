@@ -80,8 +80,8 @@ int regular_collect(struct file_dump *d, struct file_view *v, struct dumped_file
 {
 	RegFileEntry *e = arena_new(&d->s->arena, RegFileEntry);
 	reg_file_entry__init(e);
-	f->entry.reg = e;
-	e->id = f->entry.id;
+	f->detail = e;
+	e->id = f->id;
 	e->flags = v->flags & ~(uint32_t)O_CLOEXEC;
 	const char *name;
 	int r = reachable_collect(d, v, f, &name);

@@ -15,9 +15,12 @@
 
 int source_reopen(struct file_dump *d, const struct file_source *from, int flags)
 {
-	int fd = proc_open_pid(d->s, from->task->pid, from->link, flags | O_NONBLOCK | O_NOCTTY);
+	const char *link = from->link;
+	if (!link)
+		link = arena_printf(&d->s->arena, "fd/%d", from->number);
+	int fd = proc_open_pid(d->s, from->task->pid, link, flags | O_NONBLOCK | O_NOCTTY);
 	return proc_gone(fd) ? fail(d->s, fd, "pid %d: open /proc/%d/%s", from->task->vpid,
-				       from->task->pid, from->link)
+				       from->task->pid, link)
 			     : fd;
 }
 

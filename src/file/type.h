@@ -7,7 +7,7 @@
  *
  * Dump, for each descriptor that was not met before:
  *	recognize  is it one of ours? The first entry that says yes gets it.
- *	collect    reads it into f->entry; block() if it cannot be dumped. Contents are for later:
+ *	collect    reads it into f->detail; block() if it cannot be dumped. Contents are for later:
  *		   see file_dump_later().
  * Restore:
  *	check      before anything is forked: is the entry sane, is what it names there?
