@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/magic.h>
+#include <linux/major.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/sysmacros.h>
@@ -123,10 +124,19 @@ static bool seek_tells_pos(const struct file_view *v)
 		v->fs_type != PROC_SUPER_MAGIC && v->fs_type != SYSFS_MAGIC;
 }
 
+/* /dev/null, zero, full, random, urandom: nothing moves their position from 0. */
+static bool has_no_pos(const struct file_view *v)
+{
+	unsigned minor = v->st.stx_rdev_minor;
+	return v->path_only || v->flags & O_PATH ||
+		(S_ISCHR(v->st.stx_mode) && v->st.stx_rdev_major == MEM_MAJOR &&
+			(minor == 3 || minor == 5 || (minor >= 7 && minor <= 9)));
+}
+
 static int read_pos(struct file_view *v)
 {
 	v->pos = -1;
-	if (v->path_only || v->flags & O_PATH)
+	if (has_no_pos(v))
 		v->pos = 0;
 	else if (seek_tells_pos(v))
 		v->pos = lseek(v->fd, 0, SEEK_CUR);

@@ -146,7 +146,8 @@ static int check_target(struct file_set *f, const struct open_file *o)
 	const RegFileEntry *e = o->e->reg;
 	const char *path = o->remap ? o->remap->link : e->name;
 	struct stat st;
-	int r = path_stat(f, path, &st);
+	bool symlink = e->has_mode && S_ISLNK(e->mode);
+	int r = path_stat(f, path, symlink ? AT_SYMLINK_NOFOLLOW : 0, &st);
 	if (r < 0)
 		return fail(f->s, r, "%s: %s", open_file_label(f, o), path);
 	r = check_mode(f, e, &st);

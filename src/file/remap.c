@@ -26,9 +26,9 @@ int path_open(const struct file_set *f, const char *path, int flags)
 	return fd < 0 ? -errno : fd;
 }
 
-int path_stat(const struct file_set *f, const char *path, struct stat *st)
+int path_stat(const struct file_set *f, const char *path, int flags, struct stat *st)
 {
-	return fstatat(f->root_fd, path_relative(path), st, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+	return fstatat(f->root_fd, path_relative(path), st, flags) < 0 ? -errno : 0;
 }
 
 /* --- missing directories --- */

@@ -86,7 +86,7 @@ const char *open_file_label(const struct file_set *f, const struct open_file *o)
 int regular_open(struct file_set *f, struct open_file *o, uint32_t flags, int *ret_fd);
 /* remap.c: as openat(2) from the root of the image's paths; -errno without a failure. */
 int path_open(const struct file_set *f, const char *path, int flags);
-int path_stat(const struct file_set *f, const char *path, struct stat *st);
+int path_stat(const struct file_set *f, const char *path, int flags, struct stat *st);
 const char *path_relative(const char *path);
 
 /* regular.c: what the path leads to must be what was dumped. */

@@ -11,7 +11,6 @@
  *		   see file_dump_later().
  * Restore:
  *	check      before anything is forked: is the entry sane, is what it names there?
- *	depends_on asks for files that must exist first
  *	create     opens it in the controller; flags, signal and position are set by the caller
  *	           unless sets_flags says otherwise
  *	install    once all tables are complete, in the task that holds it: appends steps
