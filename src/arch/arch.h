@@ -70,13 +70,25 @@ void arch_fix_restart(pid_t tid, struct user_regs_struct *gp);
 ssize_t arch_find_syscall(const uint8_t *code, size_t len);
 
 /*
- * Code that makes the call in the registers, sets the signal mask back and goes on with gp as if
- * nothing had happened; whoever points a task at it may die at any time.  It wants
- * arch_stub_size() bytes at addr. Returns its length.
+ * The stub: code that makes a call, sets the signal mask back and goes on with gp as if nothing
+ * had happened; whoever points a task at it may die at any time.  Relocatable.
  */
-size_t arch_stub_build(uint8_t *buf, uint64_t addr, const struct user_regs_struct *gp,
-	uint64_t sigmask);
 size_t arch_stub_size(void);
+/* Length of the leading part that is the same in every stub. */
+size_t arch_stub_code_size(void);
+/* Writes arch_stub_size() bytes. */
+void arch_stub_build(uint8_t *buf, const struct user_regs_struct *gp, uint64_t sigmask);
+/*
+ * Registers that enter the stub at address stub:
+ * map: make len bytes of shared memory, readable and executable, and (unless the tracer takes over
+ * at the exit of that call) unmap them again;
+ * unmap: munmap(region, len);
+ * leave: store 1 to the 32-bit word at token; if it was 1 already, munmap(region, len).
+ */
+void arch_regs_stub_map(struct user_regs_struct *gp, uint64_t stub, uint64_t len);
+void arch_regs_stub_unmap(struct user_regs_struct *gp, uint64_t stub, uint64_t region, uint64_t len);
+void arch_regs_stub_leave(struct user_regs_struct *gp, uint64_t stub, uint64_t token,
+	uint64_t region, uint64_t len);
 
 /*
  * A struct rt_sigframe for address addr (64-byte aligned) that sets the registers gp, the extended

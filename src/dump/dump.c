@@ -41,11 +41,9 @@ static int write_all(struct dump *d)
 {
 	struct session *s = d->s;
 	int r = 0;
-	uint64_t start = now_us();
 	for (size_t i = 0; i < d->tree.tasks.n && r >= 0; i++)
 		if (task_lives(d->tree.tasks.v[i]))
 			r = dump_task_pages(d, d->tree.tasks.v[i]);
-	s->stats.memdump_us = (uint32_t)(now_us() - start);
 	if (r >= 0)
 		r = seccomp_write_image(s, &d->tree);
 	for (size_t i = 0; i < d->tree.tasks.n && r >= 0; i++)

@@ -1,18 +1,19 @@
 /*
  * The agent in a live task: how it gets in, works, and gets out.
  *
- * In: a stub (arch/, "a call and the way back") is written into the zero padding behind the vDSO,
- * where no code lives, and the leader is pointed at it with the registers of an mmap().  The new
- * shared mapping is opened through /proc/PID/map_files, filled with the agent and entered.
- * Out: the stub again, with the registers of a munmap().
+ * In: a stub (arch/x86_64/stub.c: calls and the way back) is written into the zero padding behind
+ * the vDSO, where no code lives, and the leader is pointed at it to make a shared mapping.  That
+ * is opened through /proc/PID/map_files, filled with the agent and entered.
+ * Out: the stub again, for a munmap().
  *
  * What happens if the controller dies (its tracees then run on):
  *  - before the leader is pointed at the stub: nothing was changed;
- *  - while it is in the stub: the stub makes its call, sets the signal mask back and jumps to where
- *    the task was.  At worst an unused mapping stays;
+ *  - while it is in the stub: what was mapped is unmapped, the signal mask set back, and the task
+ *    is where it was;
  *  - while the agent works or waits: it finishes its step list, sees FUTEX_OWNER_DIED and leaves
- *    through the signal frame into the stub, which unmaps the agent (a task with other threads
- *    keeps the mapping: one of them may still be on its way out through it).
+ *    through its signal frame into the stub.  Of a leader and another thread that leave at once,
+ *    the last unmaps the region: a token in it tells them which that is.  Nothing of the region
+ *    is used after the token was taken.
  * Signals are blocked while the agent is in, and were never taken from the task's queues.
  *
  * The region:  agent code | leader's frame | thread's frame | thread's channel | leader's channel
@@ -49,17 +50,18 @@ enum {
 	LEADER_CHANNEL = THREAD_CHANNEL + THREAD_CHANNEL_LEN,
 	REGION_LEN = LEADER_CHANNEL + LEADER_CHANNEL_LEN,
 
-	STUB_MAX = 512,
-	STUB_ALIGN = 16,
+	STUB_MAX = 256,
+	SITE_LEN = 2 * STUB_MAX, /* the leader's stub, then another thread's */
+	SITE_ALIGN = 64,
 	WAIT_SLICE_MS = 20, /* how often a silent agent's task is looked at */
 };
 
 static const uint64_t all_signals = UINT64_MAX;
 
-/* Where the stub is, and what was there before. */
+/* Where the stubs are, and what was there before. */
 struct site {
 	uint64_t addr;
-	uint8_t saved[STUB_MAX];
+	uint8_t saved[SITE_LEN];
 	bool written;
 };
 
@@ -90,22 +92,21 @@ static bool all_zero(const uint8_t *p, size_t len)
 	return true;
 }
 
-/* The padding at the end of the vDSO's last page; a stub left there by a killed dump counts. */
+/* The padding at the end of the vDSO's last page; stubs left there by a killed dump count. */
 static bool site_in_vdso(struct site *site, pid_t pid, uint64_t vdso, uint64_t vdso_len)
 {
-	size_t len = arch_stub_size();
-	if (vdso_len < 2 * STUB_MAX)
+	if (vdso_len < 2 * SITE_LEN)
 		return false;
-	site->addr = (vdso + vdso_len - len) & ~(uint64_t)(STUB_ALIGN - 1);
-	if (remote_read(pid, site->addr, site->saved, len) < 0)
+	site->addr = (vdso + vdso_len - SITE_LEN) & ~(uint64_t)(SITE_ALIGN - 1);
+	if (remote_read(pid, site->addr, site->saved, SITE_LEN) < 0)
 		return false;
-	if (all_zero(site->saved, len))
+	if (all_zero(site->saved, SITE_LEN))
 		return true;
 	uint8_t ours[STUB_MAX];
-	size_t code_len = arch_stub_build(ours, 0, &(struct user_regs_struct){0}, 0);
-	if (memcmp(ours, site->saved, code_len / 2) != 0)
+	arch_stub_build(ours, &(struct user_regs_struct){0}, 0);
+	if (memcmp(ours, site->saved, arch_stub_code_size()) != 0)
 		return false;
-	memset(site->saved, 0, len);
+	memset(site->saved, 0, SITE_LEN);
 	return true;
 }
 
@@ -120,20 +121,28 @@ static int site_in_text(struct session *s, struct site *site, pid_t pid)
 		if (!(v->prot & PROT_EXEC) || v->end > ARCH_TASK_SIZE)
 			continue;
 		site->addr = v->start;
-		if (remote_read(pid, site->addr, site->saved, arch_stub_size()) >= 0)
+		if (remote_read(pid, site->addr, site->saved, SITE_LEN) >= 0)
 			return 0;
 	}
 	return fail(s, ENOEXEC, "pid %d has no executable mapping to run a system call in", pid);
 }
 
-static int site_write(struct visit *v, const uint8_t *bytes)
+static int site_write(struct visit *v, size_t offset, const uint8_t *bytes, size_t len)
 {
-	int r = remote_write(v->t->pid, v->site.addr, bytes, arch_stub_size());
+	int r = remote_write(v->t->pid, v->site.addr + offset, bytes, len);
 	if (r < 0)
 		return fail(v->s, r, "pid %d: write to its vDSO at 0x%llx", v->t->pid,
 			(unsigned long long)v->site.addr);
 	v->site.written = true;
 	return 0;
+}
+
+static int write_stub(struct visit *v, size_t offset, const struct user_regs_struct *way_back,
+	uint64_t sigmask)
+{
+	uint8_t stub[STUB_MAX];
+	arch_stub_build(stub, way_back, sigmask);
+	return site_write(v, offset, stub, arch_stub_size());
 }
 
 /* --- one call through the stub --- */
@@ -158,12 +167,11 @@ static int run_to_syscall_stop(struct visit *v)
 	}
 }
 
-static int call_through_stub(struct visit *v, uint64_t nr, const uint64_t arg[6], int64_t *ret_result)
+/* gp points into the stub. Returns in the stop at the exit of its call. */
+static int call_through_stub(struct visit *v, struct user_regs_struct *gp, int64_t *ret_result)
 {
 	pid_t tid = v->t->pid;
-	struct user_regs_struct gp = v->way_back;
-	arch_regs_call(&gp, v->site.addr, nr, arg);
-	int r = arch_set_gp(tid, &gp);
+	int r = arch_set_gp(tid, gp);
 	if (r < 0)
 		return fail(v->s, r, "pid %d: set registers", tid);
 	r = set_sigmask(v->s, tid, all_signals);
@@ -173,10 +181,10 @@ static int call_through_stub(struct visit *v, uint64_t nr, const uint64_t arg[6]
 		r = run_to_syscall_stop(v); /* exit */
 	if (r < 0)
 		return r;
-	r = arch_get_gp(tid, &gp);
+	r = arch_get_gp(tid, gp);
 	if (r < 0)
 		return fail(v->s, r, "pid %d: read registers", tid);
-	*ret_result = arch_result(&gp);
+	*ret_result = arch_result(gp);
 	return 0;
 }
 
@@ -184,10 +192,10 @@ static int call_through_stub(struct visit *v, uint64_t nr, const uint64_t arg[6]
 
 static int map_region(struct visit *v)
 {
-	const uint64_t arg[6] = {0, REGION_LEN, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_ANONYMOUS,
-		UINT64_MAX, 0};
+	struct user_regs_struct gp = v->way_back;
+	arch_regs_stub_map(&gp, v->site.addr, REGION_LEN);
 	int64_t addr;
-	int r = call_through_stub(v, SYS_mmap, arg, &addr);
+	int r = call_through_stub(v, &gp, &addr);
 	if (r < 0)
 		return r;
 	if (addr < 0 && addr > -4096)
@@ -225,14 +233,18 @@ static void open_channel(struct visit *v, struct channel *ch, size_t offset, siz
 	ch->shared->hold = (uint32_t)gettid() | FUTEX_WAITERS;
 }
 
-/* The leader's emergency exit: into the stub, which unmaps the region if nobody else may need it. */
-static int build_leader_frame(struct visit *v)
+static uint32_t *token(struct visit *v)
 {
-	struct thread *lead = leader(v->t);
-	struct user_regs_struct gp = v->way_back;
-	const uint64_t arg[6] = {v->region, REGION_LEN};
-	arch_regs_call(&gp, v->site.addr, v->t->threads.n == 1 ? SYS_munmap : SYS_getpid, arg);
-	return build_frame(v, LEADER_FRAME, &lead->regs, &gp, all_signals, &v->channel);
+	return &v->channel.shared->token;
+}
+
+/* The way out without the controller: into a stub, by the token. */
+static int build_exit(struct visit *v, size_t frame, size_t stub, const struct thread *t,
+	const struct user_regs_struct *way_back, struct channel *ch)
+{
+	struct user_regs_struct gp = *way_back;
+	arch_regs_stub_leave(&gp, v->site.addr + stub, v->channel.task_addr + offsetof(struct agent_channel, token), v->region, REGION_LEN);
+	return build_frame(v, frame, &t->regs, &gp, all_signals, ch);
 }
 
 static int enter_agent(struct visit *v, pid_t tid, const struct user_regs_struct *from,
@@ -253,16 +265,16 @@ static int enter_agent(struct visit *v, pid_t tid, const struct user_regs_struct
 
 static int get_in(struct visit *v)
 {
-	uint8_t stub[STUB_MAX];
-	arch_stub_build(stub, v->site.addr, &v->way_back, leader(v->t)->sigmask);
-	int r = site_write(v, stub);
+	struct thread *lead = leader(v->t);
+	int r = write_stub(v, 0, &v->way_back, lead->sigmask);
 	if (r >= 0)
 		r = map_region(v);
 	if (r < 0)
 		return r;
 	open_channel(v, &v->channel, LEADER_CHANNEL, LEADER_CHANNEL_LEN);
+	*token(v) = 1; /* alone: the leader unmaps */
 	open_channel(v, &v->thread_channel, THREAD_CHANNEL, THREAD_CHANNEL_LEN);
-	r = build_leader_frame(v);
+	r = build_exit(v, LEADER_FRAME, 0, lead, &v->way_back, &v->channel);
 	if (r < 0)
 		return r;
 	robust_hold(v->channel.shared);
@@ -365,10 +377,13 @@ int visit_play_thread(struct visit *v, struct thread *t, struct program *p)
 	struct user_regs_struct way_back = t->regs.gp;
 	arch_fix_restart(t->tid, &way_back);
 	open_channel(v, ch, THREAD_CHANNEL, THREAD_CHANNEL_LEN);
-	int r = build_frame(v, THREAD_FRAME, &t->regs, &way_back, t->sigmask, ch);
+	int r = write_stub(v, STUB_MAX, &way_back, t->sigmask);
+	if (r >= 0)
+		r = build_exit(v, THREAD_FRAME, STUB_MAX, t, &way_back, ch);
 	if (r < 0)
 		return r;
 	robust_hold(ch->shared);
+	*token(v) = 0; /* two of them: the first to leave changes it */
 	r = enter_agent(v, t->tid, &way_back, ch);
 	if (r < 0)
 		return r;
@@ -376,6 +391,8 @@ int visit_play_thread(struct visit *v, struct thread *t, struct program *p)
 	int stopped = seize_interrupt(v->s, t->tid);
 	if (stopped >= 0)
 		stopped = give_back(v, t);
+	if (stopped >= 0)
+		*token(v) = 1;
 	robust_drop(ch->shared);
 	return r < 0 ? r : stopped;
 }
@@ -401,12 +418,12 @@ void visit_abandon(struct visit *v)
 	v->shared = NULL;
 }
 
-/* The leader leaves the system call stop for an event stop, where the kernel's own restart works. */
 static int unmap_region(struct visit *v)
 {
-	const uint64_t arg[6] = {v->region, REGION_LEN};
+	struct user_regs_struct gp = v->way_back;
+	arch_regs_stub_unmap(&gp, v->site.addr, v->region, REGION_LEN);
 	int64_t result;
-	int r = call_through_stub(v, SYS_munmap, arg, &result);
+	int r = call_through_stub(v, &gp, &result);
 	if (r >= 0 && result < 0)
 		r = fail(v->s, (int)result, "pid %d: unmap the agent", v->t->pid);
 	return r;
@@ -440,7 +457,7 @@ int visit_end(struct visit *v)
 	if (r >= 0)
 		r = give_back(v, leader(v->t));
 	if (r >= 0)
-		r = site_write(v, v->site.saved);
+		r = site_write(v, 0, v->site.saved, SITE_LEN);
 	visit_abandon(v);
 	v->site.written = false;
 	return r;

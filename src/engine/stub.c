@@ -36,7 +36,7 @@ int stubs_init(struct session *s, struct stubs *st, size_t n_tasks, size_t n_thr
 		.task_images = fd_images,
 	};
 	st->memfd = memfd_create("fermata-stubs", MFD_CLOEXEC | MFD_EXEC);
-	if (st->memfd < 0 && errno == EINVAL) /* before Linux 6.3 */
+	if (st->memfd < 0 && (errno == EINVAL || errno == EACCES)) /* before Linux 6.3; memfd_noexec */
 		st->memfd = memfd_create("fermata-stubs", MFD_CLOEXEC);
 	if (st->memfd < 0 || ftruncate(st->memfd, (off_t)st->size) < 0)
 		return fail(s, errno, "make the memory that tasks are restored through");

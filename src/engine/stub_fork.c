@@ -18,7 +18,6 @@
 #include <linux/sched.h>
 #include <signal.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/rseq.h>
 #include <sys/socket.h>
@@ -26,6 +25,7 @@
 #include <unistd.h>
 
 #include "engine/agent_blob.h"
+#include "engine/robust.h"
 #include "engine/stub_region.h"
 #include "image/dir.h"
 #include "kernel/syscalls.h"
@@ -99,16 +99,26 @@ static bool map_region(const struct stubs *st, int memfd)
 	if (mmap(code, st->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED_NOREPLACE, memfd, 0) !=
 		code)
 		return false;
+	if (mprotect(code, STUB_CODE_LEN, PROT_READ | PROT_EXEC) == 0)
+		return true;
+	/* vm.memfd_noexec: the code in plain memory instead, inherited by fork */
+	if (mmap(code, STUB_CODE_LEN, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != code)
+		return false;
+	memcpy(code, agent_blob_start, agent_blob_len());
 	return mprotect(code, STUB_CODE_LEN, PROT_READ | PROT_EXEC) == 0;
 }
 
 __attribute__((noreturn)) static void root_main(struct stubs *st, struct thread *t, int socket)
 {
-	prctl(PR_SET_PDEATHSIG, SIGKILL); /* until the tracer's EXITKILL stands in */
 	struct stub_gate *gate = stub_gate(st);
-	while (!__atomic_load_n(&gate->open, __ATOMIC_SEQ_CST))
-		syscall(SYS_futex, &gate->open, FUTEX_WAIT, 0, NULL, NULL, 0);
-	prctl(PR_SET_PDEATHSIG, 0);
+	while (!__atomic_load_n(&gate->open, __ATOMIC_SEQ_CST)) {
+		uint32_t hold = __atomic_load_n(&gate->hold.hold, __ATOMIC_SEQ_CST);
+		if (hold & FUTEX_OWNER_DIED)
+			_exit(100);
+		if (hold & FUTEX_WAITERS)
+			syscall(SYS_futex, &gate->hold.hold, FUTEX_WAIT, hold, NULL, NULL, 0);
+	}
 	int memfd = -1;
 	if (!arrange_fds(st, socket, st->s->images->fd, &memfd))
 		_exit(101);
@@ -162,6 +172,8 @@ int stub_fork_root(struct stubs *st, struct task *t, bool sibling)
 	sigfillset(&blocked);
 	sigdelset(&blocked, SIGTRAP);
 	sigprocmask(SIG_SETMASK, &blocked, &before);
+	stub_gate(st)->hold.hold = (uint32_t)gettid() | FUTEX_WAITERS;
+	robust_hold(&stub_gate(st)->hold);
 	pid_t set_tid = t->vpid;
 	struct clone_args args = {
 		.flags = CLONE_CLEAR_SIGHAND | (sibling ? CLONE_PARENT : 0),
@@ -182,8 +194,11 @@ int stub_fork_root(struct stubs *st, struct task *t, bool sibling)
 		kill(pid, SIGKILL);
 		return r;
 	}
-	__atomic_store_n(&stub_gate(st)->open, 1, __ATOMIC_SEQ_CST);
-	syscall(SYS_futex, &stub_gate(st)->open, FUTEX_WAKE, 1, NULL, NULL, 0);
+	struct stub_gate *gate = stub_gate(st);
+	__atomic_store_n(&gate->open, 1, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&gate->hold.hold, 0, __ATOMIC_SEQ_CST);
+	syscall(SYS_futex, &gate->hold.hold, FUTEX_WAKE, 1, NULL, NULL, 0);
+	robust_drop(&gate->hold);
 	return stub_adopt(st, lead);
 }
 

@@ -11,9 +11,13 @@ enum {
 	STUB_THREAD_CHANNEL = 8 * 1024,
 };
 
-/* What the root stub waits for before it enters the agent. */
+/*
+ * What the root stub waits for before it enters the agent: until the controller traces it, and so
+ * takes it along when it dies, the controller's robust list does.
+ */
 struct stub_gate {
-	uint32_t open; /* futex: 1 once the controller traces it */
+	struct agent_channel hold; /* ->hold: the controller's TID, then open; see engine/robust.h */
+	uint32_t open;
 };
 
 void stub_region_init(struct stubs *st);

@@ -62,8 +62,12 @@ static int read_fdflags(struct collecting *c, const struct vma_info *info, VmaEn
 static int add_file(struct collecting *c, const struct vma_info *info, VmaEntry *e)
 {
 	const struct dumped_vma *before = same_file_before(c->v, info);
-	/* neighbours are pieces of one mapping, as the loader and mprotect() leave them */
-	bool piece = before && before->e.end == e->start && before->info->shared == info->shared;
+	/*
+	 * Neighbours are pieces of one mapping, as the loader and mprotect() leave them; but a
+	 * shared one that may become writable was opened otherwise than one that may not.
+	 */
+	bool piece = before && before->e.end == e->start && before->info->shared == info->shared &&
+		!((before->info->vmflags ^ info->vmflags) & VMF(MW));
 	if (piece) {
 		e->has_fdflags = before->e.has_fdflags;
 		e->fdflags = before->e.fdflags;

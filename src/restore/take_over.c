@@ -53,6 +53,18 @@ static void stop(struct restore *re, struct task *t)
 		kill(t->pid, signo);
 }
 
+/*
+ * The point of no return: from here on the tasks outlive the controller. One quick round, so that
+ * a kill hits it hardly ever between two tasks.
+ */
+static void commit(const struct tree *tree)
+{
+	vec_for_each(&tree->tasks, t)
+		if (task_lives(*t))
+			vec_for_each(&(*t)->threads, th)
+				ptrace(PTRACE_SETOPTIONS, (*th)->tid, NULL, NULL);
+}
+
 static void let_go(const struct task *t)
 {
 	vec_for_each(&t->threads, th)
@@ -74,6 +86,7 @@ int restore_take_over(struct restore *re)
 	vec_for_each(&re->tree.tasks, t)
 		if (task_lives(*t))
 			stop(re, *t);
+	commit(&re->tree);
 	vec_for_each(&re->tree.tasks, t)
 		if (task_lives(*t))
 			let_go(*t);

@@ -52,6 +52,8 @@ struct agent_channel {
 	int32_t failed;    /* index of the step that stopped the program, or -1 */
 	uint64_t unprotect; /* length from the channel's start to make writable first, or 0 */
 	int32_t pid, tid;  /* of whoever plays this channel, in its own pid namespace */
+	uint32_t token;    /* leader's: 1 once somebody has left the region, see engine/inject.c */
+	uint32_t unused;
 	uint64_t leave;    /* address of the signal frame that ends an AGENT_PARK_FUTEX task's visit */
 	struct agent_step steps[];
 };
