@@ -75,6 +75,7 @@ int fd_table_load(struct file_set *f, struct task *t)
 		r = add_slot(f, table, (const FdinfoEntry *)all[i]);
 	if (r < 0)
 		return r;
-	qsort(table->slots.v, table->slots.n, sizeof(*table->slots.v), by_number);
+	if (table->slots.n)
+		qsort(table->slots.v, table->slots.n, sizeof(*table->slots.v), by_number);
 	return check_numbers(f, table);
 }
