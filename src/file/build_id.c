@@ -23,27 +23,27 @@ struct note_area {
 static bool read_at(int fd, void *to, size_t len, uint64_t offset)
 {
 	return offset <= HEAD && len <= HEAD - offset &&
-		pread(fd, to, len, (off_t)offset) == (ssize_t)len;
+	       pread(fd, to, len, (off_t)offset) == (ssize_t)len;
 }
 
-#define DEFINE_FIND_NOTES(bits)                                                                    \
-	static bool find_notes##bits(int fd, struct note_area *ret)                                \
-	{                                                                                          \
-		Elf##bits##_Ehdr head;                                                             \
-		if (!read_at(fd, &head, sizeof(head), 0) ||                                        \
-			head.e_phentsize != sizeof(Elf##bits##_Phdr))                              \
-			return false;                                                              \
-		for (unsigned i = 0; i < head.e_phnum; i++) {                                      \
-			Elf##bits##_Phdr segment;                                                  \
-			if (!read_at(fd, &segment, sizeof(segment),                                \
-				    head.e_phoff + i * sizeof(segment)))                           \
-				return false;                                                      \
-			if (segment.p_type != PT_NOTE)                                             \
-				continue;                                                          \
-			*ret = (struct note_area){segment.p_offset, segment.p_filesz};             \
-			return true;                                                               \
-		}                                                                                  \
-		return false;                                                                      \
+#define DEFINE_FIND_NOTES(bits)                                                        \
+	static bool find_notes##bits(int fd, struct note_area *ret)                    \
+	{                                                                              \
+		Elf##bits##_Ehdr head;                                                 \
+		if (!read_at(fd, &head, sizeof(head), 0) ||                            \
+			head.e_phentsize != sizeof(Elf##bits##_Phdr))                  \
+			return false;                                                  \
+		for (unsigned i = 0; i < head.e_phnum; i++) {                          \
+			Elf##bits##_Phdr segment;                                      \
+			if (!read_at(fd, &segment, sizeof(segment),                    \
+				    head.e_phoff + i * sizeof(segment)))               \
+				return false;                                          \
+			if (segment.p_type != PT_NOTE)                                 \
+				continue;                                              \
+			*ret = (struct note_area){segment.p_offset, segment.p_filesz}; \
+			return true;                                                   \
+		}                                                                      \
+		return false;                                                          \
 	}
 DEFINE_FIND_NOTES(32)
 DEFINE_FIND_NOTES(64)
@@ -53,8 +53,9 @@ static bool find_note_area(int fd, struct note_area *ret)
 	unsigned char ident[EI_CLASS + 1];
 	if (!read_at(fd, ident, sizeof(ident), 0) || memcmp(ident, ELFMAG, SELFMAG) != 0)
 		return false;
-	return ident[EI_CLASS] == ELFCLASS64 ? find_notes64(fd, ret)
-		: ident[EI_CLASS] == ELFCLASS32 && find_notes32(fd, ret);
+	return ident[EI_CLASS] == ELFCLASS64
+		       ? find_notes64(fd, ret)
+		       : ident[EI_CLASS] == ELFCLASS32 && find_notes32(fd, ret);
 }
 
 /* Returns the length, 0 if there is none. */
@@ -111,8 +112,8 @@ int build_id_dump(struct file_dump *d, struct file_view *v)
 
 /* --- restore --- */
 
-int build_id_check(struct file_set *f, const struct open_file *o, const char *path,
-	const struct stat *st)
+int build_id_check(
+	struct file_set *f, const struct open_file *o, const char *path, const struct stat *st)
 {
 	const RegFileEntry *e = o->e->reg;
 	if (!S_ISREG(st->st_mode))
@@ -124,9 +125,9 @@ int build_id_check(struct file_set *f, const struct open_file *o, const char *pa
 		return 0;
 	bool same = (len + 3) / 4 == e->n_build_id;
 	for (size_t i = 0; i < e->n_build_id && same; i++)
-		same = e->build_id[i] == ((uint32_t)id[4 * i] | (uint32_t)id[4 * i + 1] << 8 |
-						 (uint32_t)id[4 * i + 2] << 16 |
-						 (uint32_t)id[4 * i + 3] << 24);
+		same = e->build_id[i] ==
+		       ((uint32_t)id[4 * i] | (uint32_t)id[4 * i + 1] << 8 |
+			       (uint32_t)id[4 * i + 2] << 16 | (uint32_t)id[4 * i + 3] << 24);
 	if (same)
 		return 0;
 	return fail_remedy(f->s, EINVAL, "put the old one back, or use --file-validation=filesize",

@@ -5,7 +5,7 @@
 #include "file/restoring.h"
 
 /* Fails if the file at path has another build-id than the image says; having none is fine. */
-int build_id_check(struct file_set *f, const struct open_file *o, const char *path,
-	const struct stat *st);
+int build_id_check(
+	struct file_set *f, const struct open_file *o, const char *path, const struct stat *st);
 
 #endif

@@ -14,7 +14,8 @@
 
 enum {
 	KEPT_MAX = 256,
-	/* what F_SETFL can change; O_ASYNC is for the task: the kernel keeps the descriptor's number */
+	/* what F_SETFL can change; O_ASYNC is for the task: the kernel keeps the descriptor's
+	   number */
 	SETTABLE = O_APPEND | O_NONBLOCK | O_DIRECT | O_NOATIME,
 };
 
@@ -99,7 +100,7 @@ int file_open(struct file_set *f, uint32_t id, int flags, int *ret_fd)
 
 static void release(struct file_set *f)
 {
-	vec_for_each(&f->all, o)
+	vec_for_each (&f->all, o)
 		if ((*o)->fd >= 0)
 			close(take_fd(&(*o)->fd));
 	memfd_release(f);
@@ -112,7 +113,7 @@ static void release(struct file_set *f)
 int file_restore_done(struct file_set *f)
 {
 	ghost_remove_all(f);
-	vec_for_each(&f->links, link)
+	vec_for_each (&f->links, link)
 		if (unlinkat(f->root_fd, path_relative(*link), 0) < 0 && errno != ENOENT)
 			log_warn(f->s, "cannot remove %s: %m", *link);
 	release(f);

@@ -96,7 +96,7 @@ static int collect_new(struct file_dump *d, struct file_view *v, struct dumped_f
 
 static struct dumped_file *find_path(const struct file_view *v)
 {
-	vec_for_each(&v->inode->files, f)
+	vec_for_each (&v->inode->files, f)
 		if ((*f)->mnt_id == (int)v->st.stx_mnt_id && strcmp((*f)->link, v->link) == 0 &&
 			((*f)->kind == FD_TYPES__REG || (*f)->kind == FD_TYPES__MEMFD))
 			return *f;
@@ -106,7 +106,7 @@ static struct dumped_file *find_path(const struct file_view *v)
 static uint64_t description_key(const struct file_view *v)
 {
 	return v->dev * UINT64_C(0x9e3779b97f4a7c15) + (uint64_t)v->st.stx_ino +
-		(uint64_t)(v->pos + 1) * UINT64_C(0xd6e8feb86659fd93) + ((uint64_t)v->flags << 32);
+	       (uint64_t)(v->pos + 1) * UINT64_C(0xd6e8feb86659fd93) + ((uint64_t)v->flags << 32);
 }
 
 /* Open files of one key, in the kernel's order: the fewest calls of kcmp(2) to find one. */
@@ -115,15 +115,15 @@ struct same_key {
 };
 
 /* 1: it is the one at *ret_at; 0: it would have to be inserted there. */
-static int search(struct file_dump *d, const struct same_key *k, const struct file_view *v,
-	size_t *ret_at)
+static int search(
+	struct file_dump *d, const struct same_key *k, const struct file_view *v, size_t *ret_at)
 {
 	size_t low = 0, high = k->files.n;
 	while (low < high) {
 		size_t middle = (low + high) / 2;
 		const struct file_source *other = &k->files.v[middle]->from;
-		int order = kcmp_files(d->s, v->from.task->pid, v->from.number, other->task->pid,
-			other->number);
+		int order = kcmp_files(
+			d->s, v->from.task->pid, v->from.number, other->task->pid, other->number);
 		if (order < -1)
 			return order;
 		*ret_at = middle;
@@ -163,8 +163,7 @@ int file_dump_view(struct file_dump *d, struct file_view *v, struct dumped_file 
 		return r;
 	(*ret)->from = v->from;
 	(void)vec_push(&d->s->arena, &k->files);
-	memmove(&k->files.v[at + 1], &k->files.v[at],
-		(k->files.n - 1 - at) * sizeof(*k->files.v));
+	memmove(&k->files.v[at + 1], &k->files.v[at], (k->files.n - 1 - at) * sizeof(*k->files.v));
 	k->files.v[at] = *ret;
 	return 0;
 }
@@ -245,7 +244,7 @@ static int write_files(struct file_dump *d)
 {
 	_cleanup_image_writer_ struct image_writer w = IMAGE_WRITER_NONE;
 	image_writer_init(&w, d->s->images, IMG_FILES, 0);
-	vec_for_each(&d->files, it) {
+	vec_for_each (&d->files, it) {
 		const struct dumped_file *f = *it;
 		FileEntry e = FILE_ENTRY__INIT;
 		e.type = f->kind;
@@ -262,7 +261,7 @@ static int write_remaps(struct file_dump *d)
 {
 	_cleanup_image_writer_ struct image_writer w = IMAGE_WRITER_NONE;
 	image_writer_init(&w, d->s->images, IMG_REMAP_FPATH, 0);
-	vec_for_each(&d->remaps, e) {
+	vec_for_each (&d->remaps, e) {
 		int r = image_write(d->s, &w, &(*e)->base);
 		if (r < 0)
 			return r;
@@ -274,7 +273,7 @@ static int write_memfds(struct file_dump *d)
 {
 	_cleanup_image_writer_ struct image_writer w = IMAGE_WRITER_NONE;
 	image_writer_init(&w, d->s->images, IMG_MEMFD, 0);
-	vec_for_each(&d->memfds, e) {
+	vec_for_each (&d->memfds, e) {
 		int r = image_write(d->s, &w, &(*e)->base);
 		if (r < 0)
 			return r;

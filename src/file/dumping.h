@@ -22,9 +22,9 @@ struct inode_info {
 	bool build_id_read;
 	uint32_t *build_id; /* NULL: has none */
 	size_t n_build_id;
-	struct ghost_dump *ghost;     /* ghost.c */
-	struct link_dump *link;       /* link_remap.c */
-	MemfdInodeEntry *memfd;       /* memfd.c */
+	struct ghost_dump *ghost;	 /* ghost.c */
+	struct link_dump *link;		 /* link_remap.c */
+	MemfdInodeEntry *memfd;		 /* memfd.c */
 	VEC(struct dumped_file *) files; /* that paths may refer to: see path_cache */
 };
 
@@ -32,7 +32,7 @@ struct inode_info {
 struct file_source {
 	struct task *task;
 	const char *link; /* "map_files/..", "exe", "cwd"; NULL: a descriptor */
-	int number;       /* which one, -1: none */
+	int number;	  /* which one, -1: none */
 };
 
 /* An open file under examination. */
@@ -41,10 +41,10 @@ struct file_view {
 	int fd; /* the controller's copy */
 	struct statx st;
 	uint64_t dev;
-	long fs_type;    /* a magic of statfs(2) */
-	uint32_t flags;  /* as F_GETFL says */
-	int64_t pos;     /* of files and directories; -1: not known yet */
-	bool path_only;  /* a mapping, an executable, a directory: has no flags, position, owner */
+	long fs_type;	  /* a magic of statfs(2) */
+	uint32_t flags;	  /* as F_GETFL says */
+	int64_t pos;	  /* of files and directories; -1: not known yet */
+	bool path_only;	  /* a mapping, an executable, a directory: has no flags, position, owner */
 	const char *link; /* as readlink of /proc/self/fd gives it */
 	struct inode_info *inode;
 };
@@ -54,7 +54,7 @@ struct dumped_file {
 	uint32_t id;
 	FdTypes kind; /* FD_TYPES__UND: blocked */
 	const struct file_type *type;
-	void *detail; /* the message of the type */
+	void *detail;		 /* the message of the type */
 	struct file_source from; /* where it was met first */
 	const char *link;
 	int mnt_id;
@@ -72,7 +72,7 @@ struct file_dump {
 	bool dry;
 	uint32_t next_id, next_ghost;
 	uint64_t predicted;
-	const FownEntry *nobody; /* of files without an owner */
+	const FownEntry *nobody;    /* of files without an owner */
 	struct id_map descriptions; /* by key: struct same_key */
 	struct id_map inodes, pipes, mounts, devices, mapped, shmids;
 	bool mounts_read;
@@ -85,12 +85,11 @@ struct file_dump {
 	VEC(struct later) later;
 	struct image_writer pipes_data, fifo_data;
 	int scratch[2]; /* a pipe to look into others with */
-	unsigned n_mapped_probes;
 };
 
 /* "fd 3: FORMAT" as a blocker of the file's holder. */
-#define view_block(d, v, remedy, fmt, ...)                                                         \
-	block((d)->s, (v)->from.task->vpid, (remedy), "%s: " fmt, view_label((d), (v)),            \
+#define view_block(d, v, remedy, fmt, ...)                                              \
+	block((d)->s, (v)->from.task->vpid, (remedy), "%s: " fmt, view_label((d), (v)), \
 		##__VA_ARGS__)
 const char *view_label(struct file_dump *d, const struct file_view *v);
 
@@ -113,18 +112,19 @@ void file_dump_later(
 int source_reopen(struct file_dump *d, const struct file_source *from, int flags);
 int source_take(struct file_dump *d, const struct file_source *from);
 
-/* fown.c: the owner of SIGIO; NULL fields stay zero for path_only files. */
+/* fown.c: the owner of SIGIO, all zero if there is none. */
 int fown_dump(struct file_dump *d, const struct file_view *v, FownEntry **ret);
 
 /* regular.c: a REG entry for any file with a path; used by other types for theirs. */
 int regular_collect(struct file_dump *d, struct file_view *v, struct dumped_file *f);
 
 /* reachable.c: how the path leads back to the file; adds a remap if it does not. */
-int reachable_collect(struct file_dump *d, struct file_view *v, struct dumped_file *f,
-	const char **ret_name);
+int reachable_collect(
+	struct file_dump *d, struct file_view *v, struct dumped_file *f, const char **ret_name);
 
 /* ghost.c, link_remap.c */
-int ghost_collect(struct file_dump *d, struct file_view *v, struct dumped_file *f, const char *name);
+int ghost_collect(
+	struct file_dump *d, struct file_view *v, struct dumped_file *f, const char *name);
 int link_remap_collect(
 	struct file_dump *d, struct file_view *v, struct dumped_file *f, const char *name);
 int link_remap_make_all(struct file_dump *d);

@@ -74,8 +74,8 @@ static int read_link(struct file_dump *d, struct file_view *v)
 	text[n] = '\0';
 	const char *known = v->inode->checked_path;
 	v->link = known && strcmp(known, text) == 0
-		? known
-		: arena_memdup(&d->s->arena, text, (size_t)n + 1);
+			  ? known
+			  : arena_memdup(&d->s->arena, text, (size_t)n + 1);
 	return 0;
 }
 
@@ -121,7 +121,7 @@ static int read_status(struct file_dump *d, struct file_view *v)
 static bool seek_tells_pos(const struct file_view *v)
 {
 	return (S_ISREG(v->st.stx_mode) || S_ISDIR(v->st.stx_mode)) &&
-		v->fs_type != PROC_SUPER_MAGIC && v->fs_type != SYSFS_MAGIC;
+	       v->fs_type != PROC_SUPER_MAGIC && v->fs_type != SYSFS_MAGIC;
 }
 
 /* /dev/null, zero, full, random, urandom: nothing moves their position from 0. */
@@ -129,8 +129,8 @@ static bool has_no_pos(const struct file_view *v)
 {
 	unsigned minor = v->st.stx_rdev_minor;
 	return v->path_only || v->flags & O_PATH ||
-		(S_ISCHR(v->st.stx_mode) && v->st.stx_rdev_major == MEM_MAJOR &&
-			(minor == 3 || minor == 5 || (minor >= 7 && minor <= 9)));
+	       (S_ISCHR(v->st.stx_mode) && v->st.stx_rdev_major == MEM_MAJOR &&
+		       (minor == 3 || minor == 5 || (minor >= 7 && minor <= 9)));
 }
 
 static int read_pos(struct file_view *v)
@@ -157,8 +157,8 @@ int view_fdinfo_pos(struct file_dump *d, struct file_view *v)
 	return 0;
 }
 
-int file_examine(struct file_dump *d, struct file_source from, int fd, bool path_only,
-	struct file_view *ret)
+int file_examine(
+	struct file_dump *d, struct file_source from, int fd, bool path_only, struct file_view *ret)
 {
 	*ret = (struct file_view){.from = from, .fd = fd, .path_only = path_only};
 	int r = read_status(d, ret);

@@ -30,7 +30,7 @@ struct installing {
 	struct fd_table *table;
 	struct program *p;
 	struct occupied used;
-	uint32_t highest;        /* number in use at any time */
+	uint32_t highest;	  /* number in use at any time */
 	struct rlimit stub_limit; /* inherited from us */
 	struct rlimit old_limit;  /* zero: not changed */
 	bool late;
@@ -67,7 +67,7 @@ static void init_occupied(struct installing *in)
 	occupy(&in->used, (uint32_t)in->st->task_images);
 	if (!in->late)
 		return;
-	vec_for_each(&t->slots, slot)
+	vec_for_each (&t->slots, slot)
 		if (!slot->file->late)
 			occupy(&in->used, slot->fd);
 }
@@ -79,7 +79,8 @@ static int cmp_u32(const void *a, const void *b)
 }
 
 /* Numbers that only served to receive. */
-static void plan_close(struct program *p, const uint32_t *landed, const uint32_t *wanted, unsigned n)
+static void plan_close(
+	struct program *p, const uint32_t *landed, const uint32_t *wanted, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++) {
 		unsigned first = i;
@@ -110,7 +111,7 @@ static void plan_one(struct program *p, const struct fd_slot *slot, uint32_t lan
 
 static bool wants_late(const struct fd_table *t)
 {
-	vec_for_each(&t->slots, slot)
+	vec_for_each (&t->slots, slot)
 		if (slot->file->late || slot->file->type->install)
 			return true;
 	return false;
@@ -121,7 +122,7 @@ static int plan_tail(struct installing *in)
 {
 	struct program *p = in->p;
 	int r = 0;
-	vec_for_each(&in->table->slots, slot)
+	vec_for_each (&in->table->slots, slot)
 		if (in->late && slot->file->type->install && r >= 0)
 			r = slot->file->type->install(in->f, slot->file, slot, p);
 	if (in->late || !wants_late(in->table)) {
@@ -166,8 +167,8 @@ static int play_window(struct installing *in, struct fd_slot *const *slots, unsi
 		landed[i] = next_free(&in->used, i ? landed[i - 1] + 1 : 0);
 		wanted[i] = slots[i]->fd;
 	}
-	int check = program_step(in->p, "see that all arrived", NULL, SYS_fcntl, imm(landed[n - 1]),
-		imm(F_GETFD));
+	int check = program_step(
+		in->p, "see that all arrived", NULL, SYS_fcntl, imm(landed[n - 1]), imm(F_GETFD));
 	program_expect(in->p, check, FD_CLOEXEC);
 	for (unsigned i = n; i--;)
 		plan_one(in->p, slots[i], landed[i]);
@@ -191,20 +192,20 @@ static int raise_limit(struct installing *in)
 	struct rlimit want = in->stub_limit;
 	want.rlim_cur = need;
 	want.rlim_max = want.rlim_max > need ? want.rlim_max : need;
-	program_step(in->p, "raise descriptor limit", NULL, SYS_prlimit64, imm(0), imm(RLIMIT_NOFILE),
-		in_copy(in->p, &want, sizeof(want)),
+	program_step(in->p, "raise descriptor limit", NULL, SYS_prlimit64, imm(0),
+		imm(RLIMIT_NOFILE), in_copy(in->p, &want, sizeof(want)),
 		out(in->p, &in->old_limit, sizeof(in->old_limit)));
 	return play(in);
 }
 
-static int install_table(struct file_set *f, struct stubs *st, struct fd_table *t, struct program *p,
-	const struct rlimit *limit, bool late)
+static int install_table(struct file_set *f, struct stubs *st, struct fd_table *t,
+	struct program *p, const struct rlimit *limit, bool late)
 {
 	struct installing in = {
 		.f = f, .st = st, .table = t, .p = p, .stub_limit = *limit, .late = late};
 	struct fd_slot **slots = arena_array(&f->s->arena, struct fd_slot *, t->slots.n);
 	size_t n = 0;
-	vec_for_each(&t->slots, slot)
+	vec_for_each (&t->slots, slot)
 		if (slot->file->late == late)
 			slots[n++] = slot;
 	p->about = arena_printf(&f->s->arena, "pid %d", t->task->vpid);

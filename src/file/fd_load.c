@@ -17,8 +17,8 @@ static int unsupported(struct file_set *f, const struct task *t, const FdinfoEnt
 {
 	const ProtobufCEnumValue *value =
 		protobuf_c_enum_descriptor_get_value(&fd_types__descriptor, e->type);
-	return fail(f->s, EOPNOTSUPP, "pid %d fd %u: files of type %s are not supported yet", t->vpid,
-		e->fd, value ? value->name : "unknown");
+	return fail(f->s, EOPNOTSUPP, "pid %d fd %u: files of type %s are not supported yet",
+		t->vpid, e->fd, value ? value->name : "unknown");
 }
 
 static int add_slot(struct file_set *f, struct fd_table *table, const FdinfoEntry *e)
@@ -26,14 +26,14 @@ static int add_slot(struct file_set *f, struct fd_table *table, const FdinfoEntr
 	const struct task *t = table->task;
 	struct open_file *o = file_find(f, e->id);
 	if (!o || o->e->type != e->type)
-		return fail(f->s, EBADMSG, "pid %d fd %u: file %u is not in files.img", t->vpid, e->fd,
-			e->id);
+		return fail(f->s, EBADMSG, "pid %d fd %u: file %u is not in files.img", t->vpid,
+			e->fd, e->id);
 	if (!o->type)
 		return unsupported(f, t, e);
 	if (e->fd >= INT32_MAX)
 		return fail(f->s, EBADMSG, "pid %d: descriptor %u in its image", t->vpid, e->fd);
-	*vec_push(&f->s->arena, &table->slots) = (struct fd_slot){
-		.fd = e->fd, .close_on_exec = e->flags & FD_CLOEXEC, .file = o};
+	*vec_push(&f->s->arena, &table->slots) =
+		(struct fd_slot){.fd = e->fd, .close_on_exec = e->flags & FD_CLOEXEC, .file = o};
 	id_map_put(&f->s->arena, &f->numbers, e->fd, o);
 	o->uses_left++;
 	return 0;

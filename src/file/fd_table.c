@@ -19,7 +19,7 @@
 
 struct listed_fd {
 	int fd;
-	int flags_step; /* of F_GETFD; -1 in a dry dump */
+	int flags_step;		  /* of F_GETFD; -1 in a dry dump */
 	struct dumped_file *file; /* NULL: blocked, or closed meanwhile */
 	uint32_t flags;
 };
@@ -31,7 +31,7 @@ struct fd_listing {
 bool shares_files(const struct task *t)
 {
 	return t->parent && t->ids && t->parent->ids && task_lives(t->parent) &&
-		t->ids->files_id == t->parent->ids->files_id;
+	       t->ids->files_id == t->parent->ids->files_id;
 }
 
 static int list_fds(struct file_dump *d, struct task *t, struct fd_listing *list)
@@ -62,7 +62,7 @@ int fd_table_collect(struct file_dump *d, struct task *t, struct program *p)
 	int r = list_fds(d, t, list);
 	if (r < 0 || !p)
 		return r;
-	vec_for_each(&list->fds, l)
+	vec_for_each (&list->fds, l)
 		l->flags_step = program_step(p, "get descriptor flags", NULL, SYS_fcntl,
 			imm((uint64_t)l->fd), imm(F_GETFD));
 	return 0;
@@ -93,7 +93,7 @@ int fd_table_store(struct file_dump *d, struct task *t, const struct program *p)
 	_cleanup_close_ int pidfd = sys_pidfd_open(t->pid, 0);
 	if (pidfd < 0)
 		return fail(d->s, pidfd, "pid %d: open a pidfd", t->vpid);
-	vec_for_each(&list->fds, l) {
+	vec_for_each (&list->fds, l) {
 		if (l->flags_step >= 0)
 			l->flags = (uint32_t)program_result(p, l->flags_step);
 		int r = store_one(d, t, pidfd, l);
@@ -110,7 +110,7 @@ int fd_table_write(struct file_dump *d, struct task *t)
 	struct fd_listing *list = t->files;
 	_cleanup_image_writer_ struct image_writer w = IMAGE_WRITER_NONE;
 	image_writer_init(&w, d->s->images, IMG_FDINFO, t->ids->files_id);
-	vec_for_each(&list->fds, l) {
+	vec_for_each (&list->fds, l) {
 		if (!l->file)
 			continue;
 		FdinfoEntry e = FDINFO_ENTRY__INIT;

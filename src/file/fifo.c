@@ -15,7 +15,7 @@ static bool fifo_recognize(struct file_dump *d, const struct file_view *v)
 {
 	(void)d;
 	return S_ISFIFO(v->st.stx_mode) && v->fs_type != PIPEFS_MAGIC && !v->path_only &&
-		!(v->flags & O_PATH);
+	       !(v->flags & O_PATH);
 }
 
 static int fifo_collect(struct file_dump *d, struct file_view *v, struct dumped_file *f)
@@ -48,7 +48,8 @@ static int fifo_check(struct file_set *f, struct open_file *o)
 {
 	struct open_file *reg = regular_of(f, o);
 	if (!reg || reg->e->type != FD_TYPES__REG)
-		return fail(f->s, EBADMSG, "file %u: the path of this FIFO is not in the images", o->id);
+		return fail(f->s, EBADMSG, "file %u: the path of this FIFO is not in the images",
+			o->id);
 	o->flags = reg->e->reg->flags;
 	o->fown = reg->e->reg->fown;
 	o->pipe = pipe_group_of(f, &f->fifos, o->e->fifo->pipe_id);

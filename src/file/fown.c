@@ -21,10 +21,10 @@
 
 static int tree_pid(const struct file_dump *d, pid_t pid)
 {
-	vec_for_each(&d->tree->tasks, t) {
+	vec_for_each (&d->tree->tasks, t) {
 		if ((*t)->pid == pid)
 			return (*t)->vpid;
-		vec_for_each(&(*t)->threads, th)
+		vec_for_each (&(*t)->threads, th)
 			if ((*th)->tid == pid)
 				return (*th)->vtid;
 	}
@@ -39,8 +39,8 @@ int fown_dump(struct file_dump *d, const struct file_view *v, FownEntry **ret)
 	struct f_owner_ex owner = {0};
 	int signum = fcntl(v->fd, F_GETSIG);
 	if (signum < 0 || fcntl(v->fd, F_GETOWN_EX, &owner) < 0)
-		return fail(d->s, errno, "pid %d %s: read who gets its signals",
-			v->from.task->vpid, view_label(d, v));
+		return fail(d->s, errno, "pid %d %s: read who gets its signals", v->from.task->vpid,
+			view_label(d, v));
 	if (!signum && !owner.pid)
 		return 0;
 	FownEntry *e = *ret = arena_new(&d->s->arena, FownEntry);
@@ -74,8 +74,8 @@ int fown_check(struct file_set *f, const struct open_file *o)
 static pid_t controller_pid(const struct file_set *f, const FownEntry *e)
 {
 	pid_t vpid = (pid_t)e->pid;
-	vec_for_each(&f->tree->tasks, t)
-		vec_for_each(&(*t)->threads, th)
+	vec_for_each (&f->tree->tasks, t)
+		vec_for_each (&(*t)->threads, th)
 			if ((*th)->vtid == vpid)
 				return (*th)->tid;
 	return vpid;

@@ -20,7 +20,7 @@
 static bool shares_fs(const struct task *t)
 {
 	return t->parent && t->ids && t->parent->ids && task_lives(t->parent) &&
-		t->ids->fs_id == t->parent->ids->fs_id;
+	       t->ids->fs_id == t->parent->ids->fs_id;
 }
 
 /* --- dump --- */
@@ -62,8 +62,9 @@ static int check_directory(struct file_set *f, const struct task *t, uint32_t id
 {
 	const struct open_file *o = file_find(f, id);
 	if (!o || o->e->type != FD_TYPES__REG)
-		return fail(f->s, EBADMSG, "pid %d: its %s directory (file %u) is not in the images",
-			t->vpid, what, id);
+		return fail(f->s, EBADMSG,
+			"pid %d: its %s directory (file %u) is not in the images", t->vpid, what,
+			id);
 	if (o->e->reg->has_mode && !S_ISDIR(o->e->reg->mode))
 		return fail(f->s, EBADMSG, "pid %d: its %s directory (%s) is none in the images",
 			t->vpid, what, o->e->reg->name);
@@ -95,8 +96,8 @@ static bool is_own(const char *path, const char *own)
 {
 	struct stat a, b;
 	return strcmp(path, own) == 0 ||
-		(stat(path, &a) == 0 && stat(own, &b) == 0 && a.st_dev == b.st_dev &&
-			a.st_ino == b.st_ino && strcmp(own, "/") == 0);
+	       (stat(path, &a) == 0 && stat(own, &b) == 0 && a.st_dev == b.st_dev &&
+		       a.st_ino == b.st_ino && strcmp(own, "/") == 0);
 }
 
 int file_plan_fs(struct file_set *f, struct stubs *st, struct task *t, struct program *p)

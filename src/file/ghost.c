@@ -53,7 +53,8 @@ static int copy_out(struct file_dump *d, struct image_writer *w, int from, off_t
 	return r;
 }
 
-static int write_chunk(struct file_dump *d, struct image_writer *w, int from, off_t start, off_t end)
+static int write_chunk(
+	struct file_dump *d, struct image_writer *w, int from, off_t start, off_t end)
 {
 	GhostChunkEntry e = GHOST_CHUNK_ENTRY__INIT;
 	e.off = (uint64_t)start;
@@ -144,7 +145,8 @@ static void check_limit(struct file_dump *d, const struct file_view *v)
 	uint64_t size = v->st.stx_blocks * 512;
 	d->predicted += size;
 	if (size > d->s->opt->ghost_limit)
-		view_block(d, v, arena_printf(&d->s->arena, "use --ghost-limit %ju", (uintmax_t)size),
+		view_block(d, v,
+			arena_printf(&d->s->arena, "use --ghost-limit %ju", (uintmax_t)size),
 			"the removed file %s holds %ju bytes, more than --ghost-limit allows (%ju)",
 			v->link, (uintmax_t)size, (uintmax_t)d->s->opt->ghost_limit);
 }

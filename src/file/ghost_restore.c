@@ -21,11 +21,11 @@
 struct ghost {
 	uint32_t number;
 	const GhostFileEntry *e;
-	const char *name; /* of the first open file */
-	const char *path; /* where it was made; NULL: not yet */
+	const char *name;	     /* of the first open file */
+	const char *path;	     /* where it was made; NULL: not yet */
 	const RegFileEntry *unnamed; /* the open file that creates it by O_TMPFILE; NULL: none */
-	int creator;                 /* that file; -1: given away */
-	int anchor;                  /* O_PATH, to open it again; -1 */
+	int creator;		     /* that file; -1: given away */
+	int anchor;		     /* O_PATH, to open it again; -1 */
 };
 
 enum { NAME_TRIES = 100, RAW_O_TMPFILE = 020000000 };
@@ -46,10 +46,10 @@ static int check_entry(struct file_set *f, const struct ghost *g, uint64_t end, 
 {
 	const GhostFileEntry *e = g->e;
 	bool device = S_ISCHR(e->mode) || S_ISBLK(e->mode);
-	const char *lack = S_ISLNK(e->mode) && !e->symlnk_target ? "target"
-		: device && !e->has_rdev			 ? "device number"
-		: e->chunks && (!e->has_size || e->size > INT64_MAX) ? "size"
-								     : NULL;
+	const char *lack = S_ISLNK(e->mode) && !e->symlnk_target		? "target"
+			   : device && !e->has_rdev				? "device number"
+			   : e->chunks && (!e->has_size || e->size > INT64_MAX) ? "size"
+										: NULL;
 	if (lack)
 		return fail(f->s, EBADMSG, "ghost-file-%x.img lacks a %s", g->number, lack);
 	if (end > limit)
@@ -110,7 +110,8 @@ static int copy_in(struct file_set *f, int to, const struct image_reader *r)
 		size_t want = left < sizeof(data) ? (size_t)left : sizeof(data);
 		ssize_t n = pread(r->fd, data, want, (off_t)at);
 		if (n <= 0 || write(to, data, (size_t)n) != n)
-			return fail(f->s, n ? errno : EBADMSG, "copy %s out of the images", r->name);
+			return fail(
+				f->s, n ? errno : EBADMSG, "copy %s out of the images", r->name);
 		at += (uint64_t)n;
 		left -= (uint64_t)n;
 	}
@@ -146,10 +147,11 @@ static int make_node(const struct file_set *f, const struct ghost *g, const char
 	const char *at = path_relative(path);
 	mode_t mode = (g->e->mode & S_IFMT) | 0600;
 	if (S_ISREG(mode)) {
-		int fd = openat(f->root_fd, at, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+		int fd = openat(
+			f->root_fd, at, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 		return fd < 0 ? -errno : fd;
 	}
-	int r = S_ISDIR(mode) ? mkdirat(f->root_fd, at, 0700)
+	int r = S_ISDIR(mode)	? mkdirat(f->root_fd, at, 0700)
 		: S_ISLNK(mode) ? symlinkat(g->e->symlnk_target, f->root_fd, at)
 				: mknodat(f->root_fd, at, mode, g->e->has_rdev ? g->e->rdev : 0);
 	return r < 0 ? -errno : 0;
@@ -160,9 +162,10 @@ static int make_named(struct file_set *f, struct ghost *g, const char *base, int
 	int r = -EEXIST;
 	for (int i = 0; i < NAME_TRIES && r == -EEXIST; i++) {
 		g->path = i == 0 && ghost_is_directory(g)
-			? base
-			: arena_printf(&f->s->arena, i < 2 ? "%s.cr.%x.ghost" : "%s.cr.%x.%d.ghost",
-				  base, g->number, i);
+				  ? base
+				  : arena_printf(&f->s->arena,
+					    i < 2 ? "%s.cr.%x.ghost" : "%s.cr.%x.%d.ghost", base,
+					    g->number, i);
 		r = make_node(f, g, g->path);
 	}
 	if (r < 0)
@@ -220,8 +223,9 @@ static int set_times(const struct file_set *f, const struct ghost *g)
 	struct timespec times[2];
 	if (!image_times(g->e, times))
 		return 0;
-	return utimensat(f->root_fd, path_relative(g->path), times, AT_SYMLINK_NOFOLLOW) < 0 ? -errno
-											     : 0;
+	return utimensat(f->root_fd, path_relative(g->path), times, AT_SYMLINK_NOFOLLOW) < 0
+		       ? -errno
+		       : 0;
 }
 
 static int set_attributes(const struct file_set *f, const struct ghost *g)
@@ -257,7 +261,8 @@ static int make_named_ghost(struct file_set *f, struct ghost *g)
 static int open_unnamed(struct file_set *f, struct ghost *g)
 {
 	char *directory = arena_strdup(&f->s->arena, g->name);
-	int flags = (int)(g->unnamed->flags & ~(uint32_t)(O_ASYNC | O_EXCL)) | O_DIRECTORY | O_CLOEXEC;
+	int flags =
+		(int)(g->unnamed->flags & ~(uint32_t)(O_ASYNC | O_EXCL)) | O_DIRECTORY | O_CLOEXEC;
 	int fd;
 	do {
 		*strrchr(directory, '/') = '\0';
@@ -336,7 +341,7 @@ int ghost_take_creator(struct ghost *g, const RegFileEntry *e)
 
 void ghost_remove_all(struct file_set *f)
 {
-	vec_for_each(&f->ghost_list, at) {
+	vec_for_each (&f->ghost_list, at) {
 		struct ghost *g = *at;
 		if (g->creator >= 0)
 			close(take_fd(&g->creator));
@@ -348,7 +353,8 @@ void ghost_remove_all(struct file_set *f)
 		bool directory = !gone->ghost || ghost_is_directory(gone->ghost);
 		if (gone->ghost && directory)
 			set_times(f, gone->ghost); /* what was made in it changed them */
-		if (unlinkat(f->root_fd, path_relative(gone->path), directory ? AT_REMOVEDIR : 0) < 0)
+		if (unlinkat(f->root_fd, path_relative(gone->path), directory ? AT_REMOVEDIR : 0) <
+			0)
 			log_warn(f->s, "cannot remove %s: %s", gone->path, strerror(errno));
 	}
 }

@@ -10,7 +10,7 @@ struct id_map {
 	struct id_slot {
 		uint64_t key;
 		void *value; /* NULL: free */
-	} *slots;
+	} * slots;
 	size_t n, room; /* room is 0 or a power of two */
 };
 

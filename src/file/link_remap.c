@@ -18,7 +18,7 @@ struct link_dump {
 	struct file_view view;
 	const char *near; /* the removed name */
 	const char *path; /* of the link; NULL until it is made */
-	uint32_t id;      /* of its REG entry */
+	uint32_t id;	  /* of its REG entry */
 	VEC(uint32_t) users;
 };
 
@@ -58,15 +58,16 @@ static int make_link(struct file_dump *d, struct link_dump *l, int fd)
 	snprintf(own, sizeof(own), "/proc/self/fd/%d", fd);
 	size_t dir = (size_t)(strrchr(l->near, '/') - l->near);
 	for (;;) {
-		char *path = arena_printf(
-			&d->s->arena, "%.*s/link_remap.%u", (int)dir, l->near, l->id);
+		char *path =
+			arena_printf(&d->s->arena, "%.*s/link_remap.%u", (int)dir, l->near, l->id);
 		/* the same through /proc, for those without CAP_DAC_READ_SEARCH */
 		if (linkat(fd, "", AT_FDCWD, path, AT_EMPTY_PATH) == 0 ||
 			linkat(AT_FDCWD, own, AT_FDCWD, path, AT_SYMLINK_FOLLOW) == 0) {
 			l->path = path;
 			return 0;
 		}
-		bool no_directory = dir && errno == ENOENT &&
+		bool no_directory =
+			dir && errno == ENOENT &&
 			access(arena_printf(&d->s->arena, "%.*s", (int)dir, l->near), F_OK) < 0;
 		if (!no_directory)
 			return -errno;
@@ -97,7 +98,7 @@ static int finish_link(struct file_dump *d, struct link_dump *l)
 		return fd;
 	int r = make_link(d, l, fd);
 	if (r == -ENOENT) {
-		vec_for_each(&l->users, id)
+		vec_for_each (&l->users, id)
 			ghost_add(d, &l->view, *id);
 		if (d->s->blockers.n)
 			return fail_remedy(d->s, EFBIG, "use a larger --ghost-limit",
@@ -107,7 +108,7 @@ static int finish_link(struct file_dump *d, struct link_dump *l)
 	if (r < 0)
 		return fail(d->s, r, "link the removed file %s to a name again", l->near);
 	add_link_entry(d, l);
-	vec_for_each(&l->users, id)
+	vec_for_each (&l->users, id)
 		remap_add(d, *id, REMAP_TYPE__LINKED, l->id);
 	return 0;
 }
@@ -122,7 +123,7 @@ int link_remap_make_all(struct file_dump *d)
 
 void link_remap_undo(struct file_dump *d)
 {
-	vec_for_each(&d->links, l)
+	vec_for_each (&d->links, l)
 		if ((*l)->path && unlink((*l)->path) < 0)
 			log_warn(d->s, "cannot remove %s: %s", (*l)->path, strerror(errno));
 	d->links.n = 0;

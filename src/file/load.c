@@ -18,11 +18,11 @@ struct open_file *file_find(const struct file_set *f, uint32_t id)
 
 const char *open_file_label(const struct file_set *f, const struct open_file *o)
 {
-	vec_for_each(&f->tables, t)
-		vec_for_each(&(*t)->slots, slot)
+	vec_for_each (&f->tables, t)
+		vec_for_each (&(*t)->slots, slot)
 			if (slot->file == o)
-				return arena_printf(&f->s->arena, "pid %d fd %u", (*t)->task->vpid,
-					slot->fd);
+				return arena_printf(
+					&f->s->arena, "pid %d fd %u", (*t)->task->vpid, slot->fd);
 	return arena_printf(&f->s->arena, "file %u", o->id);
 }
 
@@ -46,8 +46,8 @@ static int add_file(struct file_set *f, const FileEntry *e)
 	if (!e->id || file_find(f, e->id))
 		return fail(s, EBADMSG, "files.img has the id %u twice", e->id);
 	if (o->type && !ids_agree(o))
-		return fail(s, EBADMSG, "files.img: the entry of %s %u is not complete", o->type->name,
-			e->id);
+		return fail(s, EBADMSG, "files.img: the entry of %s %u is not complete",
+			o->type->name, e->id);
 	id_map_put(&s->arena, &f->files, e->id, o);
 	*vec_push(&s->arena, &f->all) = o;
 	return 0;

@@ -21,7 +21,6 @@
 #include "mem/shmem.h"
 
 enum {
-	RAW_O_LARGEFILE = 0100000,
 	HUGE_SHIFT = 26, /* MFD_HUGE_SHIFT */
 };
 
@@ -48,13 +47,13 @@ static uint64_t kernel_tmpfs(struct file_dump *d)
 static bool is_huge(const struct file_view *v)
 {
 	return v->fs_type == HUGETLBFS_MAGIC && v->st.stx_nlink == 0 &&
-		(has_prefix(v->link, memfd_prefix) || has_prefix(v->link, "/anon_hugepage"));
+	       (has_prefix(v->link, memfd_prefix) || has_prefix(v->link, "/anon_hugepage"));
 }
 
 static bool memfd_recognize(struct file_dump *d, const struct file_view *v)
 {
 	return S_ISREG(v->st.stx_mode) &&
-		((v->fs_type == TMPFS_MAGIC && v->dev == kernel_tmpfs(d)) || is_huge(v));
+	       ((v->fs_type == TMPFS_MAGIC && v->dev == kernel_tmpfs(d)) || is_huge(v));
 }
 
 static char *memfd_name(struct file_dump *d, const char *link)
@@ -122,8 +121,8 @@ static int collect_inode(struct file_dump *d, struct file_view *v, MemfdInodeEnt
 	e->mode = v->st.stx_mode;
 	if (v->fs_type == HUGETLBFS_MAGIC) {
 		e->has_hugetlb_flag = true;
-		e->hugetlb_flag = MFD_HUGETLB |
-			(uint32_t)__builtin_ctz(v->st.stx_blksize) << HUGE_SHIFT;
+		e->hugetlb_flag = MFD_HUGETLB | (uint32_t)__builtin_ctz(v->st.stx_blksize)
+							<< HUGE_SHIFT;
 	}
 	*vec_push(&d->s->arena, &d->memfds) = e;
 	struct memfd_content *c = arena_new(&d->s->arena, struct memfd_content);
@@ -138,7 +137,8 @@ static int collect_inode(struct file_dump *d, struct file_view *v, MemfdInodeEnt
 static int memfd_collect(struct file_dump *d, struct file_view *v, struct dumped_file *f)
 {
 	if (has_prefix(v->link, "/SYSV")) {
-		view_block(d, v, NULL, "System V shared memory (%s), which is not supported yet", v->link);
+		view_block(d, v, NULL, "System V shared memory (%s), which is not supported yet",
+			v->link);
 		return 0;
 	}
 	MemfdInodeEntry *inode = v->inode->memfd;
@@ -159,8 +159,8 @@ static int memfd_collect(struct file_dump *d, struct file_view *v, struct dumped
 
 struct memfd {
 	const MemfdInodeEntry *e;
-	int fd;          /* as created; -1: not yet */
-	bool fd_in_use;  /* some open file is the creating one */
+	int fd;		/* as created; -1: not yet */
+	bool fd_in_use; /* some open file is the creating one */
 };
 
 int memfd_load(struct file_set *f)
@@ -200,7 +200,7 @@ static int memfd_check(struct file_set *f, struct open_file *o)
 static int make_file(const MemfdInodeEntry *e)
 {
 	unsigned flags = MFD_CLOEXEC | (e->seals == F_SEAL_SEAL ? 0 : MFD_ALLOW_SEALING) |
-		(e->has_hugetlb_flag ? e->hugetlb_flag : 0);
+			 (e->has_hugetlb_flag ? e->hugetlb_flag : 0);
 	bool executable = !e->has_mode || e->mode & 0111;
 	int fd = memfd_create(e->name, flags | MFD_EXEC);
 	if (fd < 0 && errno == EINVAL)
@@ -229,7 +229,8 @@ static int make_inode(struct file_set *f, struct memfd *m)
 	if (fd < 0)
 		return fail(f->s, fd, "make the memfd \"%s\"", e->name);
 	if (e->size && ftruncate(fd, (off_t)e->size) < 0)
-		return fail(f->s, errno, "give the memfd \"%s\" %ju bytes", e->name, (uintmax_t)e->size);
+		return fail(f->s, errno, "give the memfd \"%s\" %ju bytes", e->name,
+			(uintmax_t)e->size);
 	int r = e->size ? shmem_fill(f->s, fd, e->shmid, e->has_hugetlb_flag) : 0;
 	if (r < 0)
 		return r;
@@ -280,7 +281,7 @@ static int memfd_create_file(struct file_set *f, struct open_file *o, int *ret_f
 /* F_SEAL_WRITE fails while writable mappings exist, F_SEAL_FUTURE_WRITE forbids new ones. */
 int memfd_seal_all(struct file_set *f)
 {
-	vec_for_each(&f->memfd_list, at) {
+	vec_for_each (&f->memfd_list, at) {
 		struct memfd *m = *at;
 		int have = m->fd < 0 ? 0 : fcntl(m->fd, F_GET_SEALS);
 		if (m->fd < 0 || m->e->seals == F_SEAL_SEAL || (uint32_t)have == m->e->seals)
@@ -293,7 +294,7 @@ int memfd_seal_all(struct file_set *f)
 
 void memfd_release(struct file_set *f)
 {
-	vec_for_each(&f->memfd_list, m)
+	vec_for_each (&f->memfd_list, m)
 		if ((*m)->fd >= 0)
 			close(take_fd(&(*m)->fd));
 }

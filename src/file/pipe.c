@@ -58,14 +58,15 @@ static int reopen(struct file_set *f, const struct open_file *o, int fd, int *re
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	uint32_t flags = o->flags & ~(uint32_t)(O_ASYNC | O_DIRECT);
 	*ret_fd = open(path, (int)flags | O_CLOEXEC);
-	return *ret_fd < 0 ? fail(f->s, errno, "%s: open the pipe again", open_file_label(f, o)) : 0;
+	return *ret_fd < 0 ? fail(f->s, errno, "%s: open the pipe again", open_file_label(f, o))
+			   : 0;
 }
 
 /* Entries that no table has get no end. */
 static int make_ends(struct file_set *f, struct pipe_group *g, int pair[2])
 {
 	bool taken[2] = {false, false};
-	vec_for_each(&g->ends, at) {
+	vec_for_each (&g->ends, at) {
 		struct open_file *o = *at;
 		int side = (o->flags & O_ACCMODE) != O_RDONLY, r = 0;
 		if (!o->uses_left)

@@ -33,8 +33,8 @@ static int prepare_scratch(struct file_dump *d, int size)
 	return 0;
 }
 
-static int write_record(struct file_dump *d, const struct pipe_dump *pd, int size, const char *data,
-	ssize_t len)
+static int write_record(
+	struct file_dump *d, const struct pipe_dump *pd, int size, const char *data, ssize_t len)
 {
 	struct image_writer *w = pd->is_fifo ? &d->fifo_data : &d->pipes_data;
 	PipeDataEntry e = PIPE_DATA_ENTRY__INIT;
@@ -81,16 +81,16 @@ static int pipe_write(struct file_dump *d, void *object)
 	if (copied < 0 && errno == EAGAIN)
 		copied = 0;
 	if (copied != queued)
-		return fail(d->s, copied < 0 ? errno : EIO, "pid %d fd %d: copy %d bytes of the pipe",
-			pd->from.task->vpid, pd->from.number, queued);
+		return fail(d->s, copied < 0 ? errno : EIO,
+			"pid %d fd %d: copy %d bytes of the pipe", pd->from.task->vpid,
+			pd->from.number, queued);
 	return write_queue(d, pd, size, queued);
 }
 
 void pipe_data_collect(struct file_dump *d, const struct file_view *v, bool is_fifo)
 {
 	uint64_t key = (uint64_t)v->st.stx_ino << 1 | is_fifo;
-	if ((v->flags & O_ACCMODE) == O_WRONLY || v->flags & O_PATH ||
-		id_map_get(&d->pipes, key))
+	if ((v->flags & O_ACCMODE) == O_WRONLY || v->flags & O_PATH || id_map_get(&d->pipes, key))
 		return;
 	struct pipe_dump *pd = arena_new(&d->s->arena, struct pipe_dump);
 	*pd = (struct pipe_dump){
@@ -141,7 +141,7 @@ int pipe_data_load(struct file_set *f)
 
 static bool has_packet_writer(const struct pipe_group *g)
 {
-	vec_for_each(&g->ends, end)
+	vec_for_each (&g->ends, end)
 		if ((*end)->flags & O_DIRECT && ((*end)->flags & O_ACCMODE) != O_RDONLY)
 			return true;
 	return false;

@@ -18,7 +18,7 @@ struct pipe_group {
 	uint32_t pipe_id;
 	VEC(struct open_file *) ends;
 	VEC(struct pipe_record) queue; /* a record for each packet, or one for all bytes */
-	uint32_t size;                 /* capacity; 0: the kernel's default */
+	uint32_t size;		       /* capacity; 0: the kernel's default */
 	bool filled;
 };
 

@@ -24,7 +24,7 @@ static bool helper_lacks(const char *below)
 
 static bool thread_of_tree(const struct file_dump *d, pid_t pid)
 {
-	vec_for_each(&d->tree->tasks, t)
+	vec_for_each (&d->tree->tasks, t)
 		for (size_t i = 1; i < (*t)->threads.n; i++)
 			if ((*t)->threads.v[i]->vtid == pid)
 				return true;
@@ -33,7 +33,7 @@ static bool thread_of_tree(const struct file_dump *d, pid_t pid)
 
 static bool has_remap(const struct file_dump *d, uint32_t pid)
 {
-	vec_for_each(&d->remaps, e)
+	vec_for_each (&d->remaps, e)
 		if ((*e)->remap_type == REMAP_TYPE__PROCFS && (*e)->remap_id == pid)
 			return true;
 	return false;

@@ -55,19 +55,20 @@ enum { LEADS_ELSEWHERE = 0, LEADS_THERE = 1 };
 /* LEADS_THERE, LEADS_ELSEWHERE, or -errno (-ENOENT: to nothing). */
 static int leads_to(const struct file_view *v, const char *path, int flags, struct statx *st)
 {
-	if (statx(AT_FDCWD, path, flags | AT_NO_AUTOMOUNT, STATX_BASIC_STATS | STATX_MNT_ID, st) < 0)
+	if (statx(AT_FDCWD, path, flags | AT_NO_AUTOMOUNT, STATX_BASIC_STATS | STATX_MNT_ID, st) <
+		0)
 		return errno == ENOTDIR ? -ENOENT : -errno;
 	return st->stx_ino == v->st.stx_ino && st->stx_dev_major == v->st.stx_dev_major &&
-			st->stx_dev_minor == v->st.stx_dev_minor
-		? LEADS_THERE
-		: LEADS_ELSEWHERE;
+			       st->stx_dev_minor == v->st.stx_dev_minor
+		       ? LEADS_THERE
+		       : LEADS_ELSEWHERE;
 }
 
 static bool is_nfs_silly_name(const struct file_view *v)
 {
 	const char *base = strrchr(v->link, '/') + 1;
 	return v->fs_type == NFS_SUPER_MAGIC && strncmp(base, ".nfs", 4) == 0 &&
-		strspn(base + 4, "0123456789abcdef") >= 24;
+	       strspn(base + 4, "0123456789abcdef") >= 24;
 }
 
 /* A mount covers the directory that the file is in. */
@@ -92,7 +93,7 @@ static int read_mounts(struct file_dump *d)
 	int r = mountinfo_read(d->s, d->tree->root->pid, &mounts);
 	if (r < 0)
 		return fail(d->s, r, "pid %d: read its mounts", d->tree->root->vpid);
-	vec_for_each(&mounts, m)
+	vec_for_each (&mounts, m)
 		id_map_put(&d->s->arena, &d->mounts, (uint64_t)m->id, m);
 	d->mounts_read = true;
 	return 0;
@@ -123,7 +124,8 @@ static int collect_replaced(struct file_dump *d, struct file_view *v, const stru
 	if (leads_to(v, v->link, 0, &followed) == LEADS_THERE)
 		return 0;
 	if (other->stx_mnt_id != v->st.stx_mnt_id)
-		view_block(d, v, NULL, "%s is hidden: another filesystem is mounted over it", v->link);
+		view_block(
+			d, v, NULL, "%s is hidden: another filesystem is mounted over it", v->link);
 	else
 		view_block(d, v, devices ? "use --evasive-devices if it is the same device" : NULL,
 			"%s is now the name of another file", v->link);
@@ -133,7 +135,8 @@ static int collect_replaced(struct file_dump *d, struct file_view *v, const stru
 static int collect_vanished(struct file_dump *d, struct file_view *v, struct dumped_file *f)
 {
 	if (is_hidden(v)) {
-		view_block(d, v, NULL, "%s is hidden: another filesystem is mounted over it", v->link);
+		view_block(
+			d, v, NULL, "%s is hidden: another filesystem is mounted over it", v->link);
 		return 0;
 	}
 	if (S_ISDIR(v->st.stx_mode)) {

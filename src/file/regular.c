@@ -21,7 +21,6 @@
 enum {
 	KMSG_MINOR = 11,
 	RAW_O_TMPFILE = 020000000, /* __O_TMPFILE; comes with O_DIRECTORY */
-	RAW_O_LARGEFILE = 0100000,
 };
 
 /* Character devices without state of their own, besides all of major 1 (mem(4)). */
@@ -47,7 +46,7 @@ static bool is_stateless(const struct file_view *v)
 static bool is_kmsg_writer(const struct file_view *v)
 {
 	return S_ISCHR(v->st.stx_mode) && v->st.stx_rdev_major == MEM_MAJOR &&
-		v->st.stx_rdev_minor == KMSG_MINOR && (v->flags & O_ACCMODE) == O_WRONLY;
+	       v->st.stx_rdev_minor == KMSG_MINOR && (v->flags & O_ACCMODE) == O_WRONLY;
 }
 
 static bool regular_recognize(struct file_dump *d, const struct file_view *v)
@@ -137,7 +136,8 @@ static bool is_of_process(const struct file_set *f, const char *path, bool *ret_
 	if (sscanf(path, "/proc/%d%n", &pid, &used) != 1 || (path[used] && path[used] != '/'))
 		return false;
 	*ret_late = strncmp(path + used, "/task/", 6) == 0 ||
-		strncmp(path + used, "/fdinfo/", 8) == 0 || strncmp(path + used, "/fd/", 4) == 0;
+		    strncmp(path + used, "/fdinfo/", 8) == 0 ||
+		    strncmp(path + used, "/fd/", 4) == 0;
 	return tree_find(f->tree, pid) != NULL;
 }
 
@@ -165,11 +165,15 @@ int regular_check(struct file_set *f, struct open_file *o)
 		return fail(f->s, EOPNOTSUPP, "%s is external: --inherit-fd is not supported yet",
 			e->name);
 	if (e->name[0] != '/')
-		return fail(f->s, EBADMSG, "file %u: the path \"%s\" of its image does not begin "
-			"with a slash", o->id, e->name);
+		return fail(f->s, EBADMSG,
+			"file %u: the path \"%s\" of its image does not begin "
+			"with a slash",
+			o->id, e->name);
 	if (e->has_mnt_id && e->mnt_id != -1)
-		return fail(f->s, EOPNOTSUPP, "%s is in a dumped mount namespace, which is not "
-			"supported yet", e->name);
+		return fail(f->s, EOPNOTSUPP,
+			"%s is in a dumped mount namespace, which is not "
+			"supported yet",
+			e->name);
 	o->flags = e->flags;
 	o->fown = e->fown;
 	if (o->remap && o->remap->type != REMAP_TYPE__LINKED)

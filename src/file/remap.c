@@ -101,18 +101,21 @@ int remap_open(struct file_set *f, const char *target, const char *name, int fla
 
 /* --- loading --- */
 
-static int load_ghost(struct file_set *f, struct remap *remap, const struct open_file *o, uint32_t id)
+static int load_ghost(
+	struct file_set *f, struct remap *remap, const struct open_file *o, uint32_t id)
 {
 	remap->type = REMAP_TYPE__GHOST;
 	return ghost_load(f, id, o->e->reg, &remap->ghost);
 }
 
-static int load_link(struct file_set *f, struct remap *remap, const struct open_file *o, uint32_t id)
+static int load_link(
+	struct file_set *f, struct remap *remap, const struct open_file *o, uint32_t id)
 {
 	const struct open_file *link = file_find(f, id);
 	if (!link || link->e->type != FD_TYPES__REG || link->e->reg->name[0] != '/')
-		return fail(f->s, EBADMSG, "%s: file %u, which it is a link of, is not in the images",
-			o->e->reg->name, id);
+		return fail(f->s, EBADMSG,
+			"%s: file %u, which it is a link of, is not in the images", o->e->reg->name,
+			id);
 	remap->type = REMAP_TYPE__LINKED;
 	remap->link = link->e->reg->name;
 	*vec_push(&f->s->arena, &f->links) = remap->link;
@@ -123,7 +126,8 @@ static int load_entry(struct file_set *f, const RemapFilePathEntry *e)
 {
 	struct open_file *o = file_find(f, e->orig_id);
 	if (!o || o->e->type != FD_TYPES__REG)
-		return fail(f->s, EBADMSG, "remap-fpath.img: file %u is not in files.img", e->orig_id);
+		return fail(
+			f->s, EBADMSG, "remap-fpath.img: file %u is not in files.img", e->orig_id);
 	struct remap *remap = arena_new(&f->s->arena, struct remap);
 	o->remap = remap;
 	if (!e->has_remap_type) /* of old dumps */
@@ -140,8 +144,8 @@ static int load_entry(struct file_set *f, const RemapFilePathEntry *e)
 		procfs_remap_add_helper(f, remap->pid);
 		return 0;
 	default:
-		return fail(f->s, EBADMSG, "remap-fpath.img: type %d is not known",
-			(int)e->remap_type);
+		return fail(
+			f->s, EBADMSG, "remap-fpath.img: type %d is not known", (int)e->remap_type);
 	}
 }
 

@@ -39,7 +39,8 @@ bool file_is_mappable(const struct file_set *f, uint32_t id);
  */
 int file_open(struct file_set *f, uint32_t id, int flags, int *ret_fd);
 
-/* Gives every descriptor table its descriptors, but those that must wait for file_restore_late(). */
+/* Gives every descriptor table its descriptors, but those that must wait for file_restore_late().
+ */
 int file_restore_tables(struct file_set *f, struct stubs *st);
 
 /* Appends root, current directory and umask, where they differ from the controller's. */

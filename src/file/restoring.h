@@ -33,12 +33,12 @@ struct open_file {
 	const struct file_type *type;
 	const struct remap *remap; /* of REG entries: NULL, its path is its own */
 	struct pipe_group *pipe;   /* pipe.c, fifo.c */
-	uint32_t flags;            /* of open(2), set by check() */
-	const FownEntry *fown;     /* NULL: has none */
-	bool late;                 /* opens only once threads and tables are there */
-	unsigned uses_left;        /* slots that do not have it yet */
-	bool prepared;             /* flags and signal are set */
-	int fd;                    /* in the controller; -1: none */
+	uint32_t flags;		   /* of open(2), set by check() */
+	const FownEntry *fown;	   /* NULL: has none */
+	bool late;		   /* opens only once threads and tables are there */
+	unsigned uses_left;	   /* slots that do not have it yet */
+	bool prepared;		   /* flags and signal are set */
+	int fd;			   /* in the controller; -1: none */
 	struct fd_table *holder;   /* of a task that has it already, at holder_fd */
 	uint32_t holder_fd;
 };
@@ -46,9 +46,9 @@ struct open_file {
 /* How a file is reached whose path does not lead to it. */
 struct remap {
 	RemapType type;
-	struct ghost *ghost;  /* GHOST */
-	const char *link;     /* LINKED: the path of the other link */
-	pid_t pid;            /* PROCFS */
+	struct ghost *ghost; /* GHOST */
+	const char *link;    /* LINKED: the path of the other link */
+	pid_t pid;	     /* PROCFS */
 };
 
 /* A name that goes when the restore is over; ghost NULL: a directory made on the way to one. */
@@ -67,9 +67,9 @@ struct file_set {
 	VEC(struct memfd *) memfd_list;
 	VEC(const char *) links;   /* link remaps to remove when all went well */
 	VEC(struct doomed) doomed; /* in order of making */
-	int root_fd;               /* what paths of the image begin at */
+	int root_fd;		   /* what paths of the image begin at */
 	int pipes_data, fifo_data; /* the images, for contents; -1 */
-	unsigned n_kept;           /* shared files that are open in the controller */
+	unsigned n_kept;	   /* shared files that are open in the controller */
 };
 
 struct open_file *file_find(const struct file_set *f, uint32_t id);

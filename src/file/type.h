@@ -34,7 +34,7 @@ struct program;
 struct file_type {
 	FdTypes type;
 	const char *name; /* "pipe": for messages */
-	size_t detail;    /* offset in FileEntry of the pointer to this type's message */
+	size_t detail;	  /* offset in FileEntry of the pointer to this type's message */
 	bool sets_flags;  /* create() does all that open flags ask for */
 
 	bool (*recognize)(struct file_dump *d, const struct file_view *v);

@@ -74,8 +74,8 @@ static bool is_terminal(const struct file_view *v)
 {
 	unsigned major = v->st.stx_rdev_major;
 	return S_ISCHR(v->st.stx_mode) &&
-		((major >= 2 && major <= 5) || (major >= 128 && major <= 143) || major == 188 ||
-			major == 204 || major == 229);
+	       ((major >= 2 && major <= 5) || (major >= 128 && major <= 143) || major == 188 ||
+		       major == 204 || major == 229);
 }
 
 static void block_device(struct file_dump *d, const struct file_view *v)
@@ -113,7 +113,8 @@ void unsupported_block(struct file_dump *d, const struct file_view *v)
 void unsupported_mount_block(struct file_dump *d, const struct file_view *v)
 {
 	if (v->fs_type == MQUEUE_MAGIC)
-		view_block(d, v, NULL, "the POSIX message queue %s, which is not supported", v->link);
+		view_block(
+			d, v, NULL, "the POSIX message queue %s, which is not supported", v->link);
 	else if (v->fs_type == SECRETMEM_MAGIC)
 		view_block(d, v, NULL, "secret memory (memfd_secret), which nobody else can read");
 	else

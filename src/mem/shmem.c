@@ -23,7 +23,8 @@ static int copy(struct session *s, int to, int from, uint64_t offset, uint64_t l
 {
 	off_t at = (off_t)offset;
 	while (len) {
-		ssize_t n = sendfile(to, from, &at, len > SENDFILE_MAX ? SENDFILE_MAX : (size_t)len);
+		ssize_t n =
+			sendfile(to, from, &at, len > SENDFILE_MAX ? SENDFILE_MAX : (size_t)len);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
@@ -35,8 +36,8 @@ static int copy(struct session *s, int to, int from, uint64_t offset, uint64_t l
 
 /* --- dump --- */
 
-static int dump_range(
-	struct session *s, struct pages_writer *w, int fd, uint64_t start, uint64_t end, uint64_t size)
+static int dump_range(struct session *s, struct pages_writer *w, int fd, uint64_t start,
+	uint64_t end, uint64_t size)
 {
 	uint64_t page = image_page_size(), offset;
 	start &= ~(page - 1);
@@ -52,7 +53,8 @@ static int dump_range(
 	if (lseek(pages, (off_t)offset, SEEK_SET) < 0)
 		return fail(s, errno, "copy shared memory");
 	r = copy(s, pages, fd, start, stored);
-	if (r >= 0 && ftruncate(pages, (off_t)(offset + (end - start))) < 0) /* the last page's rest */
+	if (r >= 0 &&
+		ftruncate(pages, (off_t)(offset + (end - start))) < 0) /* the last page's rest */
 		r = fail(s, errno, "copy shared memory");
 	return r;
 }
@@ -91,9 +93,8 @@ int shmem_dump(struct session *s, int fd, uint32_t shmid, uint64_t size)
 static int load(struct session *s, const struct image_dir *dir, uint32_t shmid, struct pagemap *ret)
 {
 	int r = pagemap_load(s, dir, IMG_PAGEMAP_SHMEM, shmid, ret);
-	return r == -ENOENT
-		? fail(s, r, "%s/pagemap-shmem-%u.img is missing", dir->path, shmid)
-		: r;
+	return r == -ENOENT ? fail(s, r, "%s/pagemap-shmem-%u.img is missing", dir->path, shmid)
+			    : r;
 }
 
 int shmem_check(struct session *s, uint32_t shmid, uint64_t size)
@@ -105,7 +106,8 @@ int shmem_check(struct session *s, uint32_t shmid, uint64_t size)
 	const struct pagemap_range *last = &map.ranges[map.n - 1];
 	uint64_t page = image_page_size(), n_pages = size / page + !!(size % page);
 	if (last->vaddr / page + last->nr_pages > n_pages)
-		return fail(s, EBADMSG, "pagemap-shmem-%u.img has pages beyond the end of its file", shmid);
+		return fail(s, EBADMSG, "pagemap-shmem-%u.img has pages beyond the end of its file",
+			shmid);
 	return 0;
 }
 
@@ -146,7 +148,8 @@ static int fill_from(struct filling *f, struct image_dir *dir, uint64_t start, u
 	int r = load(f->s, dir, f->shmid, &map);
 	if (r < 0)
 		return r;
-	_cleanup_close_ int pages = map.pages_size ? pagemap_open_pages(f->s, dir, &map, O_RDONLY) : -1;
+	_cleanup_close_ int pages =
+		map.pages_size ? pagemap_open_pages(f->s, dir, &map, O_RDONLY) : -1;
 	const struct pagemap_range *range = pagemap_find(&map, start);
 	for (; range && range < map.ranges + map.n && range->vaddr < end && r >= 0; range++) {
 		uint64_t from = range->vaddr > start ? range->vaddr : start;
@@ -154,11 +157,14 @@ static int fill_from(struct filling *f, struct image_dir *dir, uint64_t start, u
 		to = to < end ? to : end;
 		struct image_dir *parent = NULL;
 		if (range->flags & PE_PRESENT) {
-			r = fill_range(f, pages, range->offset + (from - range->vaddr), from, to - from);
+			r = fill_range(
+				f, pages, range->offset + (from - range->vaddr), from, to - from);
 			f->s->stats.pages_restored += (to - from) / page;
 		} else if (range->flags & PE_PARENT) {
 			r = image_dir_parent(f->s, dir, &parent);
-			r = r == -ENOENT ? fail(f->s, r, "%s: its parent dump is missing", dir->path) : r;
+			r = r == -ENOENT
+				    ? fail(f->s, r, "%s: its parent dump is missing", dir->path)
+				    : r;
 			if (r >= 0)
 				r = fill_from(f, parent, from, to);
 		}

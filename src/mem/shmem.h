@@ -13,7 +13,8 @@ int shmem_dump(struct session *s, int fd, uint32_t shmid, uint64_t size);
 /* Before anything is forked: the images are there and lie within size bytes. */
 int shmem_check(struct session *s, uint32_t shmid, uint64_t size);
 
-/* Writes what was stored into a file of the right size. mapped: it takes no write(2) (hugetlbfs). */
+/* Writes what was stored into a file of the right size. mapped: it takes no write(2) (hugetlbfs).
+ */
 int shmem_fill(struct session *s, int fd, uint32_t shmid, bool mapped);
 
 #endif

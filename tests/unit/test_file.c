@@ -147,7 +147,7 @@ static int load(struct fixture *x, struct file_set **ret)
 
 static bool blocked_by(const struct fixture *x, const char *text)
 {
-	vec_for_each(&x->s.blockers, b)
+	vec_for_each (&x->s.blockers, b)
 		if (strstr(b->message, text))
 			return true;
 	return false;
@@ -200,7 +200,7 @@ static void blockers_name_object_and_option(void **state)
 	assert_true(blocked_by(x, "the name "));
 	assert_true(blocked_by(x, "fd 4: the terminal"));
 	bool limit = false, link_option = false;
-	vec_for_each(&x->s.blockers, b) {
+	vec_for_each (&x->s.blockers, b) {
 		assert_int_equal(b->pid, x->t->pid);
 		limit |= b->remedy && strstr(b->remedy, "--ghost-limit 32768");
 		link_option |= b->remedy && strstr(b->remedy, "--link-remap");
@@ -216,11 +216,11 @@ static void open_ordinary(struct fixture *x)
 	char buf[3];
 	int p[2];
 	int fd = open(in_dir(x, "file"), O_RDONLY); /* 0 */
-	dup(fd);                                     /* 1: the same open file */
-	open(in_dir(x, "file"), O_RDONLY);           /* 2: another, at the same position */
+	dup(fd);				    /* 1: the same open file */
+	open(in_dir(x, "file"), O_RDONLY);	    /* 2: another, at the same position */
 	lseek(fd, 0, SEEK_SET);
 	open(in_dir(x, "odd (deleted)"), O_CREAT | O_RDWR, 0600); /* 3: is called so */
-	fd = open(in_dir(x, "ghost"), O_CREAT | O_RDWR, 0640);     /* 4 */
+	fd = open(in_dir(x, "ghost"), O_CREAT | O_RDWR, 0640);	  /* 4 */
 	if (write(fd, "gone", 4) != 4 || unlink(in_dir(x, "ghost")) || pipe(p) ||
 		write(p[1], "queued", 6) != 6 || read(p[0], buf, 3) != 3)
 		_exit(1);
@@ -329,8 +329,8 @@ static void missing_files_fail(void **state)
 static void cut_images_fail(void **state)
 {
 	struct fixture *x = *state;
-	static const char *const images[] = {"files", "fdinfo-2", "ghost-file-1", "memfd",
-		"pipes-data", "remap-fpath"};
+	static const char *const images[] = {
+		"files", "fdinfo-2", "ghost-file-1", "memfd", "pipes-data", "remap-fpath"};
 	dump_ordinary(x);
 	for (size_t i = 0; i < sizeof(images) / sizeof(images[0]); i++) {
 		struct stat st;
