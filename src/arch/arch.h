@@ -28,7 +28,7 @@ enum {
 struct arch_regs {
 	struct user_regs_struct gp;
 	size_t xstate_len; /* 0: not read */
-	_Alignas(64) uint8_t xstate[ARCH_XSTATE_MAX];
+	uint8_t xstate[ARCH_XSTATE_MAX];
 };
 
 /* --- live registers (x86_64/regs.c) --- */

@@ -63,6 +63,7 @@ struct session {
 	const struct options *opt;
 	struct image_dir *images;
 	struct run_stats stats;
+	const void *cpu; /* what the architecture learnt about this processor; arch/ only */
 	char run_id[37]; /* random UUID of this run */
 };
 

@@ -73,23 +73,42 @@ static int read_thread_state(struct session *s, struct thread *th)
 	return 0;
 }
 
+/* A thread that was asked to stop. begun: what seize_begin() said. */
+struct begun {
+	pid_t tid;
+	int begun;
+};
+typedef VEC(struct begun) begun_vec;
+
+static int begin_all(struct session *s, const pid_vec *tids, begun_vec *ret)
+{
+	vec_for_each(tids, tid) {
+		int r = seize_begin(s, *tid);
+		if (r < 0)
+			return r;
+		*vec_push(&s->arena, ret) = (struct begun){*tid, r};
+	}
+	return 0;
+}
+
 /* Returns 1 when a thread was added, 0 when it is gone. */
-static int seize_one(struct seizing *z, struct task *t, pid_t tid)
+static int seize_one(struct seizing *z, struct task *t, struct begun b)
 {
 	struct session *s = z->d->s;
-	int signo = 0;
-	int r = seize_thread(s, tid, z->deadline_us, &signo);
+	int signo = 0, r = b.begun;
+	if (r == SEIZED_RUNNING)
+		r = seize_wait(s, b.tid, z->deadline_us, &signo);
 	if (r < 0)
 		return r;
-	if (r == SEIZED_GONE || (r == SEIZED_ZOMBIE && tid != t->pid))
+	if (r == SEIZED_GONE || (r == SEIZED_ZOMBIE && b.tid != t->pid))
 		return 0;
-	struct thread *th = thread_new(s, t, tid);
+	struct thread *th = thread_new(s, t, b.tid);
 	if (r == SEIZED_ZOMBIE) {
 		t->state = TASK_DEAD;
 		return 1;
 	}
 	th->seized = true;
-	if (r == SEIZED_STOPPED && tid == t->pid) {
+	if (r == SEIZED_STOPPED && b.tid == t->pid) {
 		t->state = TASK_STOPPED;
 		t->stop_signo = signo;
 	}
@@ -97,29 +116,46 @@ static int seize_one(struct seizing *z, struct task *t, pid_t tid)
 	return r < 0 ? r : 1;
 }
 
+/* What the list has beyond the threads that are known: usually nothing, or all of it. */
+static void new_threads(struct session *s, const struct task *t, const pid_vec *tids, pid_vec *ret)
+{
+	for (size_t i = 0; i < tids->n; i++) {
+		bool same_place = i < t->threads.n && t->threads.v[i]->tid == tids->v[i];
+		if (!same_place && !find_thread(t, tids->v[i]))
+			*vec_push(&s->arena, ret) = tids->v[i];
+	}
+}
+
 static int seize_threads(struct seizing *z, struct task *t)
 {
 	struct session *s = z->d->s;
 	for (;;) {
-		pid_vec tids = {0};
-		int added = 0;
+		pid_vec tids = {0}, fresh = {0};
+		begun_vec begun = {0};
 		int r = proc_list_tids(s, t->pid, &tids);
 		if (r < 0)
 			return fail(s, r, "pid %d: list its threads", t->pid);
-		vec_for_each(&tids, tid) {
-			if (find_thread(t, *tid))
-				continue;
-			r = seize_one(z, t, *tid);
-			if (r < 0)
-				return r;
-			added += r;
-		}
-		if (!added)
+		new_threads(s, t, &tids, &fresh);
+		if (!fresh.n)
 			return 0;
+		r = begin_all(s, &fresh, &begun);
+		for (size_t i = 0; i < begun.n && r >= 0; i++)
+			r = seize_one(z, t, begun.v[i]);
+		if (r < 0)
+			return r;
 	}
 }
 
-static int seize_task(struct seizing *z, struct task *parent, pid_t pid);
+static int seize_task(struct seizing *z, struct task *parent, struct begun b);
+
+static int refuse_own_tree(struct session *s, const pid_vec *pids)
+{
+	vec_for_each(pids, pid)
+		if (*pid == getpid())
+			return fail_remedy(s, EINVAL, "run it from outside of that tree",
+				"the tree to dump contains this tool itself (pid %d)", *pid);
+	return 0;
+}
 
 static bool is_child(const struct task *t, pid_t pid)
 {
@@ -129,28 +165,35 @@ static bool is_child(const struct task *t, pid_t pid)
 	return false;
 }
 
+static void new_children(struct session *s, const struct task *t, const pid_vec *pids, pid_vec *ret)
+{
+	for (size_t i = 0; i < pids->n; i++) {
+		bool same_place = i < t->children.n && t->children.v[i]->pid == pids->v[i];
+		if (!same_place && !is_child(t, pids->v[i]))
+			*vec_push(&s->arena, ret) = pids->v[i];
+	}
+}
+
 static int seize_children(struct seizing *z, struct task *t)
 {
 	struct session *s = z->d->s;
 	for (;;) {
-		pid_vec pids = {0};
+		pid_vec pids = {0}, fresh = {0};
+		begun_vec begun = {0};
 		int added = 0;
 		int r = proc_list_children(s, t->pid, &pids);
 		if (r < 0)
 			return fail(s, r, "pid %d: list its children", t->pid);
-		for (size_t i = 0; i < pids.n; i++) {
-			/* same order as last time up to here: no need to search */
-			if (i < t->children.n && t->children.v[i]->pid == pids.v[i])
-				continue;
-			if (is_child(t, pids.v[i]))
-				continue;
-			r = seize_task(z, t, pids.v[i]);
-			if (r < 0)
-				return r;
-			added += r;
+		new_children(s, t, &pids, &fresh);
+		r = refuse_own_tree(s, &fresh);
+		if (r >= 0)
+			r = begin_all(s, &fresh, &begun);
+		for (size_t i = 0; i < begun.n && r >= 0; i++) {
+			r = seize_task(z, t, begun.v[i]);
+			added += r > 0;
 		}
-		if (!added)
-			return 0;
+		if (r < 0 || !added)
+			return r;
 	}
 }
 
@@ -163,14 +206,12 @@ static int forget_task(struct dump *d, struct task *t)
 }
 
 /* Returns 1 when the task was added. */
-static int seize_task(struct seizing *z, struct task *parent, pid_t pid)
+static int seize_task(struct seizing *z, struct task *parent, struct begun b)
 {
 	struct session *s = z->d->s;
-	if (pid == getpid())
-		return fail_remedy(s, EINVAL, "run it from outside of that tree",
-			"the tree to dump contains this tool itself (pid %d)", pid);
+	pid_t pid = b.tid;
 	struct task *t = task_new(s, &z->d->tree, parent, pid);
-	int r = seize_one(z, t, pid);
+	int r = seize_one(z, t, b);
 	if (r <= 0)
 		return r < 0 ? r : forget_task(z->d, t);
 	r = proc_stat_read(s, pid, &t->stat);
@@ -230,7 +271,11 @@ static int seize_root(struct seizing *z)
 	if (proc_status_read(s, pid, &status) >= 0 && status.tgid != pid)
 		return fail_remedy(s, EINVAL, arena_printf(&s->arena, "use -t %d", status.tgid),
 			"%d is a thread of process %d", pid, status.tgid);
-	r = seize_task(z, NULL, pid);
+	r = refuse_own_tree(s, &(pid_vec){.v = &pid, .n = 1});
+	if (r >= 0)
+		r = seize_begin(s, pid);
+	if (r >= 0)
+		r = seize_task(z, NULL, (struct begun){pid, r});
 	if (r == 0)
 		return fail(s, ESRCH, "pid %d died before it could be stopped", pid);
 	return r < 0 ? r : 0;

@@ -128,6 +128,18 @@ static int step_failed(struct program *p, const struct step *step)
 		object, (long long)step->result, (long long)step->expect);
 }
 
+static void fetch_block(const struct channel *ch, const struct program *p, uint32_t index)
+{
+	const struct block *b = &p->blocks.v[index];
+	if (b->from_task)
+		memcpy(b->host, host_of(ch, b->task_addr), b->len);
+	if (!b->has_links)
+		return;
+	vec_for_each(&p->relocs, r)
+		if (r->block == index)
+			fetch_block(ch, p, r->target);
+}
+
 int channel_collect(struct channel *ch, struct program *p)
 {
 	const struct agent_channel *shared = ch->shared;
@@ -139,13 +151,9 @@ int channel_collect(struct channel *ch, struct program *p)
 	for (uint32_t i = 0; i < n_run; i++) {
 		struct step *step = &p->steps.v[p->n_played + i];
 		step->result = shared->steps[i].result;
-		for (int k = 0; k < 6; k++) {
-			if (step->arg[k].kind != ARG_BLOCK)
-				continue;
-			struct block *b = &p->blocks.v[step->arg[k].index];
-			if (b->from_task)
-				memcpy(b->host, host_of(ch, b->task_addr), b->len);
-		}
+		for (int k = 0; k < 6; k++)
+			if (step->arg[k].kind == ARG_BLOCK)
+				fetch_block(ch, p, step->arg[k].index);
 	}
 	p->n_played += n_run;
 	return failed < 0 ? 0 : step_failed(p, &p->steps.v[p->n_played - 1]);

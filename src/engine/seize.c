@@ -34,7 +34,7 @@ static int explain_refusal(struct session *s, pid_t tid, int err)
 }
 
 /* Passes signals that came first on to the task, until it is in the stop that was asked for. */
-static int wait_for_stop(struct session *s, pid_t tid, uint64_t deadline_us, int *ret_signo)
+int seize_wait(struct session *s, pid_t tid, uint64_t deadline_us, int *ret_signo)
 {
 	for (;;) {
 		int status;
@@ -62,20 +62,20 @@ static int wait_for_stop(struct session *s, pid_t tid, uint64_t deadline_us, int
 	}
 }
 
-int seize_thread(struct session *s, pid_t tid, uint64_t deadline_us, int *ret_signo)
+int seize_begin(struct session *s, pid_t tid)
 {
 	if (ptrace(PTRACE_SEIZE, tid, NULL, (void *)(intptr_t)PTRACE_O_TRACESYSGOOD) < 0)
 		return explain_refusal(s, tid, errno);
 	if (ptrace(PTRACE_INTERRUPT, tid, NULL, NULL) < 0 && errno != ESRCH)
 		return fail(s, errno, "pid %d: interrupt", tid);
-	return wait_for_stop(s, tid, deadline_us, ret_signo);
+	return SEIZED_RUNNING;
 }
 
 int seize_interrupt(struct session *s, pid_t tid)
 {
 	if (ptrace(PTRACE_INTERRUPT, tid, NULL, NULL) < 0)
 		return fail(s, errno, "pid %d: interrupt", tid);
-	int r = wait_for_stop(s, tid, 0, NULL);
+	int r = seize_wait(s, tid, 0, NULL);
 	if (r == SEIZED_GONE)
 		return fail(s, ESRCH, "pid %d died while it was being dumped", tid);
 	return r < 0 ? r : 0;

@@ -17,11 +17,25 @@ enum seize_result {
 };
 
 /*
- * Seizes one thread and waits until it is in a ptrace stop. Returns enum seize_result or a
- * negative errno with the failure recorded (foreign tracer, no permission, timeout).
+ * Seizes one thread and asks it to stop. Returns SEIZED_RUNNING if it will, another
+ * enum seize_result if there is nothing to wait for, or a negative errno with the failure recorded
+ * (foreign tracer, no permission).  To begin with many and then wait for each hides the time that
+ * they take to stop.
+ */
+int seize_begin(struct session *s, pid_t tid);
+
+/*
+ * Waits until it is in a ptrace stop. Returns enum seize_result or a negative errno.
  * deadline_us: on now_us()'s clock, 0 = none.
  */
-int seize_thread(struct session *s, pid_t tid, uint64_t deadline_us, int *ret_signo);
+int seize_wait(struct session *s, pid_t tid, uint64_t deadline_us, int *ret_signo);
+
+/* Both at once. */
+static inline int seize_thread(struct session *s, pid_t tid, uint64_t deadline_us, int *ret_signo)
+{
+	int r = seize_begin(s, tid);
+	return r == SEIZED_RUNNING ? seize_wait(s, tid, deadline_us, ret_signo) : r;
+}
 
 /* Asks for a stop and waits for it; for a thread that was seized before and runs. */
 int seize_interrupt(struct session *s, pid_t tid);

@@ -112,13 +112,13 @@ static UserX86XsaveEntry *store_xsave(struct session *s, const uint8_t *xstate, 
 	UserX86XsaveEntry *e = arena_new(&s->arena, UserX86XsaveEntry);
 	user_x86_xsave_entry__init(e);
 	e->xstate_bv = xstate_bv;
-	uint64_t enabled = xstate_enabled();
+	const struct xstate_layout *layout = xstate_layout(s);
 	for (int i = 0; i < N_PARTS; i++) {
 		const struct part *part = &parts[i];
-		if (!(enabled & 1ull << part->feature))
+		if (!(layout->enabled & 1ull << part->feature))
 			continue;
 		size_t len = part->elem_size * part->n_elems;
-		void *copy = arena_memdup(&s->arena, xstate + xstate_area(part->feature).offset, len);
+		void *copy = arena_memdup(&s->arena, xstate + layout->area[part->feature].offset, len);
 		memcpy((char *)e + part->n_offset, &part->n_elems, sizeof(size_t));
 		memcpy((char *)e + part->array_offset, &copy, sizeof(copy));
 	}
@@ -176,8 +176,7 @@ int arch_core_store(struct session *s, CoreEntry *core, pid_t tid, const struct 
 	if (regs->gp.cs != USER_CS)
 		return fail(s, EOPNOTSUPP, "thread %d runs in code segment 0x%llx (only 0x%x, 64-bit code, can be dumped)",
 			tid, (unsigned long long)regs->gp.cs, USER_CS);
-	_Alignas(64) uint8_t xstate[ARCH_XSTATE_MAX];
-	memcpy(xstate, regs->xstate, regs->xstate_len);
+	uint8_t *xstate = arena_memdup(&s->arena, regs->xstate, regs->xstate_len);
 	uint64_t xstate_bv;
 	memcpy(&xstate_bv, xstate + XSTATE_LEGACY_LEN, sizeof(xstate_bv));
 	int r = refresh_legacy(tid, xstate, xstate_bv);
@@ -193,7 +192,7 @@ int arch_core_store(struct session *s, CoreEntry *core, pid_t tid, const struct 
 }
 
 static int load_part(struct session *s, const struct part *part, const UserX86XsaveEntry *e,
-	uint64_t enabled, struct arch_regs *regs)
+	struct arch_regs *regs)
 {
 	size_t n;
 	const void *array;
@@ -201,9 +200,10 @@ static int load_part(struct session *s, const struct part *part, const UserX86Xs
 	memcpy(&array, (const char *)e + part->array_offset, sizeof(array));
 	if (!(e->xstate_bv & 1ull << part->feature) || !n)
 		return 0;
-	struct xstate_area area = xstate_area(part->feature);
+	const struct xstate_layout *layout = xstate_layout(s);
+	struct xstate_area area = layout->area[part->feature];
 	size_t len = part->elem_size * part->n_elems;
-	if (!(enabled & 1ull << part->feature))
+	if (!(layout->enabled & 1ull << part->feature))
 		return fail(s, EOPNOTSUPP, "the image uses %s registers, which this processor lacks",
 			part->name);
 	if (n < part->n_elems || area.len < len)
@@ -215,15 +215,6 @@ static int load_part(struct session *s, const struct part *part, const UserX86Xs
 	bv |= 1ull << part->feature;
 	memcpy(regs->xstate + XSTATE_LEGACY_LEN, &bv, sizeof(bv));
 	return 0;
-}
-
-/* Length of the standard layout for the features enabled now. */
-static size_t xstate_len(void)
-{
-	uint32_t a, b, c, d;
-	if (!__get_cpuid_count(0xd, 0, &a, &b, &c, &d) || b > ARCH_XSTATE_MAX)
-		return XSTATE_LEGACY_LEN + XSTATE_HEADER_LEN;
-	return b;
 }
 
 static int load_fp(struct session *s, const UserX86FpregsEntry *e, struct arch_regs *regs)
@@ -242,17 +233,19 @@ static int load_fp(struct session *s, const UserX86FpregsEntry *e, struct arch_r
 		return fail(s, EINVAL, "the image holds too few FPU registers");
 	memcpy(legacy.st_space, e->st_space, sizeof(legacy.st_space));
 	memcpy(legacy.xmm_space, e->xmm_space, sizeof(legacy.xmm_space));
-	memset(regs->xstate, 0, sizeof(regs->xstate));
+	regs->xstate_len = xstate_layout(s)->len;
+	if (regs->xstate_len > sizeof(regs->xstate))
+		return fail(s, EOPNOTSUPP, "the extended state of this processor takes %zu bytes",
+			regs->xstate_len);
+	memset(regs->xstate, 0, regs->xstate_len);
 	memcpy(regs->xstate, &legacy, 416);
-	regs->xstate_len = xstate_len();
 	uint64_t bv = 3; /* x87 and SSE always count */
 	memcpy(regs->xstate + XSTATE_LEGACY_LEN, &bv, sizeof(bv));
 	if (!e->xsave)
 		return 0;
-	uint64_t enabled = xstate_enabled();
 	int r = 0;
 	for (int i = 0; i < N_PARTS && r >= 0; i++)
-		r = load_part(s, &parts[i], e->xsave, enabled, regs);
+		r = load_part(s, &parts[i], e->xsave, regs);
 	return r;
 }
 

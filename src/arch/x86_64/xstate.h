@@ -2,8 +2,9 @@
 #ifndef FERMATA_ARCH_X86_64_XSTATE_H
 #define FERMATA_ARCH_X86_64_XSTATE_H
 
-#include <cpuid.h>
 #include <stdint.h>
+
+#include "base/session.h"
 
 enum xstate_feature {
 	XSTATE_FP = 0,
@@ -17,6 +18,7 @@ enum xstate_feature {
 	XSTATE_PKRU = 9,
 	XSTATE_TILECFG = 17,
 	XSTATE_TILEDATA = 18,
+	N_XSTATE = 32,
 };
 
 enum {
@@ -28,23 +30,13 @@ struct xstate_area {
 	uint32_t offset, len; /* len 0: this processor lacks it */
 };
 
-static inline struct xstate_area xstate_area(enum xstate_feature feature)
-{
-	uint32_t a, b, c, d;
-	if (!__get_cpuid_count(0xd, (uint32_t)feature, &a, &b, &c, &d))
-		return (struct xstate_area){0};
-	return (struct xstate_area){.offset = b, .len = a};
-}
+struct xstate_layout {
+	uint64_t enabled; /* XCR0: the features that the kernel enabled; 0 without OSXSAVE */
+	uint32_t len;     /* bytes of the standard layout for them */
+	struct xstate_area area[N_XSTATE];
+};
 
-/* XCR0: the features that the kernel enabled; 0 without OSXSAVE. */
-static inline uint64_t xstate_enabled(void)
-{
-	uint32_t a, b, c, d;
-	if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_OSXSAVE))
-		return 0;
-	uint32_t low, high;
-	__asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
-	return low | (uint64_t)high << 32;
-}
+/* Asked once a run: CPUID is slow in virtual machines. */
+const struct xstate_layout *xstate_layout(struct session *s);
 
 #endif
