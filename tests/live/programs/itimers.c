@@ -1,6 +1,7 @@
 /*
  * Interval timers go on: an armed long one loses no more than the time that passed, a periodic
- * one keeps ticking at its rate, the CPU time ones fire when CPU time is used.
+ * one keeps ticking at its rate, the CPU time ones fire when CPU time is used, and one that waits
+ * for its signal to be taken waits on.
  * PROVES: F007 F009
  * COMPARE: ShdPnd
  */
@@ -28,9 +29,12 @@ static void long_timer(void *which)
 	/* CPU timers are kept in ticks: the interval may be rounded up by one. */
 	NEED(now.it_interval.tv_usec >= 123456 && now.it_interval.tv_usec < 123456 + 10000);
 	NEED(now.it_value.tv_sec > 4900 && now.it_value.tv_sec <= 5000);
+	/* The tick that the kernel adds when a CPU timer is set must not add up over cycles. */
+	if (kind != ITIMER_REAL)
+		NEED(now.it_value.tv_sec < 5000 || now.it_value.tv_usec <= 250000 + 10000);
 }
 
-/* Only an interval, no value: the timer is off and remembers nothing. */
+/* Only an interval, no value: the timer is off; CPU timers remember the interval even so. */
 static void disarmed(void *which)
 {
 	struct itimerval set = {.it_interval = {9, 0}}, now;
@@ -39,6 +43,28 @@ static void disarmed(void *which)
 	child_park();
 	NEED(!getitimer(*(int *)which, &now));
 	SAME(now.it_value.tv_sec | now.it_value.tv_usec, 0);
+	SAME(now.it_interval.tv_sec, *(int *)which == ITIMER_REAL ? 0 : 9);
+}
+
+/* An expired real timer is started again only when somebody takes its signal. */
+static void waiting(void *unused)
+{
+	struct itimerval set = {.it_value = {0, 20000}, .it_interval = {0, 20000}}, now;
+	sigset_t alarm;
+	int sig;
+
+	(void)unused;
+	sigemptyset(&alarm);
+	sigaddset(&alarm, SIGALRM);
+	sigprocmask(SIG_BLOCK, &alarm, NULL);
+	NEED(!setitimer(ITIMER_REAL, &set, NULL));
+	nap_ms(60);
+	child_park();
+	NEED(!getitimer(ITIMER_REAL, &now));
+	SAME(now.it_value.tv_sec | now.it_value.tv_usec, 0);
+	SAME(now.it_interval.tv_usec, 20000);
+	for (int i = 0; i < 3; i++)
+		NEED(!sigwait(&alarm, &sig) && sig == SIGALRM);
 }
 
 static void ticking(void *which)
@@ -67,7 +93,7 @@ static void ticking(void *which)
 int main(int argc, char **argv)
 {
 	void (*const body[])(void *) = {long_timer, disarmed, ticking};
-	pid_t pid[9];
+	pid_t pid[10];
 
 	setup(argc, argv);
 	for (int i = 0; i < 9; i++) {
@@ -76,8 +102,10 @@ int main(int argc, char **argv)
 		pid[i] = spawn(body[i / 3], &kind);
 		await_child(pid[i]);
 	}
+	pid[9] = spawn(waiting, NULL);
+	await_child(pid[9]);
 	park();
-	for (int i = 0; i < 9; i++)
+	for (int i = 0; i < 10; i++)
 		need_exit(pid[i], 0);
 	ok();
 }
