@@ -14,6 +14,7 @@
 
 enum {
 	PAGE = ARCH_PAGE_SIZE,
+	POPULATE_MAX = 1 << 20, /* bytes that are cheaper to map at once than page by page */
 	HOLE_FLOOR = 0x10000, /* the usual vm.mmap_min_addr */
 };
 
@@ -131,7 +132,9 @@ const char *mem_image_page(struct session *s, struct task *t, uint64_t addr)
 		_cleanup_close_ int fd = pagemap_open_pages(s, s->images, &m->map, O_RDONLY);
 		if (fd < 0)
 			return NULL;
-		void *pages = mmap(NULL, m->map.pages_size, PROT_READ, MAP_SHARED, fd, 0);
+		bool small = m->map.pages_size <= POPULATE_MAX;
+		void *pages = mmap(NULL, m->map.pages_size, PROT_READ,
+			MAP_SHARED | (small ? MAP_POPULATE : 0), fd, 0);
 		if (pages == MAP_FAILED)
 			return NULL;
 		m->pages = pages;

@@ -95,18 +95,27 @@ static bool read_symbols(const uint8_t *image, size_t len, struct vdso_symbols *
 	return false;
 }
 
-static int find_live(struct session *s, struct live_vdso *ret)
+static int find_live(struct session *s, struct tree *tree, struct live_vdso *ret)
 {
+	if (tree->vdso) {
+		*ret = *(const struct live_vdso *)tree->vdso;
+		return 0;
+	}
 	vma_info_vec vmas = {0};
 	int r = proc_maps_read(s, getpid(), &vmas);
 	if (r < 0)
 		return fail(s, r, "read the tool's own mappings");
+	struct live_vdso *live = arena_new(&s->arena, struct live_vdso);
 	vec_for_each(&vmas, v) {
-		if (strcmp(v->name, "[vdso]") == 0)
-			*ret = (struct live_vdso){v->start, v->end - v->start, ret->vvar_len};
-		else if (strncmp(v->name, "[vvar", 5) == 0)
-			ret->vvar_len += v->end - v->start;
+		if (strcmp(v->name, "[vdso]") == 0) {
+			live->addr = v->start;
+			live->len = v->end - v->start;
+		} else if (strncmp(v->name, "[vvar", 5) == 0) {
+			live->vvar_len += v->end - v->start;
+		}
 	}
+	tree->vdso = live;
+	*ret = *live;
 	return 0;
 }
 
@@ -149,7 +158,7 @@ int vdso_load(struct session *s, struct task *t)
 	if (v->vdso->end - v->vdso->start > VDSO_MAX)
 		return fail(s, EBADMSG, "pid %d: the vDSO of its image is too large", t->vpid);
 	struct live_vdso live = {0};
-	int r = find_live(s, &live);
+	int r = find_live(s, t->tree, &live);
 	if (r < 0)
 		return r;
 	if (!live.addr)
@@ -193,7 +202,7 @@ int vdso_patch(struct session *s, struct task *t)
 	if (!v->proxy)
 		return 0;
 	struct live_vdso live = {0};
-	int r = find_live(s, &live);
+	int r = find_live(s, t->tree, &live);
 	if (r < 0)
 		return r;
 	struct vdso_symbols old = {{0}}, now = {{0}};
@@ -231,7 +240,7 @@ int mem_find_syscall(struct stubs *st, struct task *t, uint64_t *ret_ip)
 	*ret_ip = 0;
 	if (st->explain)
 		return 0;
-	int r = find_live(st->s, &live);
+	int r = find_live(st->s, t->tree, &live);
 	if (r < 0)
 		return r;
 	if (m->vdso.vdso && live.addr) {

@@ -54,6 +54,8 @@ static int settle_memory(struct restore *re, struct task *t)
 		r = stub_play(&re->stubs, leader(t), p);
 	if (r >= 0)
 		r = mem_finish(&re->stubs, t);
+	if (!t->children.n)
+		mem_release(t); /* only children compare with its pages */
 	return r;
 }
 

@@ -78,6 +78,7 @@ struct task {
 struct tree {
 	struct task *root;
 	VEC(struct task *) tasks; /* depth-first, parents before children */
+	void *vdso;    /* mem/vdso.c: struct live_vdso, found once */
 	void *seccomp; /* seccomp.c: struct seccomp_table, NULL = no filters */
 	void *own_creds; /* creds_restore.c: what stubs inherit from the controller */
 };
