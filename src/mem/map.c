@@ -7,7 +7,9 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 
+#include "kernel/syscalls.h"
 #include "mem/vma.h"
+#include "task/extras.h"
 
 struct wanted_file {
 	uint32_t id;
@@ -195,11 +197,13 @@ static int map_vmas(struct mapping *m, bool early)
 	return r < 0 ? r : flush_batch(m);
 }
 
-bool mem_needs_files(const struct task *t)
+bool mem_needs_files(const struct task *t, bool early)
 {
 	const struct mem_plan *mem = mem_of(t);
+	if (early && !mm_inherits_exe(t))
+		return true;
 	vec_for_each(&mem->vmas, v)
-		if (v->heirloom && needs_file(v->e) && !wholly_kept(mem, v->e))
+		if (v->heirloom == early && needs_file(v->e) && !wholly_kept(mem, v->e))
 			return true;
 	return false;
 }
@@ -215,18 +219,48 @@ static void protect(struct mapping *m)
 }
 
 /* A PROT_NONE area cannot be faulted in: mlock() says ENOMEM, but the lock is set. */
+static void lock(struct program *p, const VmaEntry *e, bool on_fault)
+{
+	int step = program_step(p, "mlock", on_fault ? "on fault" : NULL, SYS_mlock2, imm(e->start),
+		imm(e->end - e->start), imm(on_fault ? MLOCK_ONFAULT : 0));
+	if (!(e->prot & PROT_READ))
+		program_may_fail(p, step);
+}
+
+/*
+ * KSM for the whole process marks all its mappings as mergeable: before advice says which ones.
+ * Returns whether it is on.
+ */
+static bool switch_ksm(struct mapping *m)
+{
+	bool want = extra_or(leader(m->t), memory_merge, false);
+	if (want != (prctl(PR_GET_MEMORY_MERGE, 0, 0, 0, 0) > 0))
+		program_may_fail(m->p, program_step(m->p, "merge equal pages", NULL, SYS_prctl,
+					       imm(PR_SET_MEMORY_MERGE), imm(want), imm(0), imm(0),
+					       imm(0)));
+	return want;
+}
+
 static void lock_and_advise(struct mapping *m)
 {
+	bool all_mergeable = switch_ksm(m);
 	vec_for_each(&mem_of(m->t)->vmas, v) {
 		const VmaEntry *e = v->e;
 		if (is_special(e))
 			continue;
 		uint64_t len = e->end - e->start;
-		if (e->flags & VMA_MAP_LOCKED) {
-			int step = program_step(m->p, "mlock", NULL, SYS_mlock, imm(e->start), imm(len));
-			if (!(e->prot & PROT_READ))
-				program_may_fail(m->p, step);
-		}
+		const FermataVma *extra = mem_vma_extra(m->t, e);
+		if (e->flags & VMA_MAP_LOCKED)
+			lock(m->p, e, extra && extra->lock_on_fault);
+		if (extra && extra->name)
+			program_may_fail(m->p, program_step(m->p, "name memory", extra->name, SYS_prctl,
+						       imm(PR_SET_VMA), imm(PR_SET_VMA_ANON_NAME),
+						       imm(e->start), imm(len),
+						       in_str(m->p, extra->name)));
+		if (all_mergeable && !(e->madv & 1ull << MADV_MERGEABLE))
+			program_may_fail(m->p, program_step(m->p, "madvise", "unmergeable", SYS_madvise,
+						       imm(e->start), imm(len),
+						       imm(MADV_UNMERGEABLE)));
 		for (uint64_t advice = 0; advice < 64; advice++)
 			if (e->has_madv && e->madv & 1ull << advice)
 				program_step(m->p, "madvise", NULL, SYS_madvise, imm(e->start),
@@ -243,7 +277,9 @@ int mem_plan_early(struct stubs *st, struct file_set *files, struct task *t, str
 {
 	struct mapping m = {.st = st, .files = files, .t = t, .p = p};
 	unmap_rest(&m);
-	int r = map_vmas(&m, /* early= */ true);
+	int r = mem_plan_mm(st, files, t, p);
+	if (r >= 0)
+		r = map_vmas(&m, /* early= */ true);
 	return r < 0 ? r : mem_plan_fill_early(st, t, p);
 }
 
@@ -254,10 +290,9 @@ int mem_plan_map(struct stubs *st, struct file_set *files, struct task *t, struc
 	return map_vmas(&m, /* early= */ false);
 }
 
-int mem_plan_final(struct stubs *st, struct file_set *files, struct task *t, struct program *p)
+void mem_plan_final(struct task *t, struct program *p)
 {
-	struct mapping m = {.st = st, .files = files, .t = t, .p = p};
+	struct mapping m = {.t = t, .p = p};
 	protect(&m);
 	lock_and_advise(&m);
-	return mem_plan_mm(st, files, t, p);
 }

@@ -1,15 +1,17 @@
 /*
  * The layout fields of an address space, its auxiliary vector and its executable: one
- * prctl(PR_SET_MM_MAP) once all VMAs exist (kernel/sys.c, prctl_set_mm_map()).
+ * prctl(PR_SET_MM_MAP) (kernel/sys.c, prctl_set_mm_map()).
  *
- * The kernel takes a new executable only while nothing maps the old one, which is the tool's own;
- * that went with the first unmapping.
+ * The kernel takes a new executable only while nothing maps the old one, which is the tool's own:
+ * so this comes right after the first unmapping.  It looks at no VMA.  All of it is inherited by
+ * fork, so a child of the same program only sets what differs.
  */
 #include "mem/plan.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/prctl.h>
+#include <unistd.h>
 
 static struct prctl_mm_map layout_of(const MmEntry *mm, int exe_fd)
 {
@@ -30,11 +32,37 @@ static struct prctl_mm_map layout_of(const MmEntry *mm, int exe_fd)
 	};
 }
 
+bool mm_inherits_exe(const struct task *t)
+{
+	return t->parent && task_lives(t->parent) && t->parent->mm->exe_file_id == t->mm->exe_file_id;
+}
+
+static bool same_layout(const MmEntry *a, const MmEntry *b)
+{
+	struct prctl_mm_map x = layout_of(a, -1), y = layout_of(b, -1);
+	return memcmp(&x, &y, sizeof(x)) == 0 &&
+		memcmp(a->mm_saved_auxv, b->mm_saved_auxv, x.auxv_size) == 0;
+}
+
+static void plan_layout(struct task *t, int exe_fd, struct program *p)
+{
+	struct prctl_mm_map map = layout_of(t->mm, exe_fd);
+	struct arg map_arg = in_copy(p, &map, sizeof(map));
+	program_link(p, map_arg, offsetof(struct prctl_mm_map, auxv),
+		in(p, t->mm->mm_saved_auxv, map.auxv_size));
+	program_step(p, "set the memory layout", NULL, SYS_prctl, imm(PR_SET_MM), imm(PR_SET_MM_MAP),
+		map_arg, imm(sizeof(map)));
+}
+
 int mem_plan_mm(struct stubs *st, struct file_set *files, struct task *t, struct program *p)
 {
-	const MmEntry *mm = t->mm;
+	if (mm_inherits_exe(t)) {
+		if (!same_layout(t->mm, t->parent->mm))
+			plan_layout(t, -1, p);
+		return 0;
+	}
 	int fd;
-	int r = file_open(files, mm->exe_file_id, O_RDONLY, &fd);
+	int r = file_open(files, t->mm->exe_file_id, O_RDONLY, &fd);
 	if (r < 0)
 		return fail_context(st->s, r, "pid %d: open its executable", t->vpid);
 	r = stub_send_fds(st, &fd, 1);
@@ -42,13 +70,7 @@ int mem_plan_mm(struct stubs *st, struct file_set *files, struct task *t, struct
 	if (r < 0)
 		return r;
 	stub_plan_receive(st, p, 1);
-	int landed = stub_landing(st, 0);
-	struct prctl_mm_map map = layout_of(mm, landed);
-	struct arg map_arg = in_copy(p, &map, sizeof(map));
-	program_link(p, map_arg, offsetof(struct prctl_mm_map, auxv),
-		in(p, mm->mm_saved_auxv, map.auxv_size));
-	program_step(p, "set the memory layout", NULL, SYS_prctl, imm(PR_SET_MM), imm(PR_SET_MM_MAP),
-		map_arg, imm(sizeof(map)));
-	program_step(p, "close", "the executable", SYS_close, imm((uint64_t)landed));
+	plan_layout(t, stub_landing(st, 0), p);
+	program_step(p, "close", "the executable", SYS_close, imm((uint64_t)stub_landing(st, 0)));
 	return 0;
 }

@@ -11,7 +11,7 @@
  *	mem_plan_early()  steps before the task's children are cloned
  *	mem_plan_map()    after: maps the rest
  *	mem_plan_fill()   its contents, in one part or several for as many threads
- *	mem_plan_final()  protections, locks, advice, layout, executable
+ *	mem_plan_final()  protections, locks, advice
  *	mem_finish()      what the controller does itself: a foreign vDSO
  */
 #ifndef FERMATA_MEM_PLAN_H
@@ -64,15 +64,18 @@ int mem_find_hole(struct session *s, const struct tree *tree, uint64_t len, uint
 int mem_inherit(struct session *s, struct task *child);
 
 int mem_plan_early(struct stubs *st, struct file_set *files, struct task *t, struct program *p);
-/* Whether the early steps receive descriptors: such programs must be played one at a time. */
-bool mem_needs_files(const struct task *t);
+/*
+ * Whether the steps of mem_plan_early() or mem_plan_map() receive descriptors: such programs must
+ * be played one at a time.
+ */
+bool mem_needs_files(const struct task *t, bool early);
 
 int mem_plan_map(struct stubs *st, struct file_set *files, struct task *t, struct program *p);
 /* Part `part` of `parts` of the contents. */
 int mem_plan_fill(struct stubs *st, struct task *t, unsigned part, unsigned parts, struct program *p);
 /* Bytes of the pages image that the task has. */
 uint64_t mem_image_bytes(const struct task *t);
-int mem_plan_final(struct stubs *st, struct file_set *files, struct task *t, struct program *p);
+void mem_plan_final(struct task *t, struct program *p);
 
 int mem_finish(struct stubs *st, struct task *t);
 
@@ -87,7 +90,10 @@ const char *mem_image_page(struct session *s, struct task *t, uint64_t addr);
 int mem_plan_fill_early(struct stubs *st, struct task *t, struct program *p);
 /* cow.c: the page that fork left at addr is what the image has there. */
 bool mem_page_is_inherited(struct session *s, struct task *t, uint64_t addr);
+/* vma_extras.c: what the task's extras say of a mapping, NULL = nothing */
+const FermataVma *mem_vma_extra(const struct task *t, const VmaEntry *e);
 /* mm.c */
+bool mm_inherits_exe(const struct task *t);
 int mem_plan_mm(struct stubs *st, struct file_set *files, struct task *t, struct program *p);
 /* vdso.c */
 int vdso_load(struct session *s, struct task *t);

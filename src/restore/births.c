@@ -94,7 +94,7 @@ static int start_task(struct restore *re, struct task *t)
 	int r = plan_birth(re, t, &lead->program);
 	if (r < 0)
 		return r;
-	if (task_lives(t) && mem_needs_files(t))
+	if (task_lives(t) && mem_needs_files(t, /* early= */ true))
 		return stub_play(&re->stubs, lead, &lead->program);
 	return stub_start(&re->stubs, lead, &lead->program);
 }

@@ -8,6 +8,7 @@
 
 #include "image/codec.h"
 #include "inventory.pb-c.h"
+#include "task/extras.h"
 #include "task/seccomp.h"
 
 enum { IMG_VERSION = 2 };
@@ -28,6 +29,7 @@ static int load_inventory(struct restore *re)
 			s->images->path);
 	if (inv->img_version != IMG_VERSION || !inv->fdinfo_per_id)
 		return fail(s, EOPNOTSUPP, "images of version %u are not supported", inv->img_version);
+	re->tree.run_id = inv->dump_criu_run_id;
 	if (inv->plugins_entry && inv->plugins_entry->n_plugins)
 		return fail(s, EOPNOTSUPP, "the images need the plugin %s, and plugins are not supported yet",
 			inv->plugins_entry->plugins[0]);
@@ -109,6 +111,8 @@ static int load_live_task(struct session *s, struct task *t)
 	int r = load_one(s, IMG_MM, "mm", t, &t->mm);
 	if (r >= 0)
 		r = load_one(s, IMG_IDS, "ids", t, &t->ids);
+	if (r >= 0)
+		r = extras_load_image(s, t);
 	for (size_t i = 0; i < t->threads.n && r >= 0; i++)
 		r = load_live_core(s, t->threads.v[i]);
 	if (r >= 0)

@@ -1,5 +1,7 @@
 /*
  * Settling: from bare stubs with their inherited memory to complete tasks.
+ *
+ * What tasks do on their own is started for all of them before any is waited for.
  */
 #include "restore/restore_tree.h"
 
@@ -35,7 +37,8 @@ static int fill_by_two(struct restore *re, struct task *t)
 	return r < 0 ? r : stub_end_helper(&re->stubs, helper);
 }
 
-static int settle_memory(struct restore *re, struct task *t)
+/* Starts it, or does all of it; end_memory() waits. */
+static int begin_memory(struct restore *re, struct task *t)
 {
 	bool large = mem_image_bytes(t) >= LARGE_MEMORY;
 	struct program *p = fresh_program(re, leader(t));
@@ -48,10 +51,17 @@ static int settle_memory(struct restore *re, struct task *t)
 	} else if (r >= 0) {
 		r = mem_plan_fill(&re->stubs, t, 0, 1, p);
 	}
-	if (r >= 0)
-		r = mem_plan_final(&re->stubs, re->files, t, p);
-	if (r >= 0)
-		r = stub_play(&re->stubs, leader(t), p);
+	if (r < 0)
+		return r;
+	mem_plan_final(t, p);
+	if (mem_needs_files(t, /* early= */ false))
+		return stub_play(&re->stubs, leader(t), p);
+	return stub_start(&re->stubs, leader(t), p);
+}
+
+static int end_memory(struct restore *re, struct task *t)
+{
+	int r = stub_wait(&re->stubs, leader(t), &leader(t)->program);
 	if (r >= 0)
 		r = mem_finish(&re->stubs, t);
 	if (!t->children.n)
@@ -76,30 +86,31 @@ static int clone_threads(struct restore *re, struct task *t)
 	return r;
 }
 
-static int settle_fs(struct restore *re, struct task *t)
-{
-	struct program *p = fresh_program(re, leader(t));
-	int r = file_plan_fs(re->files, &re->stubs, t, p);
-	return r < 0 ? r : stub_play(&re->stubs, leader(t), p);
-}
-
 static int start_aspects(struct restore *re, struct thread *th)
 {
-	int r = aspects_plan(re->s, th, fresh_program(re, th));
+	int r = aspects_plan(re->s, th, &th->program);
 	return r < 0 ? r : stub_start(&re->stubs, th, &th->program);
 }
 
 /*
  * The leader first: a signal that it sets to be ignored would be flushed from the queues of
- * threads. The others then work at once.
+ * threads.
  */
-static int settle_aspects(struct restore *re, struct task *t)
+static int begin_aspects(struct restore *re, struct task *t)
 {
-	int r = start_aspects(re, leader(t));
-	if (r >= 0)
-		r = stub_wait(&re->stubs, leader(t), &leader(t)->program);
-	for (size_t i = 1; i < t->threads.n && r >= 0; i++)
+	struct program *p = fresh_program(re, leader(t));
+	int r = file_plan_fs(re->files, &re->stubs, t, p);
+	return r < 0 ? r : start_aspects(re, leader(t));
+}
+
+/* The other threads then work at once. */
+static int end_aspects(struct restore *re, struct task *t)
+{
+	int r = stub_wait(&re->stubs, leader(t), &leader(t)->program);
+	for (size_t i = 1; i < t->threads.n && r >= 0; i++) {
+		fresh_program(re, t->threads.v[i]);
 		r = start_aspects(re, t->threads.v[i]);
+	}
 	for (size_t i = 0; i < t->threads.n && r >= 0; i++) {
 		struct thread *th = t->threads.v[i];
 		r = stub_wait(&re->stubs, th, &th->program);
@@ -120,11 +131,11 @@ static int each_living(struct restore *re, int (*step)(struct restore *, struct 
 
 int restore_settle(struct restore *re)
 {
-	int r = each_living(re, settle_memory);
+	int r = each_living(re, begin_memory);
+	if (r >= 0)
+		r = each_living(re, end_memory);
 	if (r >= 0)
 		r = file_restore_tables(re->files, &re->stubs);
-	if (r >= 0)
-		r = each_living(re, settle_fs);
 	/* helpers for dead /proc entries had to live until the files were open */
 	if (r >= 0)
 		r = restore_deaths(re);
@@ -134,6 +145,6 @@ int restore_settle(struct restore *re)
 	if (r >= 0)
 		r = file_restore_late(re->files, &re->stubs);
 	if (r >= 0)
-		r = each_living(re, settle_aspects);
-	return r;
+		r = each_living(re, begin_aspects);
+	return r < 0 ? r : each_living(re, end_aspects);
 }

@@ -84,15 +84,31 @@ static bool may_raise(void)
 	return data[0].effective & 1u << CAP_SYS_RESOURCE;
 }
 
+/* What stubs inherit from the controller. */
+static int inherited_limits(struct session *s, struct tree *tree, const struct rlimit **ret)
+{
+	if (!tree->own_limits) {
+		struct rlimit *own = arena_array(&s->arena, struct rlimit, N_RLIMITS);
+		for (int i = 0; i < N_RLIMITS; i++)
+			if (syscall(SYS_prlimit64, 0, i, NULL, &own[i]) < 0)
+				return fail(s, errno, "read own %s", names[i]);
+		tree->own_limits = own;
+	}
+	*ret = tree->own_limits;
+	return 0;
+}
+
 static int rlimit_plan(struct session *s, struct thread *t, struct program *p)
 {
 	const TaskRlimitsEntry *list = t->core->tc->rlimits;
+	const struct rlimit *inherited = NULL;
+	int r = inherited_limits(s, t->task->tree, &inherited);
+	if (r < 0)
+		return r;
 	for (size_t i = 0; i < list->n_rlimits; i++) {
 		struct rlimit want = {
 			.rlim_cur = list->rlimits[i]->cur, .rlim_max = list->rlimits[i]->max};
-		struct rlimit own = {0};
-		if (syscall(SYS_prlimit64, 0, i, NULL, &own) < 0)
-			return fail(s, errno, "pid %d: read own %s", t->vtid, names[i]);
+		struct rlimit own = inherited[i];
 		if (want.rlim_max > own.rlim_max && !may_raise()) {
 			log_warn(s,
 				"pid %d: %s stays at %llu instead of %llu: raising it takes "

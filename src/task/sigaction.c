@@ -79,25 +79,33 @@ static int sigaction_check(struct session *s, struct thread *t)
 	return 0;
 }
 
-/* What a stub starts with. */
-static struct kernel_sigaction inherited(int sig)
+/* Stubs start with the default actions, but for what the controller ignores. Bit n-1: signal n. */
+static uint64_t inherited_ignored(struct session *s, struct tree *tree)
 {
-	struct kernel_sigaction own = {0}, dfl = {0};
-	syscall(SYS_rt_sigaction, sig, NULL, &own, SIGSET_BYTES);
-	if (own.handler == (uint64_t)(uintptr_t)SIG_IGN)
-		dfl.handler = own.handler;
-	return dfl;
+	if (tree->own_actions)
+		return *(const uint64_t *)tree->own_actions;
+	uint64_t *ignored = arena_new(&s->arena, uint64_t);
+	for (int sig = 1; sig <= N_SIGNALS; sig++) {
+		struct kernel_sigaction own = {0};
+		syscall(SYS_rt_sigaction, sig, NULL, &own, SIGSET_BYTES);
+		if (own.handler == (uint64_t)(uintptr_t)SIG_IGN)
+			*ignored |= 1ull << (sig - 1);
+	}
+	tree->own_actions = ignored;
+	return *ignored;
 }
 
 static int sigaction_plan(struct session *s, struct thread *t, struct program *p)
 {
+	uint64_t ignored = inherited_ignored(s, t->task->tree);
 	int i = 0;
 	for (int sig = 1; sig <= N_SIGNALS; sig++) {
 		if (!has_action(sig))
 			continue;
 		const SaEntry *e = t->core->tc->sigactions[i++];
 		struct kernel_sigaction act = {e->sigaction, e->flags, e->restorer, e->mask};
-		struct kernel_sigaction now = inherited(sig);
+		struct kernel_sigaction now = {
+			.handler = ignored >> (sig - 1) & 1 ? (uint64_t)(uintptr_t)SIG_IGN : 0};
 		if (!memcmp(&act, &now, sizeof(act)))
 			continue;
 		program_step(p, "set signal action", signal_name(s, sig), SYS_rt_sigaction,

@@ -12,6 +12,7 @@
 
 #include "core.pb-c.h"
 #include "fdinfo.pb-c.h"
+#include "fermata.pb-c.h"
 #include "inventory.pb-c.h"
 #include "mem.pb-c.h"
 
@@ -37,6 +38,7 @@ struct thread {
 	pid_t tid;  /* as the controller sees it */
 	pid_t vtid; /* inside its pid namespace, as images name it */
 	CoreEntry *core;
+	FermataEntry *extras;  /* what core has no field for; NULL = nothing */
 	struct arch_regs regs; /* dump: as stopped; restore: to be set at take-over */
 	uint64_t sigmask;      /* bit n-1: signal n */
 
@@ -80,7 +82,10 @@ struct tree {
 	VEC(struct task *) tasks; /* depth-first, parents before children */
 	void *vdso;    /* mem/vdso.c: struct live_vdso, found once */
 	void *seccomp; /* seccomp.c: struct seccomp_table, NULL = no filters */
+	void *own_limits; /* rlimit.c: struct rlimit [], likewise */
+	void *own_actions; /* sigaction.c: which signals stubs inherit as ignored */
 	void *own_creds; /* creds_restore.c: what stubs inherit from the controller */
+	const char *run_id; /* restore: of the dump; NULL in old images */
 };
 
 static inline struct thread *leader(const struct task *t)
