@@ -6,6 +6,7 @@
 #include "image/codec.h"
 #include "inventory.pb-c.h"
 #include "namespace.pb-c.h"
+#include "task/extras.h"
 
 static int write_cores(struct session *s, const struct task *t)
 {
@@ -44,6 +45,8 @@ int dump_write_task(struct dump *d, const struct task *t)
 		tc->stop_signo = (uint32_t)t->stop_signo;
 	}
 	int r = write_cores(s, t);
+	if (r >= 0)
+		r = extras_write_image(s, t);
 	if (r >= 0)
 		r = image_write_one(s, IMG_MM, (uint64_t)t->vpid, &t->mm->base);
 	if (r >= 0)

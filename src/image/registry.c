@@ -16,6 +16,7 @@
 #include "core.pb-c.h"
 #include "cpuinfo.pb-c.h"
 #include "fdinfo.pb-c.h"
+#include "fermata.pb-c.h"
 #include "file.pb-c.h"
 #include "inventory.pb-c.h"
 #include "ipc.pb-c.h"
@@ -108,6 +109,7 @@ static const struct image_kind kinds[N_IMAGE_TYPES] = {
 	[IMG_TTY_INFO] = {RECORDS("tty-info.img", "TTY_INFO", 0x59453036, tty_info_entry)},
 	[IMG_USERNS] = {RECORDS("userns-%u.img", "USERNS", 0x55474906, userns_entry)},
 	[IMG_UTSNS] = {RECORDS("utsns-%u.img", "UTSNS", 0x54473203, utsns_entry)},
+	[IMG_FERMATA] = {RECORDS("fermata-%u.img", "FERMATA", 0x46524d54, fermata_entry)},
 
 	[IMG_OLD_BINFMT_MISC] = {RECORDS("binfmt-misc-%u.img", "BINFMT_MISC", 0x67343323,
 		binfmt_misc_entry)},

@@ -219,25 +219,43 @@ static void protect(struct mapping *m)
 }
 
 /* A PROT_NONE area cannot be faulted in: mlock() says ENOMEM, but the lock is set. */
-static void lock(struct program *p, const VmaEntry *e, bool on_fault)
+static void lock(struct program *p, const VmaEntry *e, const FermataVma *extra)
 {
+	bool on_fault = extra && extra->lock_on_fault;
 	int step = program_step(p, "mlock", on_fault ? "on fault" : NULL, SYS_mlock2, imm(e->start),
 		imm(e->end - e->start), imm(on_fault ? MLOCK_ONFAULT : 0));
 	if (!(e->prot & PROT_READ))
 		program_may_fail(p, step);
 }
 
-/*
- * KSM for the whole process marks all its mappings as mergeable: before advice says which ones.
- * Returns whether it is on.
- */
+/* Kernels without CONFIG_ANON_VMA_NAME refuse; extras.c has warned. */
+static void name(struct program *p, const VmaEntry *e, const char *text)
+{
+	int step = program_step(p, "name memory", text, SYS_prctl, imm(PR_SET_VMA),
+		imm(PR_SET_VMA_ANON_NAME), imm(e->start), imm(e->end - e->start), in_str(p, text));
+	program_may_fail(p, step);
+}
+
+static void advise(struct program *p, const VmaEntry *e, bool all_mergeable)
+{
+	struct arg start = imm(e->start), len = imm(e->end - e->start);
+	uint64_t madv = e->has_madv ? e->madv : 0;
+	if (all_mergeable && !(madv & 1ull << MADV_MERGEABLE))
+		program_step(p, "madvise", NULL, SYS_madvise, start, len, imm(MADV_UNMERGEABLE));
+	for (uint64_t advice = 0; advice < 64; advice++)
+		if (madv & 1ull << advice)
+			program_step(p, "madvise", NULL, SYS_madvise, start, len, imm(advice));
+}
+
+/* Marks all mappings as mergeable, so advice comes after. Returns whether it is on. */
 static bool switch_ksm(struct mapping *m)
 {
 	bool want = extra_or(leader(m->t), memory_merge, false);
-	if (want != (prctl(PR_GET_MEMORY_MERGE, 0, 0, 0, 0) > 0))
-		program_may_fail(m->p, program_step(m->p, "merge equal pages", NULL, SYS_prctl,
-					       imm(PR_SET_MEMORY_MERGE), imm(want), imm(0), imm(0),
-					       imm(0)));
+	if (want == (prctl(PR_GET_MEMORY_MERGE, 0, 0, 0, 0) > 0))
+		return want;
+	int step = program_step(m->p, "merge equal pages", NULL, SYS_prctl, imm(PR_SET_MEMORY_MERGE),
+		imm(want), imm(0), imm(0), imm(0));
+	program_may_fail(m->p, step);
 	return want;
 }
 
@@ -248,23 +266,12 @@ static void lock_and_advise(struct mapping *m)
 		const VmaEntry *e = v->e;
 		if (is_special(e))
 			continue;
-		uint64_t len = e->end - e->start;
 		const FermataVma *extra = mem_vma_extra(m->t, e);
 		if (e->flags & VMA_MAP_LOCKED)
-			lock(m->p, e, extra && extra->lock_on_fault);
+			lock(m->p, e, extra);
 		if (extra && extra->name)
-			program_may_fail(m->p, program_step(m->p, "name memory", extra->name, SYS_prctl,
-						       imm(PR_SET_VMA), imm(PR_SET_VMA_ANON_NAME),
-						       imm(e->start), imm(len),
-						       in_str(m->p, extra->name)));
-		if (all_mergeable && !(e->madv & 1ull << MADV_MERGEABLE))
-			program_may_fail(m->p, program_step(m->p, "madvise", "unmergeable", SYS_madvise,
-						       imm(e->start), imm(len),
-						       imm(MADV_UNMERGEABLE)));
-		for (uint64_t advice = 0; advice < 64; advice++)
-			if (e->has_madv && e->madv & 1ull << advice)
-				program_step(m->p, "madvise", NULL, SYS_madvise, imm(e->start),
-					imm(len), imm(advice));
+			name(m->p, e, extra->name);
+		advise(m->p, e, all_mergeable);
 	}
 	vec_for_each(&mem_of(m->t)->guards, g)
 		program_step(m->p, "install guard pages", NULL, SYS_madvise, imm((*g)->start),

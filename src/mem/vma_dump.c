@@ -203,6 +203,8 @@ int vma_dump_collect(struct session *s, struct file_dump *fd, struct task *t, ui
 	if (r >= 0)
 		r = vdso_dump_collect(v);
 	if (r >= 0)
+		vma_extras_collect(v);
+	if (r >= 0)
 		r = pages_scan_task(v);
 	if (r >= 0)
 		r = fill_mm(v, fd);

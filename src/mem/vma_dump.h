@@ -56,6 +56,12 @@ bool vma_classify(const struct vma_info *info, VmaEntry *ret);
 bool vma_refuse(
 	struct session *s, const struct task *t, const struct vma_info *info, const VmaEntry *e);
 
+/*
+ * vma_extras.c: names of anonymous mappings and locks on fault, into the leader's extras; they
+ * have no field in mm images.
+ */
+void vma_extras_collect(struct vma_dump *v);
+
 /* vdso_dump.c: merges vvar areas, undoes the marks of an earlier restore, keeps vDSO bytes. */
 int vdso_dump_collect(struct vma_dump *v);
 

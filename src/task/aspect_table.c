@@ -8,7 +8,9 @@ extern const struct aspect core_aspect, comm_aspect, sigmask_aspect, sigaction_a
 	thp_aspect, membarrier_aspect, loginuid_aspect, oom_score_aspect, subreaper_aspect,
 	personality_aspect, extras_aspect, lsm_aspect, rlimit_aspect, posix_timer_aspect,
 	sigqueue_aspect, seccomp_aspect, creds_aspect, dumpable_aspect, pdeath_signal_aspect,
-	posix_timer_arm_aspect, itimer_aspect;
+	posix_timer_arm_aspect, itimer_aspect, refused_aspect, sched_hints_aspect,
+	prctl_settings_aspect, io_priority_aspect, affinity_aspect, numa_policy_aspect,
+	coredump_filter_aspect, lock_future_aspect;
 
 const struct aspect *const aspects[] = {
 	/* first: makes the messages that all others fill */
@@ -21,8 +23,15 @@ const struct aspect *const aspects[] = {
 	&robust_list_aspect,
 	&rseq_aspect,
 	&sched_aspect,
-	/* after scheduling, which it asks about */
+	/* both after scheduling, which they ask about */
+	&sched_hints_aspect,
+	&prctl_settings_aspect,
+	&io_priority_aspect,
+	&affinity_aspect,
+	&numa_policy_aspect,
+	&coredump_filter_aspect,
 	&extras_aspect,
+	&refused_aspect,
 	&lsm_aspect,
 	&thp_aspect,
 	&membarrier_aspect,
@@ -31,6 +40,8 @@ const struct aspect *const aspects[] = {
 	&personality_aspect,
 	/* opens a file: before a limit may forbid that */
 	&loginuid_aspect,
+	/* before a limit may forbid locks */
+	&lock_future_aspect,
 	&rlimit_aspect,
 	&posix_timer_aspect,
 	/* after signal actions, since ignoring a signal drops it, and RLIMIT_SIGPENDING */

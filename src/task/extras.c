@@ -1,151 +1,107 @@
 /*
- * Properties that the image format has no place for.
+ * State without a place in the reference's images: an image of our own, fermata-<pid>.img.
  *
- * They cannot survive a restore, so the least is to say so: what would make the restored program
- * fault or lose a protection it asked for in so many words blocks the dump; what only changes
- * speed or accounting is a warning.  CPU affinity is left alone in silence: tasks move between
- * machines, and cpusets decide there.
+ * The reference opens only files it knows, so the file costs it nothing; and without the file a
+ * restore is as it would be from the reference's images: everything has its default.  Aspects
+ * store into thread.extras (extras_make()) only what differs from that, and plan from it.
+ *
+ * A file may be left over from an earlier dump into the same directory by us when the reference
+ * has overwritten the rest.  Each record names the run it belongs to, as the inventory does.
+ *
+ * Some properties cannot be set on every kernel, machine or without privilege, and change only
+ * speed or accounting: steps made by program_try().  This aspect reports those that failed.
  */
-#include <sched.h>
+#include "task/extras.h"
 
-#include "kernel/proc_misc.h"
+#include <string.h>
+
+#include "image/codec.h"
 #include "kernel/syscalls.h"
 #include "task/aspect.h"
 
 extern const struct aspect extras_aspect;
 
-#ifndef PTRACE_ARCH_PRCTL
-#define PTRACE_ARCH_PRCTL 30
-#endif
-#ifndef PR_MCE_KILL_GET
-#define PR_MCE_KILL_GET 34
-#endif
+const char extras_try[] = "try to set";
 
-enum {
-	SHSTK_STATUS = 0x5005,	 /* arch_prctl: ARCH_SHSTK_STATUS */
-	GET_UNTAG_MASK = 0x4001, /* arch_prctl: ARCH_GET_UNTAG_MASK */
-	IOPRIO_PROCESS = 1,
-	IOPRIO_CLASS_SHIFT = 13,
-	TIMER_SLACK_NS = 50000,	    /* what init starts with */
-	COREDUMP_FILTER = 0x33,	    /* MMF_DUMP_FILTER_DEFAULT, with ELF headers */
-	PF_IO_FLUSHER = 0x00180000, /* PF_MEMALLOC_NOIO | PF_LOCAL_THROTTLE */
-};
-
-/* What a prctl(2) returns as its result, and what it returns normally. */
-static const struct getter {
-	const char *name;
-	uint64_t option, arg;
-	int64_t normal;
-	bool every_thread;
-} getters[] = {
-	{"timer slack", PR_GET_TIMERSLACK, 0, TIMER_SLACK_NS, true},
-	{"MDWE (no memory both writable and executable)", PR_GET_MDWE, 0, 0, false},
-	{"KSM for the whole process", PR_GET_MEMORY_MERGE, 0, 0, false},
-	{"machine check policy", PR_MCE_KILL_GET, 0, 2, false}, /* PR_MCE_KILL_DEFAULT */
-};
-
-enum { N_GETTERS = sizeof(getters) / sizeof(getters[0]) };
-
-struct extras {
-	int getter[N_GETTERS];
-	int mempolicy_step, untag_step, tsc_step;
-	int mempolicy, tsc;
-	uint64_t untag_mask;
-};
-
-struct sud_config {
-	uint64_t mode, selector, offset, len;
-};
-
-static int extras_inspect(struct session *s, struct thread *t, void **state)
+FermataEntry *extras_make(struct session *s, struct thread *t)
 {
-	*state = arena_new(&s->arena, struct extras);
-	uint64_t features = 0;
-	if (ptrace(PTRACE_ARCH_PRCTL, t->tid, &features, SHSTK_STATUS) >= 0 && features)
-		block(s, t->task->vpid, NULL, "thread %d: uses a shadow stack (CET)", t->vtid);
-	struct sud_config sud = {0};
-	if (ptrace(PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG, t->tid, sizeof(sud), &sud) >= 0 &&
-		sud.mode)
-		block(s, t->task->vpid, NULL, "thread %d: uses syscall user dispatch", t->vtid);
-	long ioprio = syscall(SYS_ioprio_get, IOPRIO_PROCESS, t->tid);
-	if (ioprio > 0 && ioprio >> IOPRIO_CLASS_SHIFT)
-		log_warn(s, "pid %d thread %d: its I/O priority (class %ld) will be lost",
-			t->task->vpid, t->vtid, ioprio >> IOPRIO_CLASS_SHIFT);
-	if (!t->core->tc)
-		return 0;
-	uint32_t filter = COREDUMP_FILTER;
-	if (proc_coredump_filter(s, t->task->pid, &filter) >= 0 && filter != COREDUMP_FILTER)
-		log_warn(s, "pid %d: its coredump_filter (0x%x) will be lost", t->vtid, filter);
-	if ((t->task->stat.flags & PF_IO_FLUSHER) == PF_IO_FLUSHER)
-		log_warn(s, "pid %d: its PR_SET_IO_FLUSHER state will be lost", t->vtid);
-	return 0;
-}
-
-static int ask(struct program *p, const char *what, uint32_t nr, struct arg a, struct arg b)
-{
-	return program_may_fail(
-		p, program_step(p, "look for", what, nr, a, b, imm(0), imm(0), imm(0)));
-}
-
-static int extras_collect(struct session *s, struct thread *t, struct program *p, void **state)
-{
-	(void)s;
-	struct extras *x = *state;
-	bool is_leader = t->core->tc;
-	for (int i = 0; i < N_GETTERS; i++)
-		if (is_leader || getters[i].every_thread)
-			x->getter[i] = ask(p, getters[i].name, SYS_prctl, imm(getters[i].option),
-				imm(getters[i].arg));
-	x->mempolicy_step = ask(p, "NUMA policy", SYS_get_mempolicy,
-		out(p, &x->mempolicy, sizeof(x->mempolicy)), imm(0));
-	if (!is_leader)
-		return 0;
-	x->tsc_step =
-		ask(p, "TSC mode", SYS_prctl, imm(PR_GET_TSC), out(p, &x->tsc, sizeof(x->tsc)));
-	x->untag_step = ask(p, "pointer tags", SYS_arch_prctl, imm(GET_UNTAG_MASK),
-		out(p, &x->untag_mask, sizeof(x->untag_mask)));
-	return 0;
-}
-
-static bool is_realtime(const struct thread *t)
-{
-	int policy = (int)t->core->thread_core->sched_policy & 0xff;
-	return policy == SCHED_FIFO || policy == SCHED_RR;
-}
-
-static int extras_store(struct session *s, struct thread *t, const struct program *p, void *state)
-{
-	const struct extras *x = state;
-	bool is_leader = t->core->tc;
-	for (int i = 0; i < N_GETTERS; i++) {
-		if (!is_leader && !getters[i].every_thread)
-			continue;
-		int64_t value = program_result(p, x->getter[i]);
-		/* Realtime threads have no timer slack. */
-		if (value < 0 || value == getters[i].normal ||
-			(getters[i].option == PR_GET_TIMERSLACK && is_realtime(t)))
-			continue;
-		log_warn(s, "pid %d thread %d: its %s (%lld) will be lost", t->task->vpid, t->vtid,
-			getters[i].name, (long long)value);
+	if (!t->extras) {
+		t->extras = arena_new(&s->arena, FermataEntry);
+		fermata_entry__init(t->extras);
+		t->extras->tid = (uint32_t)t->vtid;
+		t->extras->run_id = s->run_id;
 	}
-	if (program_result(p, x->mempolicy_step) >= 0 && x->mempolicy)
-		log_warn(s, "pid %d thread %d: its NUMA memory policy (%d) will be lost",
-			t->task->vpid, t->vtid, x->mempolicy);
-	if (!is_leader)
-		return 0;
-	if (program_result(p, x->tsc_step) >= 0 && x->tsc == PR_TSC_SIGSEGV &&
-		t->status.seccomp != 1)
-		log_warn(s,
-			"pid %d: PR_SET_TSC (fault on reading the time stamp counter) will be lost",
+	return t->extras;
+}
+
+int extras_ask(struct program *p, const char *what, uint64_t option)
+{
+	return program_may_fail(p, program_step(p, "look for", what, SYS_prctl, imm(option), imm(0),
+					   imm(0), imm(0), imm(0)));
+}
+
+int extras_write_image(struct session *s, const struct task *t)
+{
+	_cleanup_image_writer_ struct image_writer w = IMAGE_WRITER_NONE;
+	image_writer_init(&w, s->images, IMG_FERMATA, (uint64_t)t->vpid);
+	int r = 0;
+	for (size_t i = 0; i < t->threads.n && r >= 0; i++)
+		if (t->threads.v[i]->extras)
+			r = image_write(s, &w, &t->threads.v[i]->extras->base);
+	return r < 0 ? r : image_writer_close(s, &w);
+}
+
+int extras_load_image(struct session *s, struct task *t)
+{
+	ProtobufCMessage **all;
+	size_t n, at = 0;
+	int r = image_read_all(s, IMG_FERMATA, (uint64_t)t->vpid, &all, &n);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < n; i++) {
+		FermataEntry *e = (FermataEntry *)all[i];
+		if (!t->tree->run_id || strcmp(e->run_id, t->tree->run_id) != 0) {
+			log_info(s, "fermata-%d.img is of another dump and is not used", t->vpid);
+			return 0;
+		}
+		/* written in the order of the threads */
+		while (at < t->threads.n && (uint32_t)t->threads.v[at]->vtid != e->tid)
+			at++;
+		if (at == t->threads.n)
+			return fail(s, EBADMSG, "fermata-%d.img: no thread %u, or out of order",
+				t->vpid, e->tid);
+		t->threads.v[at]->extras = e;
+	}
+	return 0;
+}
+
+/* What the mem stages will try, whose programs nobody can ask later. */
+static int extras_check(struct session *s, struct thread *t)
+{
+	const FermataEntry *e = t->extras;
+	bool named = false;
+	for (size_t i = 0; e && i < e->n_vmas; i++)
+		named |= e->vmas[i]->name != NULL;
+	if (named && prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, 0, 0, 0) < 0)
+		log_warn(s, "pid %d: this kernel has no names for anonymous memory; they are lost",
 			t->vtid);
-	if (program_result(p, x->untag_step) >= 0 && x->untag_mask != UINT64_MAX)
-		block(s, t->task->vpid, NULL, "uses tagged pointers (LAM)");
+	if (extra_or(t, memory_merge, false) && prctl(PR_GET_MEMORY_MERGE, 0, 0, 0, 0) < 0)
+		log_warn(s, "pid %d: this kernel has no KSM for whole processes; it is lost", t->vtid);
+	return 0;
+}
+
+static int extras_finish(struct session *s, struct thread *t)
+{
+	vec_for_each(&t->program.steps, step)
+		if (step->what == extras_try && step->result < 0)
+			log_warn(s, "pid %d thread %d: its %s could not be restored: %s",
+				t->task->vpid, t->vtid, step->object,
+				strerror((int)-step->result));
 	return 0;
 }
 
 const struct aspect extras_aspect = {
-	.name = "properties without a place in images",
-	.inspect = extras_inspect,
-	.collect = extras_collect,
-	.store = extras_store,
+	.name = "extras",
+	.check = extras_check,
+	.finish = extras_finish,
 };

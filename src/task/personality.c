@@ -1,15 +1,17 @@
 /*
  * The execution domain: personality(2), per thread in the kernel, one per process in the image.
  *
- * The image's number is the reference's: the eight hex digits of /proc/PID/personality read as a
- * decimal number (ADDR_NO_RANDOMIZE, 00040000, becomes 40000).  Words with a digit above 9 cannot
- * be told that way and are stored as 0, with a warning.  The reference never applies it; here it
- * is applied if, read back as hex, it is a Linux domain with known flags.
+ * The core image's number is the reference's: the eight hex digits of /proc/PID/personality read
+ * as a decimal number (ADDR_NO_RANDOMIZE, 00040000, becomes 40000).  The reference never applies
+ * it; here it is applied if, read back as hex, it is a Linux domain with known flags.  Words that
+ * cannot be told that way, as those with a digit above 9, stand in our own image, as do those of
+ * threads that differ from the main one.
  */
 #include <sys/personality.h>
 
 #include "task/aspect.h"
 #include "task/core.h"
+#include "task/extras.h"
 
 extern const struct aspect personality_aspect;
 
@@ -48,8 +50,7 @@ static int64_t from_image(uint32_t value)
 
 static int personality_collect(struct session *s, struct thread *t, struct program *p, void **state)
 {
-	if (!t->core->tc)
-		return 0;
+	(void)t;
 	int *step = *state = arena_new(&s->arena, int);
 	*step = program_step(p, "read personality", NULL, SYS_personality, imm(ASK));
 	return 0;
@@ -58,18 +59,19 @@ static int personality_collect(struct session *s, struct thread *t, struct progr
 static int personality_store(
 	struct session *s, struct thread *t, const struct program *p, void *state)
 {
-	if (!state)
-		return 0;
 	uint32_t persona = (uint32_t)program_result(p, *(const int *)state);
-	if (!to_image(persona, &t->core->tc->personality))
-		log_warn(s, "pid %d: the image cannot hold personality %08x; it will be lost",
-			t->vtid, persona);
+	if (t->core->tc && !to_image(persona, &t->core->tc->personality))
+		t->core->tc->personality = 0;
+	if (from_image(core_tc(t)->personality) != persona) {
+		extras_make(s, t)->has_personality = true;
+		t->extras->personality = persona;
+	}
 	return 0;
 }
 
 static int personality_plan(struct session *s, struct thread *t, struct program *p)
 {
-	int64_t persona = from_image(core_tc(t)->personality);
+	int64_t persona = extra_or(t, personality, from_image(core_tc(t)->personality));
 	if (persona == KEEP) {
 		log_warn(s, "pid %d: personality %u of the image makes no sense and is not applied",
 			t->task->vpid, core_tc(t)->personality);

@@ -2,8 +2,8 @@
  * Scheduling of a thread: policy, realtime priority, nice value.
  *
  * Read from outside.  The policy carries SCHED_RESET_ON_FORK as sched_getscheduler(2) shows it.
- * Set in any case: stubs start with what the controller happens to run with.  Affinity, I/O
- * priority, timer slack and utilisation clamps have no place in the image (see extras.c).
+ * Set in any case: stubs start with what the controller happens to run with.  Hints are
+ * in sched_hints.c, affinity in affinity.c.
  */
 #include <errno.h>
 #include <sched.h>

@@ -1,0 +1,83 @@
+/*
+ * What mm images have no field for: names of anonymous mappings (PR_SET_VMA_ANON_NAME) and locks
+ * on fault (mlock2(2) MLOCK_ONFAULT, "lf" in smaps).  They stand in our own image, with the range
+ * of the VMA they belong to; map.c applies them.
+ *
+ * smaps shows a name as [anon:NAME]; the kernel allows no brackets in it.  Of the heap and stacks
+ * it shows none.  Shared anonymous memory comes back as a memfd, which takes no name.
+ */
+#include <string.h>
+
+#include "mem/plan.h"
+#include "mem/vma_dump.h"
+#include "task/extras.h"
+
+/* NULL if it has none that can be restored. */
+static char *anonymous_name(struct arena *a, const struct vma_info *info)
+{
+	static const char prefix[] = "[anon:";
+	size_t before = sizeof(prefix) - 1, len = strlen(info->name);
+	if (info->ino || info->dev || strncmp(info->name, prefix, before) != 0 ||
+		info->name[len - 1] != ']')
+		return NULL;
+	char *name = arena_strdup(a, info->name + before);
+	name[len - before - 1] = '\0';
+	return name;
+}
+
+static bool is_shared_with_name(const struct vma_info *info)
+{
+	return info->ino && !strncmp(info->name, "[anon_shmem:", strlen("[anon_shmem:"));
+}
+
+static void add(struct vma_dump *v, FermataVma **list, const struct dumped_vma *vma)
+{
+	struct arena *a = &v->s->arena;
+	char *name = *vma->info->name == '[' ? anonymous_name(a, vma->info) : NULL;
+	bool on_fault = vma->info->vmflags & VMF(LF);
+	if (!name && !on_fault)
+		return;
+	FermataVma *x = arena_new(a, FermataVma);
+	fermata_vma__init(x);
+	x->start = vma->e.start;
+	x->end = vma->e.end;
+	x->name = name;
+	x->has_lock_on_fault = x->lock_on_fault = on_fault;
+	FermataEntry *e = extras_make(v->s, leader(v->t));
+	e->vmas = list;
+	list[e->n_vmas++] = x;
+}
+
+void vma_extras_collect(struct vma_dump *v)
+{
+	size_t n = 0, n_shared = 0;
+	vec_for_each (&v->vmas, vma) {
+		n += *vma->info->name == '[' || vma->info->vmflags & VMF(LF);
+		n_shared += is_shared_with_name(vma->info);
+	}
+	if (n_shared)
+		log_warn(v->s, "pid %d: names of its shared anonymous memory (%zu) will be lost",
+			v->t->vpid, n_shared);
+	if (!n)
+		return;
+	FermataVma **list = arena_array(&v->s->arena, FermataVma *, n);
+	vec_for_each (&v->vmas, vma)
+		add(v, list, vma);
+}
+
+const FermataVma *mem_vma_extra(const struct task *t, const VmaEntry *e)
+{
+	const FermataEntry *extras = leader(t)->extras;
+	size_t low = 0, high = extras ? extras->n_vmas : 0;
+	while (low < high) {
+		size_t mid = (low + high) / 2;
+		const FermataVma *x = extras->vmas[mid];
+		if (x->start == e->start)
+			return x->end == e->end ? x : NULL;
+		if (x->start < e->start)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return NULL;
+}
