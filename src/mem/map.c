@@ -251,12 +251,11 @@ static void advise(struct program *p, const VmaEntry *e, bool all_mergeable)
 static bool switch_ksm(struct mapping *m)
 {
 	bool want = extra_or(leader(m->t), memory_merge, false);
-	if (want == (prctl(PR_GET_MEMORY_MERGE, 0, 0, 0, 0) > 0))
-		return want;
-	int step = program_step(m->p, "merge equal pages", NULL, SYS_prctl, imm(PR_SET_MEMORY_MERGE),
-		imm(want), imm(0), imm(0), imm(0));
-	program_may_fail(m->p, step);
-	return want;
+	int own = prctl(PR_GET_MEMORY_MERGE, 0, 0, 0, 0);
+	if (own >= 0 && own != want)
+		program_step(m->p, "merge equal pages", NULL, SYS_prctl, imm(PR_SET_MEMORY_MERGE),
+			imm(want), imm(0), imm(0), imm(0));
+	return want && own >= 0;
 }
 
 static void lock_and_advise(struct mapping *m)

@@ -47,7 +47,6 @@ static const struct {
 	const char *text;
 } lost_flags[] = {
 	{VMF(SF), "MAP_SYNC"},
-	{VMF(LF), "MLOCK_ONFAULT (all of it will be locked)"},
 	{VMF(BT), "BTI protection"},
 };
 

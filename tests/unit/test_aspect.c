@@ -32,9 +32,11 @@
 #include "base/session.h"
 #include "engine/inject.h"
 #include "engine/seize.h"
+#include "image/dir.h"
 #include "kernel/proc_tasks.h"
 #include "kernel/syscalls.h"
 #include "task/aspect.h"
+#include "task/extras.h"
 
 #define give_up(...) (print_error(__VA_ARGS__), assert_true(false))
 
@@ -217,6 +219,7 @@ static void become(void *arg)
 	world_init(&w, getpid());
 	w.tree.seccomp = from->tree.seccomp;
 	w.t->core = from->t->core;
+	w.t->extras = from->t->extras;
 	w.task->mm = from->task->mm;
 	program_init(&w.t->program, &w.s, "stub");
 	if (aspects_check(&w.s, w.t) < 0 || aspects_plan(&w.s, w.t, &w.t->program) < 0) {
@@ -271,6 +274,8 @@ static void test_plain(void **state)
 	same_core(&after);
 	assert_int_equal(before.task->mm->dumpable, after.task->mm->dumpable);
 	assert_int_equal(before.task->mm->thp_disabled, 0);
+	assert_null(before.t->extras);
+	assert_null(after.t->extras);
 }
 
 static void on_signal(int signo)
@@ -346,6 +351,71 @@ static void test_limits(void **state)
 	assert_int_equal(before.t->core->tc->personality, 40000);
 	assert_int_equal(before.t->core->tc->membarrier_registration_mask, 1 << 4 | 1 << 2);
 	assert_int_equal(after.task->mm->thp_disabled, 1);
+	same_core(&after);
+}
+
+static void set_extras(void *arg)
+{
+	(void)arg;
+	need(!prctl(PR_SET_TIMERSLACK, 123456789));
+	need(!syscall(SYS_ioprio_set, 1, 0, 2 << 13 | 6));
+	need(!prctl(PR_MCE_KILL, PR_MCE_KILL_SET, PR_MCE_KILL_LATE, 0, 0));
+	need(personality(ADDR_COMPAT_LAYOUT | ADDR_LIMIT_32BIT) >= 0);
+	cpu_set_t cpus;
+	CPU_ZERO(&cpus);
+	CPU_SET(0, &cpus);
+	need(!sched_setaffinity(0, sizeof(cpus), &cpus));
+}
+
+/* As the pipelines do it: into a file, and from it into other threads; but not from a stale one. */
+static void through_image(void)
+{
+	char dir[] = "/tmp/test_aspect.XXXXXX", path[64];
+	assert_non_null(mkdtemp(dir));
+	struct session *s = &before.s;
+	assert_int_equal(image_dir_open(s, dir, &s->images), 0);
+	assert_int_equal(extras_write_image(s, before.task), 0);
+	const FermataEntry *written = before.t->extras;
+	before.t->extras = NULL;
+	before.tree.run_id = "00000000-0000-0000-0000-000000000000";
+	assert_int_equal(extras_load_image(s, before.task), 0);
+	assert_null(before.t->extras);
+	before.tree.run_id = s->run_id;
+	assert_int_equal(extras_load_image(s, before.task), 0);
+	assert_non_null(before.t->extras);
+	assert_ptr_not_equal(before.t->extras, written);
+	snprintf(path, sizeof(path), "%s/fermata-%d.img", dir, before.task->vpid);
+	FermataEntry *kept = before.t->extras;
+	before.t->extras = NULL;
+	assert_int_equal(extras_write_image(s, before.task), 0);
+	assert_int_equal(access(path, F_OK), -1);
+	before.t->extras = kept;
+	image_dir_close(s->images);
+	s->images = NULL;
+	assert_int_equal(rmdir(dir), 0);
+}
+
+static void test_extras(void **state)
+{
+	(void)state;
+	*trouble = 0;
+	pid_t subject = spawn(set_extras, NULL);
+	world_init(&before, subject);
+	dump_or_explain(&before);
+	reap(subject);
+	through_image();
+	pid_t stub = spawn(become, &before);
+	world_init(&after, stub);
+	dump_or_explain(&after);
+	reap(stub);
+	const FermataEntry *x = before.t->extras, *y = after.t->extras;
+	assert_non_null(y);
+	assert_int_equal(x->timer_slack_ns, 123456789);
+	assert_int_equal(y->timer_slack_ns, 123456789);
+	assert_int_equal(y->io_priority, 2 << 13 | 6);
+	assert_true(y->has_mce_policy && y->mce_policy == PR_MCE_KILL_LATE);
+	assert_int_equal(y->personality, ADDR_COMPAT_LAYOUT | ADDR_LIMIT_32BIT);
+	assert_int_equal(x->n_cpus, y->n_cpus);
 	same_core(&after);
 }
 
@@ -553,6 +623,7 @@ int main(void)
 		cmocka_unit_test(test_plain),
 		cmocka_unit_test(test_signals),
 		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_extras),
 		cmocka_unit_test(test_realtime),
 		cmocka_unit_test(test_creds),
 		cmocka_unit_test(test_nobody),

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "kernel/syscalls.h"
+#include "mem/plan.h"
 #include "mem/vdso.h"
 
 #define SMAPS(header, details, flags) header "\n" details "VmFlags: " flags "\n"
@@ -105,6 +106,44 @@ static void test_predicates(void **state)
 	assert_false(vma_is_private_content(&e));
 }
 
+/* Names and locks on fault go into the extras of the leader. */
+static void test_extras(void **state)
+{
+	struct session *s = *state;
+	static const char *const smaps =
+		SMAPS("1000-2000 rw-p 00000000 00:00 0 [anon:a (b)]", PLAIN_KB, "rd wr")
+		SMAPS("2000-3000 rw-p 00000000 00:00 0 [heap]", PLAIN_KB, "rd wr")
+		SMAPS("3000-5000 rw-p 00000000 00:00 0 ", PLAIN_KB, "rd wr lo lf")
+		SMAPS("5000-6000 rw-p 00000000 fe:00 7 [anon:file]", PLAIN_KB, "rd wr")
+		SMAPS("6000-7000 rw-s 00000000 00:01 8 [anon_shmem:x]", PLAIN_KB, "rd wr sh")
+		SMAPS("7000-8000 rw-p 00000000 00:00 0 [anon:]", PLAIN_KB, "rd wr lo lf");
+	struct tree tree = {0};
+	struct task *t = task_new(s, &tree, NULL, 7);
+	struct thread *th = thread_new(s, t, 7);
+	struct vma_dump v = {.s = s, .t = t};
+	assert_int_equal(proc_maps_parse(&s->arena, smaps, strlen(smaps), &v.smaps), 0);
+	vec_for_each (&v.smaps, info) {
+		struct dumped_vma vma = {.info = info};
+		vma_classify(info, &vma.e);
+		*vec_push(&s->arena, &v.vmas) = vma;
+	}
+	vma_extras_collect(&v);
+	assert_int_equal(th->extras->n_vmas, 3);
+	const FermataVma *x = mem_vma_extra(t, &v.vmas.v[0].e);
+	assert_string_equal(x->name, "a (b)");
+	assert_false(x->lock_on_fault);
+	assert_null(mem_vma_extra(t, &v.vmas.v[1].e));
+	x = mem_vma_extra(t, &v.vmas.v[2].e);
+	assert_true(x->lock_on_fault && !x->name);
+	assert_null(mem_vma_extra(t, &v.vmas.v[3].e));
+	assert_null(mem_vma_extra(t, &v.vmas.v[4].e));
+	x = mem_vma_extra(t, &v.vmas.v[5].e);
+	assert_true(x->lock_on_fault && !strcmp(x->name, ""));
+	VmaEntry other = v.vmas.v[5].e;
+	other.end += 0x1000;
+	assert_null(mem_vma_extra(t, &other));
+}
+
 static void test_live(void **state)
 {
 	struct session *s = *state;
@@ -199,6 +238,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		with_session(test_classify),
 		with_session(test_predicates),
+		with_session(test_extras),
 		with_session(test_live),
 		with_session(test_proxy_mark),
 		with_session(test_many),

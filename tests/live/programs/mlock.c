@@ -53,16 +53,49 @@ static void everything(void *unused)
 	child_park();
 	SAME(locked_kb(), before);
 	need_filled(p, 10 * PAGE, 2);
+	anon(3);
+	SAME(locked_kb(), before + 12);
+}
+
+/* What is mapped later is locked, but only as it is touched. */
+static void future_on_fault(void *unused)
+{
+	unsigned char resident;
+
+	(void)unused;
+	NEED(!mlockall(MCL_FUTURE | MCL_ONFAULT));
+	anon(5);
+	SAME(locked_kb(), 20);
+	child_park();
+	SAME(locked_kb(), 20);
+	char *p = anon(3);
+	SAME(locked_kb(), 32);
+	NEED(!mincore(p, PAGE, &resident) && !(resident & 1));
+}
+
+/* Locks of the past say nothing of the future. */
+static void past(void *unused)
+{
+	(void)unused;
+	NEED(!mlockall(MCL_CURRENT));
+	long before = locked_kb();
+	child_park();
+	SAME(locked_kb(), before);
+	anon(3);
+	SAME(locked_kb(), before);
 }
 
 int main(int argc, char **argv)
 {
 	setup(argc, argv);
-	pid_t a = spawn(child, NULL), b = spawn(everything, NULL);
-	await_child(a);
-	await_child(b);
+	void (*const body[])(void *) = {child, everything, future_on_fault, past};
+	pid_t pid[4];
+	for (int i = 0; i < 4; i++) {
+		pid[i] = spawn(body[i], NULL);
+		await_child(pid[i]);
+	}
 	park();
-	need_exit(a, 0);
-	need_exit(b, 0);
+	for (int i = 0; i < 4; i++)
+		need_exit(pid[i], 0);
 	ok();
 }

@@ -1,5 +1,5 @@
 /*
- * Settings of a process in /proc: oom_score_adj and the audit login uid.
+ * Settings of a process in /proc: oom_score_adj, the audit login uid, what a core dump has.
  * PROVES: F015 F016
  */
 #include "check.h"
@@ -21,12 +21,22 @@ static void check(const char *file, int value)
 	SAME(atoi(buf), value);
 }
 
+static void check_filter(long value)
+{
+	char buf[64];
+
+	slurp("/proc/self/coredump_filter", buf, sizeof(buf));
+	SAME(strtol(buf, NULL, 16), value);
+}
+
 static void child(void *unused)
 {
 	(void)unused;
 	put("/proc/self/oom_score_adj", "813");
 	put("/proc/self/loginuid", "4242");
+	put("/proc/self/coredump_filter", "0x7f");
 	child_park();
+	check_filter(0x7f);
 	check("/proc/self/oom_score_adj", 813);
 	check("/proc/self/loginuid", 4242);
 }
@@ -41,6 +51,7 @@ int main(int argc, char **argv)
 	park();
 	check("/proc/self/oom_score_adj", 500);
 	check("/proc/self/loginuid", 1234);
+	check_filter(0x33);
 	need_exit(pid, 0);
 	ok();
 }
