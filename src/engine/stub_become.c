@@ -2,8 +2,8 @@
  * Take-over: a stub becomes the task it stands for.
  *
  * The leader makes the last call, munmap() of the region, through the system call instruction of
- * the task's own vDSO; every thread then gets its registers and signal mask by ptrace.  They do
- * not run before the pipeline detaches from them.
+ * the task's own vDSO, stepped over by PTRACE_SINGLESTEP; every thread then gets its registers and
+ * signal mask by ptrace.  They do not run before the pipeline detaches from them.
  */
 #include "engine/stub.h"
 
@@ -14,26 +14,24 @@
 
 #include "kernel/syscalls.h"
 
-static int run_to_syscall_stop(struct stubs *st, pid_t tid)
+static int explain(struct stubs *st, const struct task *t)
 {
-	for (;;) {
-		int status;
-		if (ptrace(PTRACE_SYSCALL, tid, NULL, NULL) < 0 || wait4(tid, &status, __WALL, NULL) < 0)
-			return fail(st->s, errno, "pid %d: take the agent out", tid);
-		if (!WIFSTOPPED(status))
-			return fail(st->s, ECHILD, "pid %d died at the end of its restore", tid);
-		if (WSTOPSIG(status) == (SIGTRAP | 0x80))
-			return 0;
-		if (WSTOPSIG(status) == SIGSEGV || WSTOPSIG(status) == SIGILL)
-			return fail(st->s, EFAULT, "pid %d: signal %d at the end of its restore", tid,
-				WSTOPSIG(status));
-	}
+	fprintf(st->explain, "[pid %d] unmap the agent: munmap(0x%llx, %zu)\n", t->vpid,
+		(unsigned long long)st->addr, st->size);
+	vec_for_each(&t->threads, th)
+		fprintf(st->explain, "[controller] set registers of %d: ip 0x%llx, sp 0x%llx, mask %llx\n",
+			(*th)->vtid, (unsigned long long)arch_ip(&(*th)->regs.gp),
+			(unsigned long long)arch_sp(&(*th)->regs.gp),
+			(unsigned long long)(*th)->sigmask);
+	return 0;
 }
 
-static int unmap_region(struct stubs *st, struct task *t, uint64_t syscall_ip)
+int stub_begin_become(struct stubs *st, struct task *t, uint64_t syscall_ip)
 {
 	struct user_regs_struct gp;
 	const uint64_t arg[6] = {st->addr, st->size};
+	if (st->explain)
+		return explain(st, t);
 	int r = arch_get_gp(t->pid, &gp);
 	if (r >= 0) {
 		arch_regs_call(&gp, syscall_ip, SYS_munmap, arg);
@@ -41,11 +39,31 @@ static int unmap_region(struct stubs *st, struct task *t, uint64_t syscall_ip)
 	}
 	if (r < 0)
 		return fail(st->s, r, "pid %d: set registers", t->pid);
-	for (int stop = 0; stop < 2 && r >= 0; stop++) /* entry, exit */
-		r = run_to_syscall_stop(st, t->pid);
-	if (r < 0)
-		return r;
-	r = arch_get_gp(t->pid, &gp);
+	if (ptrace(PTRACE_SINGLESTEP, t->pid, NULL, NULL) < 0)
+		return fail(st->s, errno, "pid %d: take the agent out", t->pid);
+	return 0;
+}
+
+static int wait_unmapped(struct stubs *st, const struct task *t)
+{
+	int status;
+	for (;;) {
+		if (wait4(t->pid, &status, __WALL, NULL) < 0) {
+			if (errno == EINTR)
+				continue;
+			return fail(st->s, errno, "pid %d: take the agent out", t->pid);
+		}
+		if (!WIFSTOPPED(status))
+			return fail(st->s, ECHILD, "pid %d died at the end of its restore", t->pid);
+		if (WSTOPSIG(status) == SIGTRAP && status >> 16 == 0)
+			break;
+		if (WSTOPSIG(status) == SIGSEGV || WSTOPSIG(status) == SIGILL)
+			return fail(st->s, EFAULT, "pid %d: signal %d at the end of its restore", t->pid,
+				WSTOPSIG(status));
+		ptrace(PTRACE_SINGLESTEP, t->pid, NULL, NULL); /* a stray stop */
+	}
+	struct user_regs_struct gp;
+	int r = arch_get_gp(t->pid, &gp);
 	if (r < 0 || arch_result(&gp) != 0)
 		return fail(st->s, r < 0 ? r : (int)arch_result(&gp), "pid %d: unmap the agent", t->pid);
 	return 0;
@@ -63,19 +81,11 @@ static int set_registers(struct stubs *st, struct thread *t)
 	return 0;
 }
 
-int stub_become(struct stubs *st, struct task *t, uint64_t syscall_ip)
+int stub_end_become(struct stubs *st, struct task *t)
 {
-	if (st->explain) {
-		fprintf(st->explain, "[pid %d] unmap the agent: munmap(0x%llx, %zu)\n", t->vpid,
-			(unsigned long long)st->addr, st->size);
-		vec_for_each(&t->threads, th)
-			fprintf(st->explain, "[controller] set registers of %d: ip 0x%llx, sp 0x%llx, mask %llx\n",
-				(*th)->vtid, (unsigned long long)arch_ip(&(*th)->regs.gp),
-				(unsigned long long)arch_sp(&(*th)->regs.gp),
-				(unsigned long long)(*th)->sigmask);
+	if (st->explain)
 		return 0;
-	}
-	int r = unmap_region(st, t, syscall_ip);
+	int r = wait_unmapped(st, t);
 	for (size_t i = 0; i < t->threads.n && r >= 0; i++)
 		r = set_registers(st, t->threads.v[i]);
 	return r;

@@ -16,8 +16,8 @@ enum {
  * takes it along when it dies, the controller's robust list does.
  */
 struct stub_gate {
-	struct agent_channel hold; /* ->hold: the controller's TID, then open; see engine/robust.h */
 	uint32_t open;
+	struct agent_channel hold; /* only its robust word is used: the controller's TID, then 0 */
 };
 
 void stub_region_init(struct stubs *st);

@@ -15,12 +15,16 @@
 #include "base/cleanup.h"
 #include "cli/options.h"
 
-static int become(struct restore *re, struct task *t)
+static int begin_become(struct restore *re, struct task *t)
 {
 	uint64_t syscall_ip;
 	int r = mem_find_syscall(&re->stubs, t, &syscall_ip);
-	if (r >= 0)
-		r = stub_become(&re->stubs, t, syscall_ip);
+	return r < 0 ? r : stub_begin_become(&re->stubs, t, syscall_ip);
+}
+
+static int end_become(struct restore *re, struct task *t)
+{
+	int r = stub_end_become(&re->stubs, t);
 	for (size_t i = 0; i < t->threads.n && r >= 0 && !re->stubs.explain; i++)
 		r = aspects_settle(re->s, t->threads.v[i]);
 	return r;
@@ -76,7 +80,10 @@ int restore_take_over(struct restore *re)
 	int r = 0;
 	for (size_t i = 0; i < re->tree.tasks.n && r >= 0; i++)
 		if (task_lives(re->tree.tasks.v[i]))
-			r = become(re, re->tree.tasks.v[i]);
+			r = begin_become(re, re->tree.tasks.v[i]);
+	for (size_t i = 0; i < re->tree.tasks.n && r >= 0; i++)
+		if (task_lives(re->tree.tasks.v[i]))
+			r = end_become(re, re->tree.tasks.v[i]);
 	if (re->stubs.explain)
 		return r;
 	if (r >= 0)
