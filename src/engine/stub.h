@@ -75,11 +75,12 @@ int stub_landing(const struct stubs *st, unsigned i);
 
 /*
  * Take-over: unmaps the region through the system call instruction at syscall_ip (in the task's
- * own vDSO), then gives every thread its registers and mask. The threads stay in a ptrace stop.
- * Begin with several tasks before you end the first.
+ * own vDSO), then gives every thread its registers and mask, then waits until all of them are in
+ * the stop from which they may be let go. Do each for several tasks before the next.
  */
 int stub_begin_become(struct stubs *st, struct task *t, uint64_t syscall_ip);
 int stub_end_become(struct stubs *st, struct task *t);
+int stub_rest(struct stubs *st, struct task *t);
 
 /* The process has ended and was waited for. */
 void stub_forget(struct stubs *st, pid_t pid);

@@ -4,6 +4,9 @@
  * The leader makes the last call, munmap() of the region, through the system call instruction of
  * the task's own vDSO, stepped over by PTRACE_SINGLESTEP; every thread then gets its registers and
  * signal mask by ptrace.  They do not run before the pipeline detaches from them.
+ *
+ * At the end every thread is in an event stop.  The stops before that deliver SIGTRAP, and would
+ * really do so if the controller died after PTRACE_O_EXITKILL is taken away.
  */
 #include "engine/stub.h"
 
@@ -81,12 +84,46 @@ static int set_registers(struct stubs *st, struct thread *t)
 	return 0;
 }
 
+/* No instruction of the task runs between the two stops. */
+static int begin_event_stop(struct stubs *st, struct thread *t)
+{
+	if (ptrace(PTRACE_INTERRUPT, t->tid, NULL, NULL) < 0 ||
+		ptrace(PTRACE_CONT, t->tid, NULL, NULL) < 0)
+		return fail(st->s, errno, "pid %d: stop it again", t->tid);
+	return 0;
+}
+
+static int wait_event_stop(struct stubs *st, struct thread *t)
+{
+	int status = 0;
+	while (status >> 16 != PTRACE_EVENT_STOP) {
+		if (status && ptrace(PTRACE_CONT, t->tid, NULL, NULL) < 0)
+			return fail(st->s, errno, "pid %d: stop it again", t->tid);
+		if (wait4(t->tid, &status, __WALL, NULL) < 0 && errno != EINTR)
+			return fail(st->s, errno, "pid %d: wait for its last stop", t->tid);
+		if (!WIFSTOPPED(status))
+			return fail(st->s, ECHILD, "pid %d died at the end of its restore", t->tid);
+	}
+	return 0;
+}
+
 int stub_end_become(struct stubs *st, struct task *t)
 {
 	if (st->explain)
 		return 0;
 	int r = wait_unmapped(st, t);
-	for (size_t i = 0; i < t->threads.n && r >= 0; i++)
+	for (size_t i = 0; i < t->threads.n && r >= 0; i++) {
 		r = set_registers(st, t->threads.v[i]);
+		if (r >= 0)
+			r = begin_event_stop(st, t->threads.v[i]);
+	}
+	return r;
+}
+
+int stub_rest(struct stubs *st, struct task *t)
+{
+	int r = 0;
+	for (size_t i = 0; i < t->threads.n && r >= 0 && !st->explain; i++)
+		r = wait_event_stop(st, t->threads.v[i]);
 	return r;
 }

@@ -33,6 +33,9 @@ int restore_deaths(struct restore *r);
 /* settle.c: everything else of each task: files, threads, aspects. */
 int restore_settle(struct restore *r);
 
+/* Calls step for every task that lives, in order, up to the first failure. */
+int restore_each_living(struct restore *re, int (*step)(struct restore *, struct task *));
+
 /* take_over.c: stubs become tasks and are let go. */
 int restore_take_over(struct restore *r);
 

@@ -120,7 +120,7 @@ static int end_aspects(struct restore *re, struct task *t)
 	return r;
 }
 
-static int each_living(struct restore *re, int (*step)(struct restore *, struct task *))
+int restore_each_living(struct restore *re, int (*step)(struct restore *, struct task *))
 {
 	int r = 0;
 	for (size_t i = 0; i < re->tree.tasks.n && r >= 0; i++)
@@ -131,20 +131,20 @@ static int each_living(struct restore *re, int (*step)(struct restore *, struct 
 
 int restore_settle(struct restore *re)
 {
-	int r = each_living(re, begin_memory);
+	int r = restore_each_living(re, begin_memory);
 	if (r >= 0)
-		r = each_living(re, end_memory);
+		r = restore_each_living(re, end_memory);
 	if (r >= 0)
 		r = file_restore_tables(re->files, &re->stubs);
 	/* helpers for dead /proc entries had to live until the files were open */
 	if (r >= 0)
 		r = restore_deaths(re);
 	if (r >= 0)
-		r = each_living(re, clone_threads);
+		r = restore_each_living(re, clone_threads);
 	/* owners of files may be threads and groups; after this the stubs have no socket */
 	if (r >= 0)
 		r = file_restore_late(re->files, &re->stubs);
 	if (r >= 0)
-		r = each_living(re, begin_aspects);
-	return r < 0 ? r : each_living(re, end_aspects);
+		r = restore_each_living(re, begin_aspects);
+	return r < 0 ? r : restore_each_living(re, end_aspects);
 }

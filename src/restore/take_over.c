@@ -24,7 +24,12 @@ static int begin_become(struct restore *re, struct task *t)
 
 static int end_become(struct restore *re, struct task *t)
 {
-	int r = stub_end_become(&re->stubs, t);
+	return stub_end_become(&re->stubs, t);
+}
+
+static int rest(struct restore *re, struct task *t)
+{
+	int r = stub_rest(&re->stubs, t);
 	for (size_t i = 0; i < t->threads.n && r >= 0 && !re->stubs.explain; i++)
 		r = aspects_settle(re->s, t->threads.v[i]);
 	return r;
@@ -77,13 +82,11 @@ static void let_go(const struct task *t)
 
 int restore_take_over(struct restore *re)
 {
-	int r = 0;
-	for (size_t i = 0; i < re->tree.tasks.n && r >= 0; i++)
-		if (task_lives(re->tree.tasks.v[i]))
-			r = begin_become(re, re->tree.tasks.v[i]);
-	for (size_t i = 0; i < re->tree.tasks.n && r >= 0; i++)
-		if (task_lives(re->tree.tasks.v[i]))
-			r = end_become(re, re->tree.tasks.v[i]);
+	int r = restore_each_living(re, begin_become);
+	if (r >= 0)
+		r = restore_each_living(re, end_become);
+	if (r >= 0)
+		r = restore_each_living(re, rest);
 	if (re->stubs.explain)
 		return r;
 	if (r >= 0)
