@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "cli/options.h"
 #include "dump/dump_tree.h"
@@ -31,9 +32,39 @@ static size_t count_threads(const struct tree *tree)
 	return n;
 }
 
+/* The option of a remedy like "use --ghost-limit 4096", or NULL. */
+static const char *lifting_option(const struct blocker *b)
+{
+	static const char prefix[] = "use --";
+	if (!b->remedy || strncmp(b->remedy, prefix, sizeof(prefix) - 1) != 0)
+		return NULL;
+	const char *option = b->remedy + sizeof("use ") - 1;
+	const char *value = strchr(option, ' ');
+	return value && strchr(value + 1, ' ') ? NULL : option; /* more words are a condition */
+}
+
+static bool options_lift_all(const struct session *s)
+{
+	vec_for_each(&s->blockers, b)
+		if (!lifting_option(b))
+			return false;
+	return true;
+}
+
+static bool named_before(const struct session *s, const struct blocker *b, const char *option)
+{
+	for (const struct blocker *it = s->blockers.v; it < b; it++)
+		if (strcmp(lifting_option(it), option) == 0)
+			return true;
+	return false;
+}
+
+/* Only when there is one that would work. */
 static void print_command(const struct session *s)
 {
 	const struct options *o = s->opt;
+	if (!options_lift_all(s))
+		return;
 	printf("Command: fermata dump -t %d -D %s", o->tree, o->images_dir);
 	if (o->shell_job)
 		printf(" --shell-job");
@@ -47,6 +78,9 @@ static void print_command(const struct session *s)
 		printf(" --leave-running");
 	else if (o->leave_stopped)
 		printf(" --leave-stopped");
+	vec_for_each(&s->blockers, b)
+		if (!named_before(s, b, lifting_option(b)))
+			printf(" %s", lifting_option(b));
 	printf("\n");
 }
 
@@ -60,10 +94,9 @@ int preflight_run(struct session *s)
 	printf("Tree: %zu tasks, %zu threads, stopped for %llu us\n", d.tree.tasks.n,
 		count_threads(&d.tree), (unsigned long long)(now_us() - d.stopped_us));
 	printf("Predicted image size: %llu bytes\n", (unsigned long long)predict_bytes(&d));
-	if (!s->blockers.n) {
-		print_command(s);
+	print_command(s);
+	if (!s->blockers.n)
 		return 0;
-	}
 	return fail(s, EOPNOTSUPP, "%zu obstacle%s to a dump of pid %d", s->blockers.n,
 		s->blockers.n == 1 ? "" : "s", s->opt->tree);
 }

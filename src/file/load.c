@@ -16,6 +16,12 @@ struct open_file *file_find(const struct file_set *f, uint32_t id)
 	return id_map_get(&f->files, id);
 }
 
+const char *file_name(const struct file_set *f, uint32_t id)
+{
+	const struct open_file *o = file_find(f, id);
+	return o && o->e->reg ? o->e->reg->name : "?";
+}
+
 const char *open_file_label(const struct file_set *f, const struct open_file *o)
 {
 	vec_for_each (&f->tables, t)

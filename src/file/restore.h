@@ -30,6 +30,9 @@ int file_load(struct session *s, struct tree *tree, struct file_set **ret);
 /* The smallest number above after that no descriptor of the tree has. */
 int file_free_number(const struct file_set *f, int after);
 
+/* The path of a file, for messages; "?" when it has none. */
+const char *file_name(const struct file_set *f, uint32_t id);
+
 /* Whether files.img has the id, as a file that can be mapped or executed. */
 bool file_is_mappable(const struct file_set *f, uint32_t id);
 

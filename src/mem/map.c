@@ -93,7 +93,8 @@ static void map_piece(struct mapping *m, struct vma_plan *v, uint64_t start, uin
 		v->unshielded = true;
 	}
 	uint64_t offset = fd < 0 ? 0 : e->pgoff + (start - e->start);
-	int step = program_step(m->p, "map", fd < 0 ? "anonymous memory" : "a file", SYS_mmap, imm(start),
+	const char *what = fd < 0 ? "anonymous memory" : file_name(m->files, (uint32_t)e->shmid);
+	int step = program_step(m->p, "map", what, SYS_mmap, imm(start),
 		imm(end - start), imm(prot), imm(flags), simm(fd), imm(offset));
 	program_expect(m->p, step, (int64_t)start);
 }
