@@ -81,6 +81,7 @@ static void place_step(struct loading *l, const struct step *step, struct agent_
 	to->nr = step->nr;
 	to->flags = step->flags;
 	to->expect = step->expect;
+	to->result = AGENT_RESULT_NONE;
 	for (uint32_t k = 0; k < 6; k++) {
 		struct arg a = step->arg[k];
 		to->arg[k] = a.value;

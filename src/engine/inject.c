@@ -357,6 +357,35 @@ static int play(struct visit *v, pid_t tid, struct channel *ch, struct program *
 	return 0;
 }
 
+int visit_play_meanwhile(struct visit *v, struct program *p, int (*meanwhile)(void *arg), void *arg)
+{
+	struct channel *ch = &v->channel;
+	int r = channel_load(ch, p);
+	if (r < 0)
+		return r;
+	ring(ch->shared);
+	int done_here = meanwhile(arg);
+	r = wait_done(v, v->t->pid, ch->shared);
+	if (r >= 0)
+		r = channel_collect(ch, p);
+	if (r >= 0)
+		r = play(v, v->t->pid, ch, p);
+	return r < 0 ? r : done_here;
+}
+
+int64_t visit_await_step(const struct visit *v, int step, unsigned timeout_ms)
+{
+	const struct agent_channel *shared = v->channel.shared;
+	uint64_t deadline_us = now_us() + timeout_ms * 1000ull;
+	for (;;) {
+		int64_t result = __atomic_load_n(&shared->steps[step].result, __ATOMIC_SEQ_CST);
+		if (result != AGENT_RESULT_NONE)
+			return result;
+		if (now_us() > deadline_us)
+			return -ETIMEDOUT;
+	}
+}
+
 int visit_play(struct visit *v, struct program *p)
 {
 	return play(v, v->t->pid, &v->channel, p);

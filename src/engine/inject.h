@@ -25,6 +25,18 @@ int visit_begin(struct session *s, struct task *t, uint64_t vdso, uint64_t vdso_
 /* Plays a program on the leader; returns when it is done. */
 int visit_play(struct visit *v, struct program *p);
 
+/*
+ * Plays a program and calls meanwhile() once while the task is at it, for a program that waits for
+ * something the controller does; such a wait must end by itself when the controller is dead.
+ */
+int visit_play_meanwhile(struct visit *v, struct program *p, int (*meanwhile)(void *arg), void *arg);
+
+/*
+ * For meanwhile(): waits up to timeout_ms until a step of the first load has run. Returns its
+ * result, or -ETIMEDOUT without a failure.
+ */
+int64_t visit_await_step(const struct visit *v, int step, unsigned timeout_ms);
+
 /* Plays a program on another stopped thread of the task, and puts its registers back. */
 int visit_play_thread(struct visit *v, struct thread *t, struct program *p);
 

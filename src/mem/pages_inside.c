@@ -2,11 +2,10 @@
  * The task writes its own pages: pwritev() steps straight from its memory into the pages image,
  * one copy in all.
  *
- * The descriptor gets there over a socket pair that the task makes and the controller takes one
- * end of; that works in any namespace.  The task closes its copy of the taken end right before it
- * receives, so the pages image lands on exactly that number: the lowest free one, with all
- * threads stopped.  A round (one program) closes everything again, so a task whose controller dies
- * in the middle of one ends it and keeps nothing open.
+ * The descriptor gets there in a message over a socket that the task makes and the controller takes
+ * a copy of: it binds it, connects it to itself and sends; that works in any namespace.  All of it
+ * is one program, whose wait for the message ends by itself, so a task whose controller dies in
+ * the middle finishes the round and keeps nothing open.
  *
  * Steps may fail or fall short (a policy of the task's, a bad page, a full disk): the controller
  * then copies their chunks itself and learns the real reason.
@@ -17,6 +16,8 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -27,6 +28,7 @@ enum {
 	ROUND_BYTES = 128 << 20,
 	ROUND_IOVS = 12 * 1024, /* their arrays fit into one load of the agent's window */
 	CONTROL_LEN = CMSG_SPACE(sizeof(int)),
+	RECEIVE_MS = 300, /* a task whose controller is dead waits no longer */
 };
 
 /* One pwritev() and the chunks it takes: first .. first + n. */
@@ -45,6 +47,7 @@ struct writing {
 	VEC(struct batch) batches; /* of this round */
 	uint64_t bytes;
 	size_t n_iovs;
+	int socket_step;
 };
 
 /* --- handing the descriptor over --- */
@@ -66,37 +69,42 @@ static int send_fd(struct writing *w, int socket)
 	return sendmsg(socket, &msg, MSG_NOSIGNAL) == 1 ? 0 : -errno;
 }
 
-/* Takes one end of the pair and leaves the descriptor in it. */
-static int post_fd(struct writing *w, int task_socket)
+/* Gives the socket a name of the kernel's choice and makes it its own peer. */
+static int connect_to_itself(int socket)
 {
+	struct sockaddr_un name = {.sun_family = AF_UNIX};
+	socklen_t len = sizeof(name);
+	if (bind(socket, (struct sockaddr *)&name, sizeof(name.sun_family)) < 0 ||
+		getsockname(socket, (struct sockaddr *)&name, &len) < 0 ||
+		connect(socket, (struct sockaddr *)&name, len) < 0)
+		return -errno;
+	return 0;
+}
+
+/* While the task waits. Returns 1 when it will get nothing. */
+static int post_fd(void *arg)
+{
+	struct writing *w = arg;
+	int64_t number = visit_await_step(w->visit, w->socket_step, RECEIVE_MS);
+	if (number < 0)
+		return 1;
 	_cleanup_close_ int pidfd = sys_pidfd_open(w->v->t->pid, 0);
-	if (pidfd < 0)
-		return pidfd;
-	_cleanup_close_ int socket = sys_pidfd_getfd(pidfd, task_socket);
-	return socket < 0 ? socket : send_fd(w, socket);
+	_cleanup_close_ int socket = pidfd < 0 ? -1 : sys_pidfd_getfd(pidfd, (int)number);
+	return socket < 0 || connect_to_itself(socket) < 0 || send_fd(w, socket) < 0;
 }
 
-/* Returns 0 and the pair's descriptors in the task, 1 when it could have none. */
-static int make_pair(struct writing *w, int pair[2])
+static void plan_close(struct writing *w, int fd_step)
 {
-	program_reset(&w->p);
-	pair[0] = pair[1] = -1;
-	int step = program_may_fail(&w->p, program_step(&w->p, "socketpair", NULL, SYS_socketpair,
-						   imm(AF_UNIX), imm(SOCK_SEQPACKET | SOCK_CLOEXEC),
-						   imm(0), out(&w->p, pair, 2 * sizeof(int))));
-	int r = visit_play(w->visit, &w->p);
-	return r < 0 ? r : program_result(&w->p, step) < 0;
+	program_may_fail(&w->p,
+		program_step(&w->p, "close", NULL, SYS_close, result_of(fd_step)));
 }
 
-static void plan_close(struct writing *w, int fd)
-{
-	program_may_fail(&w->p, program_step(&w->p, "close", NULL, SYS_close, imm((uint64_t)fd)));
-}
-
-static void plan_receive(struct writing *w, const int pair[2])
+/* The descriptor lands where a copy of the socket was: the lowest free number. Returns that step. */
+static int plan_receive(struct writing *w)
 {
 	struct program *p = &w->p;
 	struct arena *a = &w->s->arena;
+	const struct timeval patience = {.tv_usec = RECEIVE_MS * 1000};
 	const struct msghdr msg = {.msg_iovlen = 1, .msg_controllen = CONTROL_LEN};
 	const struct iovec iov = {.iov_len = 1};
 	struct arg msg_arg = in_copy(p, &msg, sizeof(msg));
@@ -105,11 +113,22 @@ static void plan_receive(struct writing *w, const int pair[2])
 	program_link(p, msg_arg, offsetof(struct msghdr, msg_control),
 		out(p, arena_alloc(a, CONTROL_LEN), CONTROL_LEN));
 	program_link(p, iov_arg, offsetof(struct iovec, iov_base), out(p, arena_alloc(a, 1), 1));
-	plan_close(w, pair[1]);
-	program_may_fail(
-		p, program_step(p, "receive", "the pages image", SYS_recvmsg,
-			   imm((uint64_t)pair[0]), msg_arg, imm(MSG_CMSG_CLOEXEC | MSG_DONTWAIT)));
-	plan_close(w, pair[0]);
+	int copy, socket;
+	socket = program_step(p, "make", "a socket", SYS_socket, imm(AF_UNIX),
+		imm(SOCK_DGRAM | SOCK_CLOEXEC), imm(0));
+	copy = program_step(p, "keep a place", NULL, SYS_fcntl, result_of(socket),
+		imm(F_DUPFD_CLOEXEC), imm(0));
+	program_step(p, "limit", "the wait", SYS_setsockopt, result_of(socket), imm(SOL_SOCKET),
+		imm(SO_RCVTIMEO), in_copy(p, &patience, sizeof(patience)), imm(sizeof(patience)));
+	program_may_fail(p, socket);
+	program_may_fail(p, copy);
+	program_may_fail(p, copy + 1);
+	plan_close(w, copy);
+	program_may_fail(p, program_step(p, "receive", "the pages image", SYS_recvmsg,
+				    result_of(socket), msg_arg, imm(MSG_CMSG_CLOEXEC)));
+	plan_close(w, socket);
+	w->socket_step = socket;
+	return copy;
 }
 
 /* --- one round --- */
@@ -137,33 +156,28 @@ static void gather(struct writing *w, const struct page_chunk *chunks, size_t n,
 	}
 }
 
-static void plan_batch(struct writing *w, const struct page_chunk *chunks, struct batch *b, int fd)
+static void plan_batch(
+	struct writing *w, const struct page_chunk *chunks, struct batch *b, int fd_step)
 {
 	struct iovec *iov = arena_array(&w->s->arena, struct iovec, b->n);
 	for (size_t i = 0; i < b->n; i++)
 		iov[i] =
 			(struct iovec){(void *)chunks[b->first + i].addr, chunks[b->first + i].len};
 	b->step = program_may_fail(
-		&w->p, program_step(&w->p, "write", "its pages", SYS_pwritev, imm((uint64_t)fd),
+		&w->p, program_step(&w->p, "write", "its pages", SYS_pwritev, result_of(fd_step),
 			       in(&w->p, iov, b->n * sizeof(*iov)), imm(b->n),
 			       imm(chunks[b->first].offset), imm(0)));
 }
 
+/* Returns 1 when the task could have no descriptor. */
 static int play_round(struct writing *w, const struct page_chunk *chunks)
 {
-	int pair[2];
-	int r = make_pair(w, pair);
-	if (r)
-		return r;
-	int posted = post_fd(w, pair[1]);
 	program_reset(&w->p);
-	plan_receive(w, pair);
+	int fd_step = plan_receive(w);
 	vec_for_each (&w->batches, b)
-		if (posted >= 0)
-			plan_batch(w, chunks, b, pair[1]);
-	plan_close(w, pair[1]);
-	r = visit_play(w->visit, &w->p);
-	return r < 0 ? r : posted < 0;
+		plan_batch(w, chunks, b, fd_step);
+	plan_close(w, fd_step);
+	return visit_play_meanwhile(w->visit, &w->p, post_fd, w);
 }
 
 static int write_round(struct writing *w, const struct page_chunk *chunks)

@@ -58,6 +58,9 @@ struct agent_channel {
 	struct agent_step steps[];
 };
 
+/* The result of a step that has not run yet: no call returns it. */
+#define AGENT_RESULT_NONE INT64_MIN
+
 #define AGENT_HOLD_OFFSET 8 /* of hold behind robust_next */
 
 #endif
