@@ -75,7 +75,7 @@ int proc_limits_parse(const char *text, size_t len, struct proc_limits *ret)
 int proc_limits_read(struct session *s, pid_t pid, struct proc_limits *ret)
 {
 	_cleanup_proc_buf_ struct proc_buf b = {0};
-	int err = proc_read_pid(s, pid, "limits", &b);
+	int err = proc_read_record(s, pid, "limits", &b);
 	if (err)
 		return err;
 	if (!b.len)

@@ -24,7 +24,7 @@ static int read_number(
 	struct session *s, pid_t pid, const char *name, enum base base, uint64_t *ret)
 {
 	_cleanup_proc_buf_ struct proc_buf b = {0};
-	int err = proc_read_pid(s, pid, name, &b);
+	int err = proc_read_record(s, pid, name, &b);
 	if (err)
 		return err;
 	if (!b.len)
@@ -81,7 +81,7 @@ int proc_timerslack_ns(struct session *s, pid_t pid, uint64_t *ret)
 int proc_autogroup_nice(struct session *s, pid_t pid, int *ret)
 {
 	_cleanup_proc_buf_ struct proc_buf b = {0};
-	int err = proc_read_pid(s, pid, "autogroup", &b);
+	int err = proc_read_record(s, pid, "autogroup", &b);
 	if (err)
 		return err;
 	if (!b.len)
@@ -95,7 +95,7 @@ int proc_autogroup_nice(struct session *s, pid_t pid, int *ret)
 int proc_auxv(struct session *s, pid_t pid, uint64_t **ret_words, size_t *ret_n)
 {
 	_cleanup_proc_buf_ struct proc_buf b = {0};
-	int err = proc_read_pid(s, pid, "auxv", &b);
+	int err = proc_read_record(s, pid, "auxv", &b);
 	if (err)
 		return err;
 	*ret_n = b.len / sizeof(uint64_t);
@@ -106,7 +106,7 @@ int proc_auxv(struct session *s, pid_t pid, uint64_t **ret_words, size_t *ret_n)
 int proc_cgroup(struct session *s, pid_t pid, char **ret)
 {
 	_cleanup_proc_buf_ struct proc_buf b = {0};
-	int err = proc_read_pid(s, pid, "cgroup", &b);
+	int err = proc_read_record(s, pid, "cgroup", &b);
 	if (!err)
 		*ret = arena_memdup(&s->arena, b.data, b.len + 1);
 	return err;

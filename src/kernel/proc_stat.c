@@ -112,7 +112,7 @@ static int parse_buf(struct session *s, pid_t pid, const struct proc_buf *b, str
 int proc_stat_read(struct session *s, pid_t pid, struct proc_stat *ret)
 {
 	_cleanup_proc_buf_ struct proc_buf b = {0};
-	int err = proc_read_pid(s, pid, "stat", &b);
+	int err = proc_read_record(s, pid, "stat", &b);
 	return err ? err : parse_buf(s, pid, &b, ret);
 }
 

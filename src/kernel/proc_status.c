@@ -139,7 +139,7 @@ int proc_status_parse(struct arena *a, const char *text, size_t len, struct proc
 static int read_name(struct session *s, pid_t pid, const char *name, struct proc_status *ret)
 {
 	_cleanup_proc_buf_ struct proc_buf b = {0};
-	int err = proc_read_pid(s, pid, name, &b);
+	int err = proc_read_record(s, pid, name, &b);
 	if (err)
 		return err;
 	if (!b.len)

@@ -2,7 +2,8 @@
  * Reads of /proc files: open, read until end of file, close.
  *
  * seq_file (fs/seq_file.c) hands out whole records up to its own buffer, one page to begin with,
- * so a short read does not mean the end: only a read of 0 does.
+ * so a short read does not mean the end: only a read of 0 does.  A file of one record is different:
+ * the buffer grows until the record fits.
  */
 #include "kernel/procfs.h"
 
@@ -41,7 +42,7 @@ static int buf_make_room(struct proc_buf *b)
 	return 0;
 }
 
-static int read_to_end(int fd, struct proc_buf *b)
+static int read_to_end(int fd, struct proc_buf *b, bool one_record)
 {
 	b->len = 0;
 	for (;;) {
@@ -55,7 +56,7 @@ static int read_to_end(int fd, struct proc_buf *b)
 			return -errno;
 		b->len += (size_t)n;
 		b->data[b->len] = '\0';
-		if (!n)
+		if (!n || (one_record && b->len + 1 < b->cap))
 			return 0;
 	}
 }
@@ -70,13 +71,19 @@ static int report(struct session *s, int err, const char *what, const char *path
 	return proc_gone(err) ? err : fail(s, err, "cannot %s %s", what, path);
 }
 
-int proc_read_at(struct session *s, int dirfd, const char *path, struct proc_buf *b)
+static int read_file(
+	struct session *s, int dirfd, const char *path, bool one_record, struct proc_buf *b)
 {
 	_cleanup_close_ int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return report(s, -errno, "open", path);
-	int err = read_to_end(fd, b);
+	int err = read_to_end(fd, b, one_record);
 	return err ? report(s, err, "read", path) : 0;
+}
+
+int proc_read_at(struct session *s, int dirfd, const char *path, struct proc_buf *b)
+{
+	return read_file(s, dirfd, path, /* one_record= */ false, b);
 }
 
 int proc_read(struct session *s, const char *path, struct proc_buf *b)
@@ -94,6 +101,13 @@ int proc_read_pid(struct session *s, pid_t pid, const char *name, struct proc_bu
 	char path[PROC_PATH_MAX];
 	pid_path(path, pid, name);
 	return proc_read_at(s, AT_FDCWD, path, b);
+}
+
+int proc_read_record(struct session *s, pid_t pid, const char *name, struct proc_buf *b)
+{
+	char path[PROC_PATH_MAX];
+	pid_path(path, pid, name);
+	return read_file(s, AT_FDCWD, path, /* one_record= */ true, b);
 }
 
 int proc_open_pid(struct session *s, pid_t pid, const char *name, int flags)

@@ -38,6 +38,12 @@ int proc_read(struct session *s, const char *path, struct proc_buf *b);
 /* /proc/PID/name; name may contain slashes ("task/7/status"). */
 int proc_read_pid(struct session *s, pid_t pid, const char *name, struct proc_buf *b);
 
+/*
+ * The same for files that consist of one record (single_open(), simple_read_from_buffer() in the
+ * kernel): a short read is all of it, so nothing tells the end.
+ */
+int proc_read_record(struct session *s, pid_t pid, const char *name, struct proc_buf *b);
+
 /* Opens /proc/PID/name with O_CLOEXEC added to flags; returns the descriptor. */
 int proc_open_pid(struct session *s, pid_t pid, const char *name, int flags);
 
