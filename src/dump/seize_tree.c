@@ -174,6 +174,20 @@ static void new_children(struct session *s, const struct task *t, const pid_vec 
 	}
 }
 
+/* All threads are stopped, so they need not be listed again. */
+static int list_children(struct session *s, const struct task *t, pid_vec *ret)
+{
+	_cleanup_proc_buf_ struct proc_buf buf = {0};
+	if (!task_lives(t))
+		return proc_list_children(s, t->pid, ret);
+	vec_for_each(&t->threads, th) {
+		int r = proc_list_thread_children(s, t->pid, (*th)->tid, &buf, ret);
+		if (r < 0 && !proc_gone(r))
+			return r;
+	}
+	return 0;
+}
+
 static int seize_children(struct seizing *z, struct task *t)
 {
 	struct session *s = z->d->s;
@@ -181,7 +195,7 @@ static int seize_children(struct seizing *z, struct task *t)
 		pid_vec pids = {0}, fresh = {0};
 		begun_vec begun = {0};
 		int added = 0;
-		int r = proc_list_children(s, t->pid, &pids);
+		int r = list_children(s, t, &pids);
 		if (r < 0)
 			return fail(s, r, "pid %d: list its children", t->pid);
 		new_children(s, t, &pids, &fresh);
