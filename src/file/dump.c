@@ -9,8 +9,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "file/fs.h"
@@ -168,16 +170,41 @@ int file_dump_view(struct file_dump *d, struct file_view *v, struct dumped_file 
 	return 0;
 }
 
+/* A file that has an entry: its inode, mount and path tell, and need no descriptor. */
+static struct dumped_file *find_known_path(
+	struct file_dump *d, const struct task *t, const char *proc_link)
+{
+	struct file_view v = {.path_only = true};
+	char path[PROC_PATH_MAX], text[PATH_MAX];
+	snprintf(path, sizeof(path), "/proc/%d/%s", t->pid, proc_link);
+	unsigned want = STATX_INO | STATX_MNT_ID;
+	if (statx(AT_FDCWD, path, AT_STATX_DONT_SYNC, want, &v.st) < 0 ||
+		!(v.st.stx_mask & STATX_MNT_ID))
+		return NULL;
+	v.inode = file_inode(d, makedev(v.st.stx_dev_major, v.st.stx_dev_minor), v.st.stx_ino);
+	ssize_t n = v.inode->files.n ? readlink(path, text, sizeof(text)) : -1;
+	if (n < 0 || (size_t)n == sizeof(text))
+		return NULL;
+	text[n] = '\0';
+	v.link = text;
+	return find_path(&v);
+}
+
 int file_dump_path(struct file_dump *d, struct task *t, const char *proc_link, uint32_t *ret_id,
 	uint32_t *ret_type)
 {
+	struct dumped_file *f = find_known_path(d, t, proc_link);
+	if (f) {
+		*ret_type = f->kind;
+		*ret_id = f->id;
+		return 0;
+	}
 	struct file_source from = {
 		.task = t, .link = arena_strdup(&d->s->arena, proc_link), .number = -1};
 	_cleanup_close_ int fd = proc_open_pid(d->s, t->pid, proc_link, O_PATH);
 	if (fd < 0)
 		return fail(d->s, fd, "pid %d: open /proc/%d/%s", t->vpid, t->pid, proc_link);
 	struct file_view v;
-	struct dumped_file *f;
 	int r = file_examine(d, from, fd, /* path_only= */ true, &v);
 	if (r >= 0)
 		r = file_dump_view(d, &v, &f);

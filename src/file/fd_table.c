@@ -3,7 +3,8 @@
  *
  * A descriptor is a number, its close-on-exec flag and the open file it refers to.  The flag is
  * read inside the task (F_GETFD), the file taken out with pidfd_getfd(2), one at a time, so the
- * controller never holds more than one.  The restore side is fd_install.c.
+ * controller never holds more than one.  What the parent has under the same number is usually the
+ * very same file, left by fork(): one kcmp(2) tells.  The restore side is fd_install.c.
  */
 #include "file/fd_table.h"
 
@@ -68,6 +69,29 @@ int fd_table_collect(struct file_dump *d, struct task *t, struct program *p)
 	return 0;
 }
 
+/* What the parent has, where that is known; both lists ascend. */
+static const struct fd_listing *listing_of_parent(const struct task *t)
+{
+	const struct task *up = t->parent;
+	while (up && task_lives(up) && shares_files(up))
+		up = up->parent;
+	return up && task_lives(up) ? up->files : NULL;
+}
+
+static struct dumped_file *inherited(const struct task *t, const struct fd_listing *parents,
+	size_t *at, const struct listed_fd *l)
+{
+	while (parents && *at < parents->fds.n && parents->fds.v[*at].fd < l->fd)
+		++*at;
+	if (!parents || *at == parents->fds.n)
+		return NULL;
+	const struct listed_fd *theirs = &parents->fds.v[*at];
+	bool same = theirs->fd == l->fd && theirs->file &&
+		    sys_kcmp(t->pid, t->parent->pid, KCMP_FILE, (unsigned long)l->fd,
+			    (unsigned long)l->fd) == 0;
+	return same ? theirs->file : NULL;
+}
+
 static int store_one(struct file_dump *d, struct task *t, int pidfd, struct listed_fd *l)
 {
 	_cleanup_close_ int fd = sys_pidfd_getfd(pidfd, l->fd);
@@ -90,12 +114,19 @@ int fd_table_store(struct file_dump *d, struct task *t, const struct program *p)
 	if (shares_files(t))
 		return 0;
 	struct fd_listing *list = t->files;
-	_cleanup_close_ int pidfd = sys_pidfd_open(t->pid, 0);
-	if (pidfd < 0)
-		return fail(d->s, pidfd, "pid %d: open a pidfd", t->vpid);
+	const struct fd_listing *parents = listing_of_parent(t);
+	size_t at = 0;
+	_cleanup_close_ int pidfd = -1;
 	vec_for_each (&list->fds, l) {
 		if (l->flags_step >= 0)
 			l->flags = (uint32_t)program_result(p, l->flags_step);
+		l->file = inherited(t, parents, &at, l);
+		if (l->file)
+			continue;
+		if (pidfd < 0)
+			pidfd = sys_pidfd_open(t->pid, 0);
+		if (pidfd < 0)
+			return fail(d->s, pidfd, "pid %d: open a pidfd", t->vpid);
 		int r = store_one(d, t, pidfd, l);
 		if (r < 0)
 			return r;
