@@ -43,8 +43,9 @@ static int begin_visit(struct dump *d, struct task *t, struct visit **ret)
 static int visit_leader(struct dump *d, struct task *t, struct visit *v, struct aspect_states *st)
 {
 	struct thread *lead = leader(t);
-	struct program *p = &lead->program;
-	program_init(p, d->s, arena_printf(&d->s->arena, "pid %d", t->pid));
+	struct program *p = &d->program;
+	program_reset(p);
+	p->about = arena_printf(&d->s->arena, "pid %d", t->pid);
 	int r = aspects_collect(d->s, lead, p, st);
 	if (r >= 0)
 		r = vma_dump_plan(d->vmas[t->index], p);
@@ -118,15 +119,15 @@ int dump_collect_task(struct dump *d, struct task *t)
 	if (r >= 0)
 		r = visit_task(d, t, states);
 	if (r >= 0)
-		r = file_dump_store(d->files, t, &leader(t)->program);
+		r = file_dump_store(d->files, t, &d->program);
 	return r;
 }
 
 int dump_task_pages(struct dump *d, struct task *t)
 {
 	struct visit *v = NULL;
-	int r = 0;
-	if (pages_want_visit(d->vmas[t->index]))
+	int r = pages_prepare_visit(d->vmas[t->index]);
+	if (r > 0)
 		r = begin_visit(d, t, &v);
 	if (r >= 0)
 		r = pages_dump_task(d->s, t, d->vmas[t->index], v);

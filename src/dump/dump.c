@@ -66,7 +66,7 @@ static enum release how_to_release(const struct options *opt, int result)
 
 int dump_run(struct session *s)
 {
-	struct dump d = {.s = s};
+	struct dump d = {.s = s, .program = {.s = s}};
 	int r = dump_collect(&d);
 	if (r >= 0)
 		r = verdict(s);

@@ -12,6 +12,7 @@ struct dump {
 	struct tree tree;
 	struct file_dump *files;
 	struct vma_dump **vmas; /* by task index */
+	struct program program; /* what the leader of the task under way plays; its room is kept */
 	uint64_t start_us, stopped_us;
 	bool dry; /* preflight: nothing is written, nothing runs in the tasks */
 };

@@ -83,7 +83,7 @@ uint64_t pages_predict(const struct vma_dump *v)
  * A write beyond RLIMIT_FSIZE would leave SIGXFSZ behind; page cache that the task makes counts
  * for its memory cgroup, and must not get it killed.
  */
-bool pages_want_visit(struct vma_dump *v)
+static bool want_visit(struct vma_dump *v)
 {
 	struct sizes sizes = {0};
 	each_piece(v, add_size, &sizes);
@@ -94,6 +94,14 @@ bool pages_want_visit(struct vma_dump *v)
 		limits.limit[RLIMIT_FSIZE].cur < sizes.all)
 		return false;
 	return memory_cgroup_allows(v->s, v->t->pid);
+}
+
+int pages_prepare_visit(struct vma_dump *v)
+{
+	if (!want_visit(v))
+		return 0;
+	int r = vdso_dump_keep(v);
+	return r < 0 ? r : 1;
 }
 
 /* --- the pagemap --- */

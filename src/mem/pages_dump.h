@@ -7,9 +7,10 @@
 
 /*
  * Whether a visit makes pages_dump_task() faster: the task then writes its pages itself. Without
- * one they are copied from outside.
+ * one they are copied from outside.  Returns 1 (and has kept what the agent will be sitting on), 0
+ * or -errno.
  */
-bool pages_want_visit(struct vma_dump *v);
+int pages_prepare_visit(struct vma_dump *v);
 
 /*
  * Writes both images; visit may be NULL. The registers of the threads must still be those of the

@@ -25,7 +25,7 @@ struct copying {
 	int pages_fd, mem_fd; /* mem_fd: -1 until needed */
 	uint8_t *buffer;
 	uint64_t used, offset; /* of the buffer; where in the file it goes */
-	struct iovec remote[IOV_MAX];
+	struct iovec *remote; /* IOV_MAX of them */
 	size_t n_remote;
 };
 
@@ -124,16 +124,20 @@ static int copy_chunk(struct copying *c, const struct page_chunk *chunk)
 int pages_copy_outside(struct session *s, const struct vma_dump *v, int pages_fd,
 	const struct page_chunk *chunks, size_t n)
 {
-	struct copying *c = arena_new(&s->arena, struct copying);
-	_cleanup_free_ uint8_t *buffer = aligned_alloc(ARCH_PAGE_SIZE, BUFFER_LEN);
-	if (!buffer)
-		return fail(s, ENOMEM, "copy the memory of pid %d", v->t->pid);
-	*c = (struct copying){.s = s, .v = v, .pages_fd = pages_fd, .mem_fd = -1, .buffer = buffer};
+	/* Both on the stack, which is warm already, and remote[] not zeroed. */
+	_Alignas(ARCH_PAGE_SIZE) uint8_t buffer[BUFFER_LEN];
+	struct iovec remote[IOV_MAX];
+	struct copying c = {.s = s,
+		.v = v,
+		.pages_fd = pages_fd,
+		.mem_fd = -1,
+		.buffer = buffer,
+		.remote = remote};
 	int r = 0;
 	for (size_t i = 0; i < n && r >= 0; i++)
-		r = copy_chunk(c, &chunks[i]);
+		r = copy_chunk(&c, &chunks[i]);
 	if (r >= 0)
-		r = flush(c);
-	cleanup_close(&c->mem_fd);
+		r = flush(&c);
+	cleanup_close(&c.mem_fd);
 	return r;
 }

@@ -113,6 +113,12 @@ static int find_mark(struct vma_dump *v)
 	return 0;
 }
 
+int vdso_dump_collect(struct vma_dump *v)
+{
+	merge_vvar(v);
+	return find_mark(v);
+}
+
 /* --- bytes under the agent's stub --- */
 
 static int keep(struct vma_dump *v, uint64_t addr, uint64_t len)
@@ -124,7 +130,7 @@ static int keep(struct vma_dump *v, uint64_t addr, uint64_t len)
 	return r;
 }
 
-static int keep_code(struct vma_dump *v)
+int vdso_dump_keep(struct vma_dump *v)
 {
 	bool text = false;
 	for (size_t i = 0; i < v->vmas.n; i++) {
@@ -140,11 +146,4 @@ static int keep_code(struct vma_dump *v)
 		}
 	}
 	return 0;
-}
-
-int vdso_dump_collect(struct vma_dump *v)
-{
-	merge_vvar(v);
-	int r = find_mark(v);
-	return r < 0 ? r : keep_code(v);
 }

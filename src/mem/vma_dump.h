@@ -62,8 +62,10 @@ bool vma_refuse(
  */
 void vma_extras_collect(struct vma_dump *v);
 
-/* vdso_dump.c: merges vvar areas, undoes the marks of an earlier restore, keeps vDSO bytes. */
+/* vdso_dump.c: merges vvar areas, undoes the marks of an earlier restore. */
 int vdso_dump_collect(struct vma_dump *v);
+/* Fills v->kept, before an agent is in the task that writes its pages. */
+int vdso_dump_keep(struct vma_dump *v);
 
 /* pages_scan.c: fills v->pages. */
 int pages_scan_task(struct vma_dump *v);

@@ -95,8 +95,9 @@ static void check_memory(
 	}
 }
 
-static int begin_visit(struct victim *v, struct visit **ret)
+static int begin_visit(struct victim *v, struct vma_dump *d, struct visit **ret)
 {
+	assert_int_equal(pages_prepare_visit(d), 1);
 	for (size_t i = 0; i < v->t->mm->n_vmas; i++) {
 		const VmaEntry *e = v->t->mm->vmas[i];
 		if (e->status & VMA_VDSO)
@@ -124,7 +125,7 @@ static void dump_and_check(struct session *s, bool inside)
 	struct visit *visit = NULL;
 	size_t n_fds = count_fds(&v);
 	if (inside)
-		assert_int_equal(begin_visit(&v, &visit), 0);
+		assert_int_equal(begin_visit(&v, d, &visit), 0);
 	int r = pages_dump_task(s, v.t, d, visit);
 	if (r < 0)
 		bad("%s", s->failure.message);
@@ -163,7 +164,7 @@ static void test_no_descriptors(void **state)
 	stop_child(&v, s, pid);
 	assert_int_equal(vma_dump_collect(s, &v.files, v.t, 0, 0, &d), 0);
 	struct visit *visit = NULL;
-	assert_int_equal(begin_visit(&v, &visit), 0);
+	assert_int_equal(begin_visit(&v, d, &visit), 0);
 	assert_int_equal(pages_dump_task(s, v.t, d, visit), 0);
 	assert_int_equal(visit_end(visit), 0);
 	struct pagemap map;
@@ -181,10 +182,10 @@ static void test_want_visit(void **state)
 	pid_t pid = start_child();
 	stop_child(&v, s, pid);
 	assert_int_equal(vma_dump_collect(s, &v.files, v.t, 0, 0, &d), 0);
-	assert_true(pages_want_visit(d));
+	assert_int_equal(pages_prepare_visit(d), 1);
 	struct rlimit small = {1 << 20, RLIM_INFINITY};
 	assert_int_equal(prlimit(pid, RLIMIT_FSIZE, &small, NULL), 0);
-	assert_false(pages_want_visit(d));
+	assert_int_equal(pages_prepare_visit(d), 0);
 	end_child(&v);
 	drop_memory(&m);
 }
