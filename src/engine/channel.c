@@ -141,6 +141,18 @@ static void fetch_block(const struct channel *ch, const struct program *p, uint3
 			fetch_block(ch, p, r->target);
 }
 
+static void take_results(struct channel *ch, struct program *p, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		struct step *step = &p->steps.v[p->n_played + i];
+		step->result = ch->shared->steps[i].result;
+		for (int k = 0; k < 6; k++)
+			if (step->arg[k].kind == ARG_BLOCK)
+				fetch_block(ch, p, step->arg[k].index);
+	}
+	p->n_played += n;
+}
+
 int channel_collect(struct channel *ch, struct program *p)
 {
 	const struct agent_channel *shared = ch->shared;
@@ -148,14 +160,21 @@ int channel_collect(struct channel *ch, struct program *p)
 	int32_t failed = __atomic_load_n(&shared->failed, __ATOMIC_SEQ_CST);
 	if (n > p->steps.n - p->n_played || failed >= (int32_t)n)
 		return fail(p->s, EPROTO, "%s: the agent's channel is damaged", p->about);
-	uint32_t n_run = failed < 0 ? n : (uint32_t)failed + 1;
-	for (uint32_t i = 0; i < n_run; i++) {
-		struct step *step = &p->steps.v[p->n_played + i];
-		step->result = shared->steps[i].result;
-		for (int k = 0; k < 6; k++)
-			if (step->arg[k].kind == ARG_BLOCK)
-				fetch_block(ch, p, step->arg[k].index);
-	}
-	p->n_played += n_run;
+	take_results(ch, p, failed < 0 ? n : (uint32_t)failed + 1);
 	return failed < 0 ? 0 : step_failed(p, &p->steps.v[p->n_played - 1]);
+}
+
+bool channel_failed(const struct channel *ch, uint32_t *ret_nr, int *ret_err)
+{
+	int32_t failed = ch->shared->failed;
+	if (failed < 0 || (uint32_t)failed >= ch->shared->n_steps)
+		return false;
+	*ret_nr = ch->shared->steps[failed].nr;
+	*ret_err = (int)ch->shared->steps[failed].result;
+	return true;
+}
+
+void channel_retreat(struct channel *ch, struct program *p)
+{
+	take_results(ch, p, (uint32_t)ch->shared->failed);
 }

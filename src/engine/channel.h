@@ -49,4 +49,13 @@ int channel_load(struct channel *ch, struct program *p);
  */
 int channel_collect(struct channel *ch, struct program *p);
 
+/*
+ * After the agent parked at a failed step: takes back what came before it, without a failure, so
+ * that channel_load() begins with that step again.
+ */
+void channel_retreat(struct channel *ch, struct program *p);
+
+/* The step that stopped the program: its call and -errno; false if none did. */
+bool channel_failed(const struct channel *ch, uint32_t *ret_nr, int *ret_err);
+
 #endif

@@ -72,6 +72,7 @@ struct visit {
 	uint64_t region; /* in the task */
 	char *shared;    /* the same, here */
 	struct channel channel, thread_channel;
+	bool running; /* the leader is in the agent, not in a ptrace stop */
 	struct user_regs_struct way_back; /* restart-fixed: for leaving without the controller */
 };
 
@@ -118,7 +119,7 @@ static int site_in_text(struct session *s, struct site *site, pid_t pid)
 	if (r < 0)
 		return fail(s, r, "pid %d: read its mappings", pid);
 	vec_for_each(&vmas, v) {
-		if (!(v->prot & PROT_EXEC) || v->end > ARCH_TASK_SIZE)
+		if (!(v->prot & PROT_EXEC) || v->shared || v->end > ARCH_TASK_SIZE)
 			continue;
 		site->addr = v->start;
 		if (remote_read(pid, site->addr, site->saved, SITE_LEN) >= 0)
@@ -243,6 +244,12 @@ static int build_exit(struct visit *v, size_t frame, size_t stub, const struct t
 	const struct user_regs_struct *way_back, struct channel *ch)
 {
 	struct user_regs_struct gp = *way_back;
+	/*
+	 * Without a tracer its filters are back in force: nothing but rt_sigreturn may be called,
+	 * and the mapping stays.
+	 */
+	if (t->status.seccomp)
+		return build_frame(v, frame, &t->regs, &gp, t->sigmask, ch);
 	arch_regs_stub_leave(&gp, v->site.addr + stub, v->channel.task_addr + offsetof(struct agent_channel, token), v->region, REGION_LEN);
 	return build_frame(v, frame, &t->regs, &gp, all_signals, ch);
 }
@@ -260,6 +267,7 @@ static int enter_agent(struct visit *v, pid_t tid, const struct user_regs_struct
 		return r;
 	if (ptrace(PTRACE_CONT, tid, NULL, NULL) < 0)
 		return fail(v->s, errno, "pid %d: start the agent", tid);
+	v->running |= tid == v->t->pid;
 	return 0;
 }
 
@@ -300,10 +308,12 @@ int visit_begin(struct session *s, struct task *t, uint64_t vdso, uint64_t vdso_
 
 /* --- working --- */
 
+/* Clears FUTEX_WAITERS (bit 31) and wakes in one call: nobody may die between the two. */
 static void ring(struct agent_channel *shared)
 {
-	__atomic_store_n(&shared->hold, (uint32_t)gettid(), __ATOMIC_SEQ_CST);
-	syscall(SYS_futex, &shared->hold, FUTEX_WAKE, 1, NULL, NULL, 0);
+	const uint32_t op = (FUTEX_OP_ANDN | FUTEX_OP_OPARG_SHIFT) << 28 | FUTEX_OP_CMP_EQ << 24 |
+		31u << 12;
+	syscall(SYS_futex, &shared->hold, FUTEX_WAKE_OP, 1, NULL, &shared->hold, op);
 }
 
 /* Signals that cannot be blocked may stop the task; it must go on until the agent is done. */
@@ -313,6 +323,8 @@ static int look_after(struct visit *v, pid_t tid)
 	pid_t got = wait4(tid, &status, __WALL | WNOHANG, NULL);
 	if (got == 0)
 		return 0;
+	if (tid == v->t->pid)
+		v->running = false;
 	if (got < 0 || !WIFSTOPPED(status))
 		return fail(v->s, ESRCH, "pid %d died while it was being dumped", tid);
 	int signo = WSTOPSIG(status);
@@ -322,6 +334,7 @@ static int look_after(struct visit *v, pid_t tid)
 		v->t->stop_signo = SIGSTOP;
 	if (ptrace(PTRACE_CONT, tid, NULL, NULL) < 0)
 		return fail(v->s, errno, "pid %d: continue the agent", tid);
+	v->running |= tid == v->t->pid;
 	return 0;
 }
 
@@ -394,10 +407,11 @@ int visit_play(struct visit *v, struct program *p)
 /* Back to the registers of the stop, as if nothing had happened; the thread is in an event stop. */
 static int give_back(struct visit *v, struct thread *t)
 {
-	int r = arch_set_gp(t->tid, &t->regs.gp);
+	int r = set_sigmask(v->s, t->tid, t->sigmask);
 	if (r < 0)
-		return fail(v->s, r, "pid %d: give its registers back", t->tid);
-	return set_sigmask(v->s, t->tid, t->sigmask);
+		return r;
+	r = arch_set_gp(t->tid, &t->regs.gp);
+	return r < 0 ? fail(v->s, r, "pid %d: give its registers back", t->tid) : 0;
 }
 
 int visit_play_thread(struct visit *v, struct thread *t, struct program *p)
@@ -414,8 +428,10 @@ int visit_play_thread(struct visit *v, struct thread *t, struct program *p)
 	robust_hold(ch->shared);
 	*token(v) = 0; /* two of them: the first to leave changes it */
 	r = enter_agent(v, t->tid, &way_back, ch);
-	if (r < 0)
+	if (r < 0) {
+		robust_drop(ch->shared);
 		return r;
+	}
 	r = play(v, t->tid, ch, p);
 	int stopped = seize_interrupt(v->s, t->tid);
 	if (stopped >= 0)
@@ -476,9 +492,7 @@ int visit_end(struct visit *v)
 {
 	if (!v || !v->site.written)
 		return 0;
-	int r = 0;
-	if (v->shared)
-		r = seize_interrupt(v->s, v->t->pid);
+	int r = v->running ? seize_interrupt(v->s, v->t->pid) : 0;
 	if (r >= 0 && v->region)
 		r = unmap_region(v);
 	if (r >= 0)

@@ -5,6 +5,7 @@
 #include "engine/stub.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -15,6 +16,7 @@
 
 #include "engine/explain.h"
 #include "engine/stub_region.h"
+#include "kernel/proc_tasks.h"
 #include "kernel/syscalls.h"
 
 size_t stubs_region_size(size_t n_tasks, size_t n_threads)
@@ -135,11 +137,28 @@ int stub_start(struct stubs *st, struct thread *t, struct program *p)
 	return r < 0 ? r : 0;
 }
 
+/*
+ * The kernel frees the number of a reaped task a little after the task is gone from every list: a
+ * clone that finds it taken, by nobody, tries again.
+ */
+static bool clone_again(struct thread *t, struct program *p, unsigned *tries)
+{
+	uint32_t nr;
+	int err;
+	if (!channel_failed(&t->channel, &nr, &err) || nr != AGENT_CALL_CLONE || err != -EEXIST ||
+		++*tries > STUB_PID_TRIES)
+		return false;
+	channel_retreat(&t->channel, p);
+	poll(NULL, 0, STUB_PID_WAIT_MS);
+	return true;
+}
+
 int stub_wait(struct stubs *st, struct thread *t, struct program *p)
 {
+	unsigned tries = 0;
 	while (p->n_played < p->steps.n) {
 		int r = wait_parked(st, t->tid, p, NULL);
-		if (r >= 0)
+		if (r >= 0 && !clone_again(t, p, &tries))
 			r = channel_collect(&t->channel, p);
 		if (r >= 0)
 			r = kick(st, t, p);
@@ -239,8 +258,35 @@ static void reap(pid_t pid)
 	}
 }
 
+static bool is_listed(const pid_vec *list, pid_t pid)
+{
+	vec_for_each(list, it)
+		if (*it == pid)
+			return true;
+	return false;
+}
+
+/* Also what was cloned but never adopted, after a program failed in the middle. */
+static void find_all(struct stubs *st)
+{
+	for (size_t i = 0; i < st->pids.n; i++) {
+		pid_vec found = {0};
+		pid_t pid = st->pids.v[i];
+		proc_list_tids(st->s, pid, &found);
+		vec_for_each(&found, tid)
+			if (*tid != pid && !is_listed(&st->tids, *tid))
+				*vec_push(&st->s->arena, &st->tids) = *tid;
+		found.n = 0;
+		proc_list_children(st->s, pid, &found);
+		vec_for_each(&found, child)
+			if (!is_listed(&st->pids, *child))
+				*vec_push(&st->s->arena, &st->pids) = *child;
+	}
+}
+
 void stubs_kill(struct stubs *st)
 {
+	find_all(st);
 	vec_for_each(&st->pids, pid)
 		kill(*pid, SIGKILL);
 	/* the end of a process is only reported when its other threads are reaped */

@@ -13,6 +13,7 @@
 
 #include "engine/channel.h"
 #include "engine/program.h"
+#include "kernel/procfs.h"
 #include "task/task.h"
 
 struct stubs {
@@ -26,8 +27,8 @@ struct stubs {
 	int task_socket; /* number of the other end in every stub */
 	int task_images; /* number of the images directory in every stub */
 	FILE *explain;        /* --explain: programs are printed here and nothing is made */
-	VEC(pid_t) tids;      /* their further threads, which the tracer has to reap as well */
-	VEC(pid_t) pids; /* processes alive because of us, newest last */
+	pid_vec tids;         /* their further threads, which the tracer has to reap as well */
+	pid_vec pids; /* processes alive because of us, newest last */
 };
 
 /*

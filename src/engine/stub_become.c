@@ -2,8 +2,9 @@
  * Take-over: a stub becomes the task it stands for.
  *
  * The leader makes the last call, munmap() of the region, through the system call instruction of
- * the task's own vDSO, stepped over by PTRACE_SINGLESTEP; every thread then gets its registers and
- * signal mask by ptrace.  They do not run before the pipeline detaches from them.
+ * the task's own vDSO; every thread then gets its registers and signal mask by ptrace.  They do not
+ * run before the pipeline detaches from them.  (PTRACE_SINGLESTEP would be one stop less, but the
+ * kernel resets an ignored SIGTRAP to its default when it reports a step.)
  *
  * At the end every thread is in an event stop.  The stops before that deliver SIGTRAP, and would
  * really do so if the controller died after PTRACE_O_EXITKILL is taken away.
@@ -42,29 +43,34 @@ int stub_begin_become(struct stubs *st, struct task *t, uint64_t syscall_ip)
 	}
 	if (r < 0)
 		return fail(st->s, r, "pid %d: set registers", t->pid);
-	if (ptrace(PTRACE_SINGLESTEP, t->pid, NULL, NULL) < 0)
+	if (ptrace(PTRACE_SYSCALL, t->pid, NULL, NULL) < 0)
 		return fail(st->s, errno, "pid %d: take the agent out", t->pid);
 	return 0;
 }
 
-static int wait_unmapped(struct stubs *st, const struct task *t)
+/* Waits for a stop of this kind; others on the way are none of ours. */
+static int wait_stop(struct stubs *st, pid_t tid, bool event)
 {
-	int status;
 	for (;;) {
-		if (wait4(t->pid, &status, __WALL, NULL) < 0) {
+		int status;
+		if (wait4(tid, &status, __WALL, NULL) < 0) {
 			if (errno == EINTR)
 				continue;
-			return fail(st->s, errno, "pid %d: take the agent out", t->pid);
+			return fail(st->s, errno, "pid %d: take the agent out", tid);
 		}
 		if (!WIFSTOPPED(status))
-			return fail(st->s, ECHILD, "pid %d died at the end of its restore", t->pid);
-		if (WSTOPSIG(status) == SIGTRAP && status >> 16 == 0)
-			break;
+			return fail(st->s, ECHILD, "pid %d died at the end of its restore", tid);
+		if (event ? status >> 16 == PTRACE_EVENT_STOP : WSTOPSIG(status) == (SIGTRAP | 0x80))
+			return 0;
 		if (WSTOPSIG(status) == SIGSEGV || WSTOPSIG(status) == SIGILL)
-			return fail(st->s, EFAULT, "pid %d: signal %d at the end of its restore", t->pid,
+			return fail(st->s, EFAULT, "pid %d: signal %d at the end of its restore", tid,
 				WSTOPSIG(status));
-		ptrace(PTRACE_SINGLESTEP, t->pid, NULL, NULL); /* a stray stop */
+		ptrace(event ? PTRACE_CONT : PTRACE_SYSCALL, tid, NULL, NULL);
 	}
+}
+
+static int check_unmapped(struct stubs *st, const struct task *t)
+{
 	struct user_regs_struct gp;
 	int r = arch_get_gp(t->pid, &gp);
 	if (r < 0 || arch_result(&gp) != 0)
@@ -93,37 +99,27 @@ static int begin_event_stop(struct stubs *st, struct thread *t)
 	return 0;
 }
 
-static int wait_event_stop(struct stubs *st, struct thread *t)
-{
-	int status = 0;
-	while (status >> 16 != PTRACE_EVENT_STOP) {
-		if (status && ptrace(PTRACE_CONT, t->tid, NULL, NULL) < 0)
-			return fail(st->s, errno, "pid %d: stop it again", t->tid);
-		if (wait4(t->tid, &status, __WALL, NULL) < 0 && errno != EINTR)
-			return fail(st->s, errno, "pid %d: wait for its last stop", t->tid);
-		if (!WIFSTOPPED(status))
-			return fail(st->s, ECHILD, "pid %d died at the end of its restore", t->tid);
-	}
-	return 0;
-}
-
+/* The leader goes on from the entry of its munmap() to the event stop behind it. */
 int stub_end_become(struct stubs *st, struct task *t)
 {
 	if (st->explain)
 		return 0;
-	int r = wait_unmapped(st, t);
-	for (size_t i = 0; i < t->threads.n && r >= 0; i++) {
-		r = set_registers(st, t->threads.v[i]);
-		if (r >= 0)
-			r = begin_event_stop(st, t->threads.v[i]);
-	}
+	int r = wait_stop(st, t->pid, /* event= */ false);
+	for (size_t i = 0; i < t->threads.n && r >= 0; i++)
+		r = begin_event_stop(st, t->threads.v[i]);
 	return r;
 }
 
 int stub_rest(struct stubs *st, struct task *t)
 {
-	int r = 0;
-	for (size_t i = 0; i < t->threads.n && r >= 0 && !st->explain; i++)
-		r = wait_event_stop(st, t->threads.v[i]);
+	if (st->explain)
+		return 0;
+	int r = wait_stop(st, t->pid, /* event= */ true);
+	if (r >= 0)
+		r = check_unmapped(st, t);
+	for (size_t i = 1; i < t->threads.n && r >= 0; i++)
+		r = wait_stop(st, t->threads.v[i]->tid, /* event= */ true);
+	for (size_t i = 0; i < t->threads.n && r >= 0; i++)
+		r = set_registers(st, t->threads.v[i]);
 	return r;
 }

@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <linux/futex.h>
 #include <linux/rseq.h>
 #include <linux/sched.h>
@@ -182,16 +183,25 @@ int stub_fork_root(struct stubs *st, struct task *t, bool sibling)
 		.set_tid_size = 1,
 	};
 	pid_t pid = sys_clone3(&args);
+	/* see clone_again() in stub.c */
+	for (int i = 0; pid == -EEXIST && kill(t->vpid, 0) < 0 && i < STUB_PID_TRIES; i++) {
+		poll(NULL, 0, STUB_PID_WAIT_MS);
+		pid = sys_clone3(&args);
+	}
 	if (pid == 0)
 		root_main(st, lead, pair[1]);
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	close(pair[1]);
-	if (pid < 0)
+	if (pid < 0) {
+		robust_drop(&stub_gate(st)->hold);
 		return explain_fork_failure(st, t, -pid);
+	}
 	t->pid = lead->tid = pid;
 	r = seize_root(st, pid);
 	if (r < 0) {
+		robust_drop(&stub_gate(st)->hold);
 		kill(pid, SIGKILL);
+		waitpid(pid, NULL, __WALL);
 		return r;
 	}
 	struct stub_gate *gate = stub_gate(st);

@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 
 #include "kernel/syscalls.h"
+#include "kernel/syscalls.h"
 #include "mem/vma.h"
 #include "task/extras.h"
 
@@ -219,13 +220,13 @@ static void protect(struct mapping *m)
 				imm(v->e->end - v->e->start), imm(v->e->prot));
 }
 
-/* A PROT_NONE area cannot be faulted in: mlock() says ENOMEM, but the lock is set. */
-static void lock(struct program *p, const VmaEntry *e, const FermataVma *extra)
+/* PROT_NONE areas and guard pages cannot be faulted in: mlock() says so, but the lock is set. */
+static void lock(struct program *p, const VmaEntry *e, const FermataVma *extra, bool guarded)
 {
 	bool on_fault = extra && extra->lock_on_fault;
 	int step = program_step(p, "mlock", on_fault ? "on fault" : NULL, SYS_mlock2, imm(e->start),
 		imm(e->end - e->start), imm(on_fault ? MLOCK_ONFAULT : 0));
-	if (!(e->prot & PROT_READ))
+	if (guarded || !(e->prot & PROT_READ))
 		program_may_fail(p, step);
 }
 
@@ -259,6 +260,14 @@ static bool switch_ksm(struct mapping *m)
 	return want && own >= 0;
 }
 
+/* Before mlock(): the kernel installs none in locked memory. */
+static void install_guards(struct mapping *m)
+{
+	vec_for_each(&mem_of(m->t)->guards, g)
+		program_step(m->p, "install guard pages", NULL, SYS_madvise, imm((*g)->start),
+			imm((*g)->end - (*g)->start), imm(MADV_GUARD_INSTALL));
+}
+
 static void lock_and_advise(struct mapping *m)
 {
 	bool all_mergeable = switch_ksm(m);
@@ -268,14 +277,11 @@ static void lock_and_advise(struct mapping *m)
 			continue;
 		const FermataVma *extra = mem_vma_extra(m->t, e);
 		if (e->flags & VMA_MAP_LOCKED)
-			lock(m->p, e, extra);
+			lock(m->p, e, extra, mem_of(m->t)->guards.n > 0);
 		if (extra && extra->name)
 			name(m->p, e, extra->name);
 		advise(m->p, e, all_mergeable);
 	}
-	vec_for_each(&mem_of(m->t)->guards, g)
-		program_step(m->p, "install guard pages", NULL, SYS_madvise, imm((*g)->start),
-			imm((*g)->end - (*g)->start), imm(102 /* MADV_GUARD_INSTALL */));
 }
 
 /* --- the stages --- */
@@ -301,5 +307,6 @@ void mem_plan_final(struct task *t, struct program *p)
 {
 	struct mapping m = {.t = t, .p = p};
 	protect(&m);
+	install_guards(&m);
 	lock_and_advise(&m);
 }

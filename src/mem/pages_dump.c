@@ -89,6 +89,9 @@ static bool want_visit(struct vma_dump *v)
 	each_piece(v, add_size, &sizes);
 	if (sizes.readable < INSIDE_MIN)
 		return false;
+	/* if the tool dies, seccomp is back in force and would kill the task in the middle */
+	if (leader(v->t)->status.seccomp)
+		return false;
 	struct proc_limits limits;
 	if (proc_limits_read(v->s, v->t->pid, &limits) < 0 ||
 		limits.limit[RLIMIT_FSIZE].cur < sizes.all)

@@ -26,7 +26,9 @@
 enum {
 	/* A dead controller's task goes on only after its round. */
 	ROUND_BYTES = 128 << 20,
-	ROUND_IOVS = 12 * 1024, /* their arrays fit into one load of the agent's window */
+	/* so that all fits into one load of the agent's window */
+	ROUND_IOVS = 12 * 1024,
+	ROUND_STEPS = 2048,
 	CONTROL_LEN = CMSG_SPACE(sizeof(int)),
 	RECEIVE_MS = 300, /* a task whose controller is dead waits no longer */
 };
@@ -139,7 +141,8 @@ static void gather(struct writing *w, const struct page_chunk *chunks, size_t n,
 	struct batch *b = NULL;
 	w->batches.n = 0;
 	w->bytes = w->n_iovs = 0;
-	for (; *at < n && w->bytes < ROUND_BYTES && w->n_iovs < ROUND_IOVS; ++*at) {
+	for (; *at < n && w->bytes < ROUND_BYTES && w->n_iovs < ROUND_IOVS &&
+		w->batches.n < ROUND_STEPS; ++*at) {
 		const struct page_chunk *c = &chunks[*at];
 		if (!c->readable) {
 			b = NULL;

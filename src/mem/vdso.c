@@ -31,6 +31,8 @@ static const char *const symbol_names[] = {
 	"__vdso_getcpu",
 	"__vdso_gettimeofday",
 	"__vdso_time",
+	"__vdso_clock_getres",
+	"__vdso_getrandom",
 };
 enum { N_SYMBOLS = sizeof(symbol_names) / sizeof(symbol_names[0]) };
 
@@ -172,6 +174,10 @@ int vdso_load(struct session *s, struct task *t)
 	uint64_t vvar_len = v->vvar ? v->vvar->end - v->vvar->start : 0;
 	bool same = len == live.len && memcmp(&old, &now, sizeof(old)) == 0 &&
 		(!v->vvar || (vvar_len == live.vvar_len && v->vvar->end == v->vdso->start));
+	for (int i = 0; i < N_SYMBOLS && !same; i++)
+		if (old.offset[i] && !now.offset[i])
+			return fail(s, EOPNOTSUPP, "pid %d uses a vDSO with %s, which this kernel's lacks",
+				t->vpid, symbol_names[i]);
 	v->proxy = !same;
 	v->live_addr = same ? v->vdso->start - live.vvar_len : park(m);
 	return 0;

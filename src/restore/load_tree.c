@@ -5,6 +5,7 @@
 #include "restore/restore_tree.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 #include "image/codec.h"
 #include "inventory.pb-c.h"
@@ -40,9 +41,7 @@ static int add_task(struct restore *re, const PstreeEntry *e)
 {
 	struct session *s = re->s;
 	struct task *parent = e->ppid ? tree_find(&re->tree, (pid_t)e->ppid) : NULL;
-	if (!e->pid || e->pid > INT32_MAX || tree_find(&re->tree, (pid_t)e->pid))
-		return fail(s, EBADMSG, "pstree.img: pid %u is not sane", e->pid);
-	if (!parent != !re->tree.root)
+		if (!parent != !re->tree.root)
 		return fail(s, EBADMSG, "pstree.img: pid %u has no parent in the tree", e->pid);
 	struct task *t = task_new(s, &re->tree, parent, (pid_t)e->pid);
 	t->pgid = (pid_t)e->pgid;
@@ -140,12 +139,35 @@ static int load_task(struct session *s, struct task *t)
 	}
 }
 
+static int by_number(const void *a, const void *b)
+{
+	pid_t x = *(const pid_t *)a, y = *(const pid_t *)b;
+	return (x > y) - (x < y);
+}
+
+/* Every PID and TID once, and in range. */
+static int check_ids(struct restore *re)
+{
+	pid_vec ids = {0};
+	vec_for_each(&re->tree.tasks, t)
+		vec_for_each(&(*t)->threads, th)
+			*vec_push(&re->s->arena, &ids) = (*th)->vtid;
+	qsort(ids.v, ids.n, sizeof(ids.v[0]), by_number);
+	for (size_t i = 0; i < ids.n; i++)
+		if (ids.v[i] <= 0 || (i && ids.v[i] == ids.v[i - 1]))
+			return fail(re->s, EBADMSG, "pstree.img: the number %d %s", ids.v[i],
+				ids.v[i] <= 0 ? "cannot be a thread's" : "belongs to two threads");
+	return 0;
+}
+
 int restore_load_tree(struct restore *re)
 {
 	struct session *s = re->s;
 	int r = load_inventory(re);
 	if (r >= 0)
 		r = load_pstree(re);
+	if (r >= 0)
+		r = check_ids(re);
 	if (r >= 0)
 		r = seccomp_load_image(s, &re->tree);
 	for (size_t i = 0; i < re->tree.tasks.n && r >= 0; i++)

@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "base/cleanup.h"
+#include "cli/options.h"
 #include "kernel/proc_stat.h"
 #include "kernel/syscalls.h"
 
@@ -79,5 +80,5 @@ int restore_check_pids(struct restore *re)
 				return r;
 		}
 	}
-	return raise_pid_max(re->s, highest);
+	return re->s->opt->explain ? 0 : raise_pid_max(re->s, highest);
 }

@@ -49,12 +49,20 @@ static int write_pidfile(struct restore *re)
 	return 0;
 }
 
+/* The kernel ignores SIGTSTP in an orphaned group: it is only sent where a parent in the tree cares. */
+static bool takes_tstp(const struct task *t)
+{
+	return t->parent && task_lives(t->parent) && t->parent->sid == t->sid &&
+		t->parent->pgid != t->pgid;
+}
+
 static void stop(struct restore *re, struct task *t)
 {
 	int signo = 0;
 	if (t->state == TASK_STOPPED) {
 		const TaskCoreEntry *tc = leader(t)->core->tc;
-		signo = tc->has_stop_signo && tc->stop_signo ? (int)tc->stop_signo : SIGSTOP;
+		bool tstp = tc->has_stop_signo && tc->stop_signo == SIGTSTP && takes_tstp(t);
+		signo = tstp ? SIGTSTP : SIGSTOP;
 	}
 	if (re->s->opt->leave_stopped)
 		signo = SIGSTOP;

@@ -179,6 +179,8 @@ int arch_core_store(struct session *s, CoreEntry *core, pid_t tid, const struct 
 	uint8_t *xstate = arena_memdup(&s->arena, regs->xstate, regs->xstate_len);
 	uint64_t xstate_bv;
 	memcpy(&xstate_bv, xstate + XSTATE_LEGACY_LEN, sizeof(xstate_bv));
+	if (xstate_bv & (1ull << XSTATE_TILECFG | 1ull << XSTATE_TILEDATA))
+		return fail(s, EOPNOTSUPP, "thread %d uses AMX tiles, which images cannot hold", tid);
 	int r = refresh_legacy(tid, xstate, xstate_bv);
 	if (r < 0)
 		return fail(s, r, "thread %d: read FPU registers", tid);

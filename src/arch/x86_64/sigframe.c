@@ -13,7 +13,7 @@ enum {
 	UC_FP_XSTATE = 1,
 	UC_SIGCONTEXT_SS = 2,
 	UC_STRICT_RESTORE_SS = 4,
-	SS_DISABLE = 2,
+	SS_INVALID = 4, /* refused, and the alternate stack stays what it is */
 	XSTATE_ALIGN = 64,
 	XSTATE_HEADER = 512, /* xstate_bv comes first in the header behind the legacy area */
 };
@@ -78,7 +78,7 @@ ssize_t arch_sigframe_build(uint8_t *buf, size_t room, uint64_t addr, const stru
 		return -ENOSPC;
 	struct frame frame = {
 		.uc_flags = UC_FP_XSTATE | UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS,
-		.ss_flags = SS_DISABLE,
+		.ss_flags = SS_INVALID,
 		.uc_sigmask = sigmask,
 	};
 	fill_context(&frame.mcontext, gp);
