@@ -16,6 +16,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "engine/remote.h"
 #include "kernel/proc_maps.h"
 #include "mem/vdso.h"
@@ -178,8 +179,8 @@ int vdso_load(struct session *s, struct task *t)
 		if (old.offset[i] && !now.offset[i])
 			return fail(s, EOPNOTSUPP, "pid %d uses a vDSO with %s, which this kernel's lacks",
 				t->vpid, symbol_names[i]);
-	v->proxy = !same;
-	v->live_addr = same ? v->vdso->start - live.vvar_len : park(m);
+	v->proxy = !same || fault_injected(FAULT_FORCE_VDSO_PROXY);
+	v->live_addr = !v->proxy ? v->vdso->start - live.vvar_len : park(m);
 	return 0;
 }
 

@@ -234,3 +234,17 @@ def test_kill_the_restore(case, name):
         case.kill()
     case.restore(images)
     good_end(case)
+
+
+@scenario
+def test_foreign_vdso(case):
+    """A vDSO that is not this kernel's is kept as a proxy, over several round trips and back.
+    PROVES: F055"""
+    case.start_program(Program("vdso_proxy"))
+    for fault in ("127", "127", "0", "127"):
+        images = case.dump()
+        case.restore(images, env=dict(os.environ, CRIU_FAULT=fault))
+        maps = Path(f"/proc/{case.root}/maps").read_text()
+        if maps.count("[vdso]") != 1:
+            raise Failure(f"the vDSO is there {maps.count('[vdso]')} times:\n{maps}")
+    good_end(case)
