@@ -174,28 +174,25 @@ static void new_children(struct session *s, const struct task *t, const pid_vec 
 	}
 }
 
-/* All threads are stopped, so they need not be listed again. */
-static int list_children(struct session *s, const struct task *t, pid_vec *ret)
+/* The children of the first n_threads threads; of a zombie, not all threads are known. */
+static int list_children(struct session *s, const struct task *t, size_t n_threads, pid_vec *ret)
 {
-	_cleanup_proc_buf_ struct proc_buf buf = {0};
 	if (!task_lives(t))
 		return proc_list_children(s, t->pid, ret);
-	vec_for_each(&t->threads, th) {
-		int r = proc_list_thread_children(s, t->pid, (*th)->tid, &buf, ret);
-		if (r < 0 && !proc_gone(r))
-			return r;
-	}
-	return 0;
+	pid_vec tids = {0};
+	for (size_t i = 0; i < n_threads; i++)
+		*vec_push(&s->arena, &tids) = t->threads.v[i]->tid;
+	return proc_list_children_of(s, t->pid, &tids, ret);
 }
 
-static int seize_children(struct seizing *z, struct task *t)
+static int seize_children(struct seizing *z, struct task *t, size_t n_threads)
 {
 	struct session *s = z->d->s;
 	for (;;) {
 		pid_vec pids = {0}, fresh = {0};
 		begun_vec begun = {0};
 		int added = 0;
-		int r = list_children(s, t, &pids);
+		int r = list_children(s, t, n_threads, &pids);
 		if (r < 0)
 			return fail(s, r, "pid %d: list its children", t->pid);
 		new_children(s, t, &pids, &fresh);
@@ -241,7 +238,7 @@ static int seize_task(struct seizing *z, struct task *parent, struct begun b)
 		if (r < 0)
 			return r;
 	}
-	r = seize_children(z, t);
+	r = seize_children(z, t, t->threads.n);
 	return r < 0 ? r : 1;
 }
 
@@ -301,11 +298,12 @@ int dump_seize_tree(struct dump *d)
 	struct seizing z = {.d = d};
 	arm_timeout(&z, s->opt->timeout);
 	int r = seize_root(&z);
-	/* late births: orphans that a subreaper of the tree adopted meanwhile */
-	for (size_t before = 0; r >= 0 && before != d->tree.tasks.n;) {
+	/* Late births: orphans that a subreaper of the tree adopted meanwhile; the kernel gives them
+	 * to the leader.  A lone task has no descendants whose death could leave any. */
+	for (size_t before = 1; r >= 0 && before != d->tree.tasks.n;) {
 		before = d->tree.tasks.n;
 		for (size_t i = 0; i < d->tree.tasks.n && r >= 0; i++)
-			r = seize_children(&z, d->tree.tasks.v[i]);
+			r = seize_children(&z, d->tree.tasks.v[i], 1);
 	}
 	disarm_timeout();
 	if (r < 0)

@@ -73,29 +73,36 @@ int proc_list_tids(struct session *s, pid_t pid, pid_vec *out)
 	}
 }
 
-int proc_list_thread_children(
-	struct session *s, pid_t pid, pid_t tid, struct proc_buf *b, pid_vec *out)
+/* dir: /proc/PID/task. */
+static int list_of_thread(
+	struct session *s, int dir, pid_t pid, pid_t tid, struct proc_buf *b, pid_vec *out)
 {
 	char name[PROC_PATH_MAX / 2];
-	snprintf(name, sizeof(name), "task/%d/children", tid);
-	int err = proc_read_pid(s, pid, name, b);
+	snprintf(name, sizeof(name), "%d/children", tid);
+	int err = proc_read_at(s, dir, name, b);
 	if (err)
 		return err;
 	err = proc_children_parse(&s->arena, b->data, b->len, out);
 	return err ? proc_malformed(s, err, pid, name) : 0;
 }
 
-int proc_list_children(struct session *s, pid_t pid, pid_vec *out)
+int proc_list_children_of(struct session *s, pid_t pid, const pid_vec *tids, pid_vec *out)
 {
 	_cleanup_proc_buf_ struct proc_buf b = {0};
-	pid_vec tids = {0};
-	int err = proc_list_tids(s, pid, &tids);
-	if (err)
-		return err;
-	vec_for_each (&tids, tid) {
-		err = proc_list_thread_children(s, pid, *tid, &b, out);
+	_cleanup_close_ int dir = proc_open_pid(s, pid, "task", O_PATH | O_DIRECTORY);
+	if (dir < 0)
+		return dir;
+	vec_for_each (tids, tid) {
+		int err = list_of_thread(s, dir, pid, *tid, &b, out);
 		if (err && !proc_gone(err))
 			return err;
 	}
 	return 0;
+}
+
+int proc_list_children(struct session *s, pid_t pid, pid_vec *out)
+{
+	pid_vec tids = {0};
+	int err = proc_list_tids(s, pid, &tids);
+	return err ? err : proc_list_children_of(s, pid, &tids, out);
 }

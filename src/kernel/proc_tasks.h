@@ -18,11 +18,10 @@ int proc_children_parse(struct arena *a, const char *text, size_t len, pid_vec *
  */
 int proc_list_tids(struct session *s, pid_t pid, pid_vec *out);
 
-/* Children made by one thread. b is scratch space, so that loops over threads reuse it. */
-int proc_list_thread_children(
-	struct session *s, pid_t pid, pid_t tid, struct proc_buf *b, pid_vec *out);
+/* Children of these threads of pid. A thread that vanishes meanwhile is skipped. */
+int proc_list_children_of(struct session *s, pid_t pid, const pid_vec *tids, pid_vec *out);
 
-/* Children of all threads. A thread that vanishes meanwhile is skipped. */
+/* Children of all threads. */
 int proc_list_children(struct session *s, pid_t pid, pid_vec *out);
 
 #endif
