@@ -28,7 +28,7 @@ enum {
 struct arch_regs {
 	struct user_regs_struct gp;
 	size_t xstate_len; /* 0: not read */
-	uint8_t xstate[ARCH_XSTATE_MAX];
+	uint8_t *xstate;   /* in the session's arena */
 };
 
 /* --- live registers (x86_64/regs.c) --- */
@@ -37,7 +37,7 @@ struct arch_regs {
 int arch_get_gp(pid_t tid, struct user_regs_struct *ret_gp);
 int arch_set_gp(pid_t tid, const struct user_regs_struct *gp);
 /* The extended state (FPU, vector registers) in the standard layout of PTRACE_GETREGSET. */
-int arch_get_xstate(pid_t tid, struct arch_regs *regs);
+int arch_get_xstate(struct session *s, pid_t tid, struct arch_regs *regs);
 int arch_set_xstate(pid_t tid, const struct arch_regs *regs);
 
 static inline uint64_t arch_ip(const struct user_regs_struct *gp)
@@ -82,13 +82,20 @@ void arch_stub_build(uint8_t *buf, const struct user_regs_struct *gp, uint64_t s
  * Registers that enter the stub at address stub:
  * map: make len bytes of shared memory, readable and executable, and (unless the tracer takes over
  * at the exit of that call) unmap them again;
- * unmap: munmap(region, len);
- * leave: store 1 to the 32-bit word at token; if it was 1 already, munmap(region, len).
+ * unmap: munmap(region, len); with len 0 nothing is unmapped.
  */
 void arch_regs_stub_map(struct user_regs_struct *gp, uint64_t stub, uint64_t len);
 void arch_regs_stub_unmap(struct user_regs_struct *gp, uint64_t stub, uint64_t region, uint64_t len);
-void arch_regs_stub_leave(struct user_regs_struct *gp, uint64_t stub, uint64_t token,
-	uint64_t region, uint64_t len);
+
+/*
+ * The exit: a smaller stub that clears one 32-bit word, then sets the signal mask back and goes on
+ * with gp. It uses nothing but itself once the word is 0.  Relocatable.
+ */
+size_t arch_exit_size(void);
+/* sigmask NULL: the mask is set already, and no call may be made. */
+void arch_exit_build(uint8_t *buf, const struct user_regs_struct *gp, const uint64_t *sigmask);
+/* Registers that enter the exit at address exit. */
+void arch_regs_exit(struct user_regs_struct *gp, uint64_t exit, uint64_t word);
 
 /*
  * A struct rt_sigframe for address addr (64-byte aligned) that sets the registers gp, the extended
@@ -96,10 +103,15 @@ void arch_regs_stub_leave(struct user_regs_struct *gp, uint64_t stub, uint64_t t
  */
 ssize_t arch_sigframe_build(uint8_t *buf, size_t room, uint64_t addr, const struct arch_regs *regs,
 	const struct user_regs_struct *gp, uint64_t sigmask);
+/* Offset in such a frame of the 64-bit len that arch_regs_stub_unmap() put into gp. */
+size_t arch_sigframe_unmap_len(void);
 
 /* --- core image (x86_64/core.c) --- */
 
-/* Fills core->thread_info; live registers are fixed up by the caller first. */
+/*
+ * Fills core->thread_info, which points into regs->xstate; live registers are fixed up by the
+ * caller first.  Fills in what is stale in regs->xstate.
+ */
 int arch_core_store(struct session *s, CoreEntry *core, pid_t tid, const struct arch_regs *regs);
 /* The reverse: what PTRACE_SETREGS and PTRACE_SETREGSET shall set. -EOPNOTSUPP for foreign images. */
 int arch_core_load(struct session *s, const CoreEntry *core, struct arch_regs *ret_regs);

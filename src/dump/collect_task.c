@@ -16,7 +16,7 @@ static int inspect_threads(struct dump *d, struct task *t, struct aspect_states 
 {
 	for (size_t i = 0; i < t->threads.n; i++) {
 		struct thread *th = t->threads.v[i];
-		int r = arch_get_xstate(th->tid, &th->regs);
+		int r = arch_get_xstate(d->s, th->tid, &th->regs);
 		if (r < 0)
 			return fail(d->s, r, "pid %d: read extended registers", th->tid);
 		r = aspects_inspect(d->s, th, &states[i]);
@@ -60,22 +60,59 @@ static int visit_leader(struct dump *d, struct task *t, struct visit *v, struct 
 	return r;
 }
 
+/* Threads that are visited together. */
+struct group {
+	size_t first, n; /* in task->threads */
+	struct program programs[VISIT_SEATS_MAX];
+};
+
+static int collect_group(struct dump *d, struct task *t, struct aspect_states *states,
+	size_t first, size_t max, struct group *g)
+{
+	int r = 0;
+	g->first = first;
+	g->n = first + max <= t->threads.n ? max : t->threads.n - first;
+	for (size_t k = 0; k < g->n && r >= 0; k++) {
+		program_reset(&g->programs[k]);
+		r = aspects_collect(d->s, t->threads.v[first + k], &g->programs[k],
+			&states[first + k]);
+	}
+	return r;
+}
+
+static int store_group(struct dump *d, struct task *t, struct aspect_states *states,
+	const struct group *g)
+{
+	int r = 0;
+	for (size_t k = 0; k < g->n && r >= 0; k++)
+		r = aspects_store(d->s, t->threads.v[g->first + k], &g->programs[k],
+			&states[g->first + k]);
+	return r;
+}
+
+/* While one group is inside, the results of the one before are stored and the next is prepared. */
 static int visit_threads(struct dump *d, struct task *t, struct visit *v, struct aspect_states *states)
 {
-	struct program p;
-	program_init(&p, d->s, arena_printf(&d->s->arena, "thread of pid %d", t->pid));
-	for (size_t i = 1; i < t->threads.n; i++) {
-		struct thread *th = t->threads.v[i];
-		program_reset(&p);
-		int r = aspects_collect(d->s, th, &p, &states[i]);
-		if (r >= 0)
-			r = visit_play_thread(v, th, &p);
-		if (r >= 0)
-			r = aspects_store(d->s, th, &p, &states[i]);
-		if (r < 0)
-			return r;
+	struct group groups[2] = {0}, *now = &groups[0], *other = &groups[1];
+	const char *about = arena_printf(&d->s->arena, "thread of pid %d", t->pid);
+	for (size_t k = 0; k < VISIT_SEATS_MAX; k++) {
+		program_init(&now->programs[k], d->s, about);
+		program_init(&other->programs[k], d->s, about);
 	}
-	return 0;
+	int r = collect_group(d, t, states, 1, visit_seats(v), now);
+	while (r >= 0 && now->n) {
+		r = visit_send(v, &t->threads.v[now->first], now->programs, now->n);
+		if (r >= 0)
+			r = store_group(d, t, states, other);
+		if (r >= 0)
+			r = collect_group(d, t, states, now->first + now->n, visit_seats(v), other);
+		if (r >= 0)
+			r = visit_fetch(v);
+		struct group *played = now;
+		now = other;
+		other = played;
+	}
+	return r < 0 ? r : store_group(d, t, states, other);
 }
 
 static int store_registers(struct dump *d, struct task *t)

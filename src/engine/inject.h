@@ -37,8 +37,16 @@ int visit_play_meanwhile(struct visit *v, struct program *p, int (*meanwhile)(vo
  */
 int64_t visit_await_step(const struct visit *v, int step, unsigned timeout_ms);
 
-/* Plays a program on another stopped thread of the task, and puts its registers back. */
-int visit_play_thread(struct visit *v, struct thread *t, struct program *p);
+/*
+ * The same on other stopped threads of the task, several at once.  visit_send() starts n of them,
+ * visit_seats() at most, each with a program of its own, and returns; visit_fetch() waits until all
+ * are done and stopped, with their registers put back.  Nothing else may be asked of those threads
+ * or of the leader's agent in between.
+ */
+enum { VISIT_SEATS_MAX = AGENT_SEATS };
+size_t visit_seats(const struct visit *v);
+int visit_send(struct visit *v, struct thread *const *threads, struct program *programs, size_t n);
+int visit_fetch(struct visit *v);
 
 /* The mappings of the visit in the task, which are none of its own. */
 uint64_t visit_start(const struct visit *v);

@@ -11,32 +11,38 @@
 
 #include "base/cleanup.h"
 
-static int open_mem(pid_t pid, int flags)
+int remote_open(pid_t pid)
 {
 	char path[32];
 	snprintf(path, sizeof(path), "/proc/%d/mem", pid);
-	int fd = open(path, flags | O_CLOEXEC);
+	int fd = open(path, O_RDWR | O_CLOEXEC);
 	return fd < 0 ? -errno : fd;
+}
+
+int remote_read_at(int mem, uint64_t addr, void *buf, size_t len)
+{
+	ssize_t n = pread(mem, buf, len, (off_t)addr);
+	if (n < 0)
+		return -errno;
+	return (size_t)n == len ? 0 : -EFAULT;
+}
+
+int remote_write_at(int mem, uint64_t addr, const void *buf, size_t len)
+{
+	ssize_t n = pwrite(mem, buf, len, (off_t)addr);
+	if (n < 0)
+		return -errno;
+	return (size_t)n == len ? 0 : -EFAULT;
 }
 
 int remote_read(pid_t pid, uint64_t addr, void *buf, size_t len)
 {
-	_cleanup_close_ int fd = open_mem(pid, O_RDONLY);
-	if (fd < 0)
-		return fd;
-	ssize_t n = pread(fd, buf, len, (off_t)addr);
-	if (n < 0)
-		return -errno;
-	return (size_t)n == len ? 0 : -EFAULT;
+	_cleanup_close_ int mem = remote_open(pid);
+	return mem < 0 ? mem : remote_read_at(mem, addr, buf, len);
 }
 
 int remote_write(pid_t pid, uint64_t addr, const void *buf, size_t len)
 {
-	_cleanup_close_ int fd = open_mem(pid, O_RDWR);
-	if (fd < 0)
-		return fd;
-	ssize_t n = pwrite(fd, buf, len, (off_t)addr);
-	if (n < 0)
-		return -errno;
-	return (size_t)n == len ? 0 : -EFAULT;
+	_cleanup_close_ int mem = remote_open(pid);
+	return mem < 0 ? mem : remote_write_at(mem, addr, buf, len);
 }

@@ -71,10 +71,15 @@ int seize_begin(struct session *s, pid_t tid)
 	return SEIZED_RUNNING;
 }
 
-int seize_interrupt(struct session *s, pid_t tid)
+int seize_ask(struct session *s, pid_t tid)
 {
 	if (ptrace(PTRACE_INTERRUPT, tid, NULL, NULL) < 0)
 		return fail(s, errno, "pid %d: interrupt", tid);
+	return 0;
+}
+
+int seize_await(struct session *s, pid_t tid)
+{
 	int r = seize_wait(s, tid, 0, NULL);
 	if (r == SEIZED_GONE)
 		return fail(s, ESRCH, "pid %d died while it was being dumped", tid);

@@ -37,7 +37,14 @@ static inline int seize_thread(struct session *s, pid_t tid, uint64_t deadline_u
 	return r == SEIZED_RUNNING ? seize_wait(s, tid, deadline_us, ret_signo) : r;
 }
 
-/* Asks for a stop and waits for it; for a thread that was seized before and runs. */
-int seize_interrupt(struct session *s, pid_t tid);
+/* Asks for a stop, and waits for it; for a thread that was seized before and runs. */
+int seize_ask(struct session *s, pid_t tid);
+int seize_await(struct session *s, pid_t tid);
+
+static inline int seize_interrupt(struct session *s, pid_t tid)
+{
+	int r = seize_ask(s, tid);
+	return r < 0 ? r : seize_await(s, tid);
+}
 
 #endif

@@ -125,7 +125,7 @@ static int read_thread(struct session *s, struct thread *t)
 	if (t->status.seccomp)
 		ptrace(PTRACE_SETOPTIONS, t->tid, 0,
 			PTRACE_O_TRACESYSGOOD | PTRACE_O_SUSPEND_SECCOMP);
-	if (arch_get_gp(t->tid, &t->regs.gp) < 0 || arch_get_xstate(t->tid, &t->regs) < 0 ||
+	if (arch_get_gp(t->tid, &t->regs.gp) < 0 || arch_get_xstate(s, t->tid, &t->regs) < 0 ||
 		ptrace(PTRACE_GETSIGMASK, t->tid, 8, &t->sigmask) < 0)
 		return -3;
 	return 0;
@@ -161,7 +161,9 @@ static int dump(struct world *w)
 		program_init(&t->program, s, "subject");
 		r = aspects_collect(s, t, &t->program, &states[i]);
 		if (r >= 0)
-			r = i ? visit_play_thread(v, t, &t->program) : visit_play(v, &t->program);
+			r = i ? visit_send(v, &t, &t->program, 1) : visit_play(v, &t->program);
+		if (r >= 0 && i)
+			r = visit_fetch(v);
 		if (r >= 0)
 			r = aspects_store(s, t, &t->program, &states[i]);
 	}

@@ -85,7 +85,7 @@ static inline void stop_child(struct victim *v, struct session *s, pid_t pid)
 	assert_int_equal(ptrace(PTRACE_SETOPTIONS, pid, NULL, (void *)options), 0);
 	assert_int_equal(ptrace(PTRACE_GETSIGMASK, pid, sizeof(th->sigmask), &th->sigmask), 0);
 	assert_int_equal(arch_get_gp(pid, &th->regs.gp), 0);
-	assert_int_equal(arch_get_xstate(pid, &th->regs), 0);
+	assert_int_equal(arch_get_xstate(s, pid, &th->regs), 0);
 	assert_int_equal(proc_stat_read(s, pid, &v->t->stat), 0);
 	assert_non_null(mkdtemp(v->dir));
 	assert_int_equal(image_dir_open(s, v->dir, &s->images), 0);

@@ -107,7 +107,7 @@ static int refresh_legacy(pid_t tid, uint8_t *xstate, uint64_t xstate_bv)
 	return 0;
 }
 
-static UserX86XsaveEntry *store_xsave(struct session *s, const uint8_t *xstate, uint64_t xstate_bv)
+static UserX86XsaveEntry *store_xsave(struct session *s, uint8_t *xstate, uint64_t xstate_bv)
 {
 	UserX86XsaveEntry *e = arena_new(&s->arena, UserX86XsaveEntry);
 	user_x86_xsave_entry__init(e);
@@ -117,15 +117,15 @@ static UserX86XsaveEntry *store_xsave(struct session *s, const uint8_t *xstate, 
 		const struct part *part = &parts[i];
 		if (!(layout->enabled & 1ull << part->feature))
 			continue;
-		size_t len = part->elem_size * part->n_elems;
-		void *copy = arena_memdup(&s->arena, xstate + layout->area[part->feature].offset, len);
+		void *array = xstate + layout->area[part->feature].offset;
 		memcpy((char *)e + part->n_offset, &part->n_elems, sizeof(size_t));
-		memcpy((char *)e + part->array_offset, &copy, sizeof(copy));
+		memcpy((char *)e + part->array_offset, &array, sizeof(array));
 	}
 	return e;
 }
 
-static UserX86FpregsEntry *store_fp(struct session *s, const uint8_t *xstate, uint64_t xstate_bv)
+/* The arrays of the message are those of xstate itself. */
+static UserX86FpregsEntry *store_fp(struct session *s, uint8_t *xstate, uint64_t xstate_bv)
 {
 	struct user_fpregs_struct legacy;
 	memcpy(&legacy, xstate, sizeof(legacy));
@@ -140,9 +140,9 @@ static UserX86FpregsEntry *store_fp(struct session *s, const uint8_t *xstate, ui
 	e->mxcsr = legacy.mxcsr;
 	e->mxcsr_mask = legacy.mxcr_mask;
 	e->n_st_space = ST_WORDS;
-	e->st_space = arena_memdup(&s->arena, legacy.st_space, sizeof(legacy.st_space));
+	e->st_space = (void *)(xstate + offsetof(struct user_fpregs_struct, st_space));
 	e->n_xmm_space = XMM_WORDS;
-	e->xmm_space = arena_memdup(&s->arena, legacy.xmm_space, sizeof(legacy.xmm_space));
+	e->xmm_space = (void *)(xstate + offsetof(struct user_fpregs_struct, xmm_space));
 	e->xsave = store_xsave(s, xstate, xstate_bv);
 	return e;
 }
@@ -176,18 +176,17 @@ int arch_core_store(struct session *s, CoreEntry *core, pid_t tid, const struct 
 	if (regs->gp.cs != USER_CS)
 		return fail(s, EOPNOTSUPP, "thread %d runs in code segment 0x%llx (only 0x%x, 64-bit code, can be dumped)",
 			tid, (unsigned long long)regs->gp.cs, USER_CS);
-	uint8_t *xstate = arena_memdup(&s->arena, regs->xstate, regs->xstate_len);
 	uint64_t xstate_bv;
-	memcpy(&xstate_bv, xstate + XSTATE_LEGACY_LEN, sizeof(xstate_bv));
+	memcpy(&xstate_bv, regs->xstate + XSTATE_LEGACY_LEN, sizeof(xstate_bv));
 	if (xstate_bv & (1ull << XSTATE_TILECFG | 1ull << XSTATE_TILEDATA))
 		return fail(s, EOPNOTSUPP, "thread %d uses AMX tiles, which images cannot hold", tid);
-	int r = refresh_legacy(tid, xstate, xstate_bv);
+	int r = refresh_legacy(tid, regs->xstate, xstate_bv);
 	if (r < 0)
 		return fail(s, r, "thread %d: read FPU registers", tid);
 	ThreadInfoX86 *info = arena_new(&s->arena, ThreadInfoX86);
 	thread_info_x86__init(info);
 	info->gpregs = store_gp(s, &regs->gp);
-	info->fpregs = store_fp(s, xstate, xstate_bv);
+	info->fpregs = store_fp(s, regs->xstate, xstate_bv);
 	store_tls(s, info, tid);
 	core->thread_info = info;
 	return 0;
@@ -236,10 +235,7 @@ static int load_fp(struct session *s, const UserX86FpregsEntry *e, struct arch_r
 	memcpy(legacy.st_space, e->st_space, sizeof(legacy.st_space));
 	memcpy(legacy.xmm_space, e->xmm_space, sizeof(legacy.xmm_space));
 	regs->xstate_len = xstate_layout(s)->len;
-	if (regs->xstate_len > sizeof(regs->xstate))
-		return fail(s, EOPNOTSUPP, "the extended state of this processor takes %zu bytes",
-			regs->xstate_len);
-	memset(regs->xstate, 0, regs->xstate_len);
+	regs->xstate = arena_alloc(&s->arena, regs->xstate_len);
 	memcpy(regs->xstate, &legacy, 416);
 	uint64_t bv = 3; /* x87 and SSE always count */
 	memcpy(regs->xstate + XSTATE_LEGACY_LEN, &bv, sizeof(bv));

@@ -29,18 +29,20 @@ int arch_set_gp(pid_t tid, const struct user_regs_struct *gp)
 	return ptrace(PTRACE_SETREGSET, tid, NT_PRSTATUS, &iov) < 0 ? -errno : 0;
 }
 
-int arch_get_xstate(pid_t tid, struct arch_regs *regs)
+int arch_get_xstate(struct session *s, pid_t tid, struct arch_regs *regs)
 {
-	struct iovec iov = {regs->xstate, sizeof(regs->xstate)};
+	uint8_t buf[ARCH_XSTATE_MAX];
+	struct iovec iov = {buf, sizeof(buf)};
 	if (ptrace(PTRACE_GETREGSET, tid, NT_X86_XSTATE, &iov) < 0)
 		return -errno;
+	regs->xstate = arena_memdup(&s->arena, buf, iov.iov_len);
 	regs->xstate_len = iov.iov_len;
 	return 0;
 }
 
 int arch_set_xstate(pid_t tid, const struct arch_regs *regs)
 {
-	struct iovec iov = {(void *)(uintptr_t)regs->xstate, regs->xstate_len};
+	struct iovec iov = {regs->xstate, regs->xstate_len};
 	return ptrace(PTRACE_SETREGSET, tid, NT_X86_XSTATE, &iov) < 0 ? -errno : 0;
 }
 

@@ -88,3 +88,8 @@ ssize_t arch_sigframe_build(uint8_t *buf, size_t room, uint64_t addr, const stru
 	mark_xstate(buf + xstate_at, regs->xstate_len);
 	return (ssize_t)len;
 }
+
+size_t arch_sigframe_unmap_len(void)
+{
+	return offsetof(struct frame, mcontext.si);
+}

@@ -12,7 +12,8 @@
  *    dead controller takes it along.
  *  - AGENT_PARK_FUTEX (dump): wait on `hold`.  The word carries the controller's TID and sits on
  *    its robust list: if the controller dies, the kernel marks it FUTEX_OWNER_DIED and wakes the
- *    agent, which returns the task to its own life through the prepared signal frame.
+ *    agent, which returns the task to its own life through the prepared signal frame.  The leader
+ *    goes last, since its way out unmaps the region.
  */
 #ifndef FERMATA_AGENT_ABI_H
 #define FERMATA_AGENT_ABI_H
@@ -23,6 +24,15 @@ enum agent_park {
 	AGENT_PARK_TRAP,
 	AGENT_PARK_FUTEX,
 };
+
+/* One of the seats that other threads than the leader take in its region; engine/guests.c. */
+enum agent_seat {
+	AGENT_SEAT_FREE,
+	AGENT_SEAT_TAKEN,
+	AGENT_SEAT_UNSURE, /* registers are being set: its thread is inside, or will never be */
+};
+
+enum { AGENT_SEATS = 7 };
 
 enum agent_step_flags {
 	AGENT_ARG_RESULT_0 = 1 << 0, /* ... << k: argument k is the result of step arg[k] */
@@ -52,9 +62,9 @@ struct agent_channel {
 	int32_t failed;    /* index of the step that stopped the program, or -1 */
 	uint64_t unprotect; /* length from the channel's start to make writable first, or 0 */
 	int32_t pid, tid;  /* of whoever plays this channel, in its own pid namespace */
-	uint32_t token;    /* leader's: 1 once somebody has left the region, see engine/inject.c */
-	uint32_t unused;
 	uint64_t leave;    /* address of the signal frame that ends an AGENT_PARK_FUTEX task's visit */
+	uint64_t unmap_len; /* address of the length that this frame unmaps, or 0 */
+	uint32_t seats[AGENT_SEATS]; /* leader's: enum agent_seat; each is cleared by its thread */
 	struct agent_step steps[];
 };
 

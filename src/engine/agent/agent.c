@@ -12,6 +12,10 @@
 enum {
 	MAX_ERRNO = 4095,
 	SIGTRAP = 5,
+	GRACE_MS = 500,
+	PAGE = 4096,
+	PROT_READ = 1,
+	PROT_WRITE = 2,
 };
 
 static int failed(const struct agent_step *step, int64_t result)
@@ -41,13 +45,46 @@ static void play(struct agent_channel *ch)
 	}
 }
 
+/*
+ * Waits until no other thread is in the region. A seat that stays unsure is empty: whoever is let
+ * go by a dead controller leaves at once.  Returns 0 if somebody is still inside.
+ */
+static int others_have_left(const struct agent_channel *ch)
+{
+	int64_t millisecond[2] = {0, 1000000};
+	for (int waited_ms = 0;; waited_ms++) {
+		int taken = 0, unsure = 0;
+		for (int i = 0; i < AGENT_SEATS; i++) {
+			uint32_t seat = __atomic_load_n(&ch->seats[i], __ATOMIC_SEQ_CST);
+			taken += seat == AGENT_SEAT_TAKEN;
+			unsure += seat == AGENT_SEAT_UNSURE;
+		}
+		if (!taken && !unsure)
+			return 1;
+		if (waited_ms == GRACE_MS)
+			return !taken;
+		agent_syscall(__NR_nanosleep, (uint64_t)millisecond, 0, 0, 0, 0, 0);
+	}
+}
+
+/* The controller is gone. Better a mapping too many than code taken away under a thread. */
+static __attribute__((noreturn)) void leave(struct agent_channel *ch)
+{
+	if (ch->unmap_len && !others_have_left(ch)) {
+		uint64_t page = ch->unmap_len & ~(uint64_t)(PAGE - 1);
+		agent_syscall(__NR_mprotect, page, PAGE, PROT_READ | PROT_WRITE, 0, 0, 0);
+		*(uint64_t *)ch->unmap_len = 0;
+	}
+	agent_leave(ch->leave);
+}
+
 /* Returns when there is something to play; leaves the channel for good if the controller is gone. */
 static void wait_for_request(struct agent_channel *ch)
 {
 	for (;;) {
 		uint32_t hold = __atomic_or_fetch(&ch->hold, FUTEX_WAITERS, __ATOMIC_SEQ_CST);
 		if (!(hold & FUTEX_TID_MASK))
-			agent_leave(ch->leave);
+			leave(ch);
 		if (__atomic_load_n(&ch->request, __ATOMIC_SEQ_CST) != ch->done)
 			return;
 		agent_syscall(__NR_futex, (uint64_t)&ch->hold, FUTEX_WAIT, hold, 0, 0, 0);

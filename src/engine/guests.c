@@ -1,0 +1,153 @@
+/*
+ * Threads other than the leader in a visit: as many at once as the region has seats, since most
+ * of the time of a short program goes into waking and stopping its thread.
+ *
+ * A seat (its word in the leader's channel, enum agent_seat):
+ *	free -> unsure   take_seat(), before the thread is pointed at the agent
+ *	unsure -> taken  take_seat(), after that
+ *	taken -> unsure  leave_seat(), before its own registers are set back
+ *	unsure -> free   leave_seat(), after that; or the thread itself in its exit
+ * If the controller dies, the leader unmaps the region when all seats are free: a thread that is
+ * inside clears its word as the last thing it does with the region.  Between the two steps of
+ * the controller nobody can tell whether the thread is inside; then the leader waits for a while.
+ */
+#include "engine/visit.h"
+
+#include <assert.h>
+#include <errno.h>
+
+#include "engine/robust.h"
+#include "engine/seize.h"
+
+size_t visit_seats(const struct visit *v)
+{
+	return v->site.n_seats;
+}
+
+static size_t seat_offset(size_t k)
+{
+	return SEATS + k * SEAT_LEN;
+}
+
+static void mark(struct visit *v, size_t k, enum agent_seat state)
+{
+	__atomic_store_n(&v->channel.shared->seats[k], state, __ATOMIC_SEQ_CST);
+}
+
+static void open_seats(struct visit *v)
+{
+	for (size_t k = 0; k < visit_seats(v); k++) {
+		visit_open_channel(v, &v->seats[k].channel, seat_offset(k) + FRAME_LEN,
+			SEAT_CHANNEL_LEN);
+		robust_hold(v->seats[k].channel.shared);
+	}
+	v->seats_open = true;
+}
+
+/* The thread's exit, its frame and the first load of its program. */
+static int prepare_seat(struct visit *v, size_t k, struct user_regs_struct *way_back, uint8_t *exit)
+{
+	struct seat *seat = &v->seats[k];
+	struct thread *t = seat->t;
+	*way_back = t->regs.gp;
+	arch_fix_restart(t->tid, way_back);
+	/* With filters, which are in force again without a tracer, it makes no call in its exit. */
+	bool may_call = !t->status.seccomp;
+	arch_exit_build(exit, way_back, may_call ? &t->sigmask : NULL);
+	struct user_regs_struct gp = *way_back;
+	uint64_t word = v->channel.task_addr + offsetof(struct agent_channel, seats) +
+		k * sizeof(v->channel.shared->seats[0]);
+	arch_regs_exit(&gp, v->site.addr + site_exit(k), word);
+	int r = visit_build_frame(v, seat_offset(k), &t->regs, &gp,
+		may_call ? visit_all_signals : t->sigmask, &seat->channel);
+	return r < 0 ? r : channel_load(&seat->channel, seat->p);
+}
+
+static int take_seat(struct visit *v, size_t k, const struct user_regs_struct *way_back)
+{
+	struct seat *seat = &v->seats[k];
+	mark(v, k, AGENT_SEAT_UNSURE);
+	int r = visit_aim(v, seat->t->tid, way_back, &seat->channel);
+	mark(v, k, AGENT_SEAT_TAKEN);
+	seat->taken = true;
+	return r < 0 ? r : visit_go(v, seat->t->tid);
+}
+
+static int leave_seat(struct visit *v, size_t k)
+{
+	struct seat *seat = &v->seats[k];
+	int r = seize_await(v->s, seat->t->tid);
+	seat->taken = false;
+	/* its window stays writable for the next thread on this seat */
+	seat->channel.shared->unprotect = 0;
+	mark(v, k, AGENT_SEAT_UNSURE);
+	if (r >= 0)
+		r = visit_give_back(v, seat->t);
+	mark(v, k, AGENT_SEAT_FREE);
+	return r;
+}
+
+int visit_clear_seats(struct visit *v)
+{
+	int r = 0;
+	bool asked[AGENT_SEATS] = {0};
+	for (size_t k = 0; k < visit_seats(v); k++) {
+		if (!v->seats[k].taken)
+			continue;
+		int err = seize_ask(v->s, v->seats[k].t->tid);
+		asked[k] = err >= 0;
+		r = r < 0 ? r : err;
+	}
+	for (size_t k = 0; k < visit_seats(v); k++) {
+		int err = asked[k] ? leave_seat(v, k) : 0;
+		r = r < 0 ? r : err;
+	}
+	return r;
+}
+
+void visit_drop_seats(struct visit *v)
+{
+	for (size_t k = 0; v->seats_open && k < visit_seats(v); k++)
+		robust_drop(v->seats[k].channel.shared);
+	v->seats_open = false;
+}
+
+static int seat_all(struct visit *v, size_t n)
+{
+	struct user_regs_struct way_back[AGENT_SEATS];
+	uint8_t exits[SITE_MAX];
+	int r = 0;
+	for (size_t k = 0; k < n && r >= 0; k++)
+		r = prepare_seat(v, k, &way_back[k], exits + site_exit(k) - site_exit(0));
+	if (r >= 0)
+		r = site_write(v->s, &v->site, site_exit(0), exits, site_exit(n) - site_exit(0));
+	for (size_t k = 0; k < n && r >= 0; k++)
+		r = take_seat(v, k, &way_back[k]);
+	return r;
+}
+
+int visit_send(struct visit *v, struct thread *const *threads, struct program *programs, size_t n)
+{
+	assert(n <= visit_seats(v));
+	if (!v->seats_open)
+		open_seats(v);
+	for (size_t k = 0; k < n; k++) {
+		v->seats[k].t = threads[k];
+		v->seats[k].p = &programs[k];
+	}
+	int r = seat_all(v, n);
+	if (r < 0)
+		visit_clear_seats(v);
+	return r;
+}
+
+int visit_fetch(struct visit *v)
+{
+	int r = 0;
+	for (size_t k = 0; k < visit_seats(v) && r >= 0; k++)
+		if (v->seats[k].taken)
+			r = visit_play_out(v, v->seats[k].t->tid, &v->seats[k].channel,
+				v->seats[k].p);
+	int cleared = visit_clear_seats(v);
+	return r < 0 ? r : cleared;
+}
