@@ -2,8 +2,8 @@
  * Shared segments: memfds and shared anonymous memory.
  *
  * Data is where SEEK_DATA says (lseek(2)), swapped-out pages included; the rest reads as zero and
- * is left out.  Bytes go from file to file inside the kernel, by sendfile(2); hugetlbfs has no
- * write, so its files are filled through a mapping.  Pages that an incremental dump left in its
+ * is left out.  Bytes go from file to file inside the kernel, by sendfile(2); hugetlbfs has neither
+ * splicing nor write(2), so its files are read through a buffer and filled through a mapping.  Pages that an incremental dump left in its
  * parent are taken from there.
  */
 #include "mem/shmem.h"
@@ -17,7 +17,28 @@
 #include "base/cleanup.h"
 #include "image/pagemap.h"
 
-enum { SENDFILE_MAX = 1 << 30 };
+enum {
+	SENDFILE_MAX = 1 << 30,
+	BUFFER_LEN = 1 << 20,
+};
+
+static int copy_by_buffer(struct session *s, int to, int from, uint64_t offset, uint64_t len)
+{
+	_cleanup_free_ char *buffer = malloc(BUFFER_LEN);
+	while (buffer && len) {
+		ssize_t n = pread(from, buffer, len < BUFFER_LEN ? len : BUFFER_LEN, (off_t)offset);
+		if (n <= 0)
+			return fail(s, n ? errno : EIO, "copy huge pages of shared memory");
+		for (ssize_t done = 0, k; done < n; done += k) {
+			k = write(to, buffer + done, (size_t)(n - done));
+			if (k < 0)
+				return fail(s, errno, "copy huge pages of shared memory");
+		}
+		offset += (uint64_t)n;
+		len -= (uint64_t)n;
+	}
+	return buffer ? 0 : fail(s, ENOMEM, "copy huge pages of shared memory");
+}
 
 static int copy(struct session *s, int to, int from, uint64_t offset, uint64_t len)
 {
@@ -27,6 +48,8 @@ static int copy(struct session *s, int to, int from, uint64_t offset, uint64_t l
 			sendfile(to, from, &at, len > SENDFILE_MAX ? SENDFILE_MAX : (size_t)len);
 		if (n < 0 && errno == EINTR)
 			continue;
+		if (n < 0 && errno == EINVAL)
+			return copy_by_buffer(s, to, from, (uint64_t)at, len);
 		if (n <= 0)
 			return fail(s, n ? errno : EIO, "copy shared memory");
 		len -= (uint64_t)n;

@@ -18,7 +18,7 @@ STAT = {"pgrp": 5, "session": 6, "priority": 18, "nice": 19, "startcode": 26, "e
 # Not state of the task: soft dirty, accounting that depends on the order of mprotect calls.
 VM_FLAGS_IGNORED = {"sd", "ac"}
 # Shared anonymous memory may come back as a memory file that bears the old or the tool's name.
-SHARED_ANON = re.compile(r"^/(memfd:)?(/?dev/zero|criu\S*|fermata\S*) \(deleted\)$", re.I)
+SHARED_ANON = re.compile(r"^/(memfd:)?(/?dev/zero|/?anon_hugepage|criu\S*|fermata\S*) \(deleted\)$", re.I)
 
 
 def read(path):
