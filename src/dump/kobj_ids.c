@@ -76,21 +76,34 @@ static void check_sharing(struct session *s, const struct task *t, uint32_t id, 
 }
 
 struct id_trees {
-	struct kcmp_tree vm, files, fs, sighand;
+	struct kcmp_tree vm, files, fs;
+	uint32_t next_sighand;
 };
 
-/* A node's object marks the first task that has it. */
+/* A node's object marks the first task that has it; *ret_first is another than t, or NULL. */
 static int id_of(struct session *s, struct kcmp_tree *tree, struct task *t, uint32_t *ret_id,
-	bool *ret_seen)
+	struct task **ret_first)
 {
 	struct kcmp_node *node;
 	int r = kcmp_tree_task(s, tree, t->pid, &node);
 	if (r < 0)
 		return r;
-	*ret_seen = node->object && node->object != t;
+	*ret_first = node->object;
 	if (!node->object)
 		node->object = t;
 	*ret_id = node->id;
+	return 0;
+}
+
+/* clone(2) shares handlers only along with memory, and execve(2) parts with both. */
+static int sighand_id_of(struct session *s, struct id_trees *trees, struct task *t,
+	struct task *same_vm, struct task **ret_first)
+{
+	int order = same_vm ? kcmp_tasks(s, KCMP_SIGHAND, t->pid, same_vm->pid) : 1;
+	if (order < -1)
+		return order;
+	*ret_first = order ? NULL : same_vm;
+	t->ids->sighand_id = order ? trees->next_sighand++ : same_vm->ids->sighand_id;
 	return 0;
 }
 
@@ -98,11 +111,11 @@ static int collect_task_ids(struct session *s, struct id_trees *trees, struct ta
 {
 	TaskKobjIdsEntry *ids = t->ids;
 	const TaskKobjIdsEntry *up = t->parent ? t->parent->ids : NULL;
-	bool seen;
-	int r = id_of(s, &trees->vm, t, &ids->vm_id, &seen);
+	struct task *same_vm, *seen;
+	int r = id_of(s, &trees->vm, t, &ids->vm_id, &same_vm);
 	if (r < 0)
 		return r;
-	check_sharing(s, t, ids->vm_id, 0, seen, false, "address space (CLONE_VM)");
+	check_sharing(s, t, ids->vm_id, 0, same_vm, false, "address space (CLONE_VM)");
 	r = id_of(s, &trees->files, t, &ids->files_id, &seen);
 	if (r < 0)
 		return r;
@@ -113,7 +126,7 @@ static int collect_task_ids(struct session *s, struct id_trees *trees, struct ta
 		return r;
 	check_sharing(s, t, ids->fs_id, up ? up->fs_id : 0, seen, true,
 		"working directory and umask (CLONE_FS)");
-	r = id_of(s, &trees->sighand, t, &ids->sighand_id, &seen);
+	r = sighand_id_of(s, trees, t, same_vm, &seen);
 	if (r < 0)
 		return r;
 	check_sharing(s, t, ids->sighand_id, 0, seen, false, "signal handlers (CLONE_SIGHAND)");
@@ -130,7 +143,7 @@ int dump_collect_ids(struct dump *d)
 		.vm = KCMP_TREE(KCMP_VM, 2),
 		.files = KCMP_TREE(KCMP_FILES, 2),
 		.fs = KCMP_TREE(KCMP_FS, 2),
-		.sighand = KCMP_TREE(KCMP_SIGHAND, 2),
+		.next_sighand = 2,
 	};
 	vec_for_each(&d->tree.tasks, it) {
 		struct task *t = *it;
