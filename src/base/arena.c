@@ -87,6 +87,15 @@ void *arena_grow(struct arena *a, void *elems, size_t n_elems, size_t *cap, size
 	return grown;
 }
 
+void arena_adopt(struct arena *a, struct arena *from)
+{
+	struct arena_chunk **oldest = &a->chunks;
+	while (*oldest)
+		oldest = &(*oldest)->older;
+	*oldest = from->chunks;
+	*from = (struct arena){0};
+}
+
 void arena_release(struct arena *a)
 {
 	while (a->chunks) {

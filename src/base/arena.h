@@ -26,6 +26,8 @@ char *arena_strdup(struct arena *a, const char *text);
 char *arena_printf(struct arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 char *arena_vprintf(struct arena *a, const char *fmt, va_list ap);
 void arena_release(struct arena *a);
+/* Takes over all objects of `from`, which is empty afterwards. */
+void arena_adopt(struct arena *a, struct arena *from);
 
 #define arena_new(a, type)        ((type *)arena_alloc((a), sizeof(type)))
 #define arena_array(a, type, n)   ((type *)arena_alloc((a), sizeof(type) * (size_t)(n)))

@@ -29,7 +29,7 @@ int dump_collect_task(struct dump *d, struct task *t);
 int dump_task_pages(struct dump *d, struct task *t);
 
 /* write_images.c: what was collected, as images. */
-int dump_write_task(struct dump *d, const struct task *t);
+int dump_write_task(struct dump *d, struct task *t);
 int dump_write_tree(struct dump *d);
 int dump_write_inventory(struct dump *d);
 

@@ -12,6 +12,7 @@
 #include <sys/ptrace.h>
 #include <sys/time.h>
 
+#include "base/share.h"
 #include "cli/options.h"
 #include "engine/seize.h"
 #include "kernel/proc_misc.h"
@@ -53,24 +54,43 @@ static struct thread *find_thread(const struct task *t, pid_t tid)
 	return NULL;
 }
 
-static int read_thread_state(struct session *s, struct thread *th)
+static int read_registers(struct session *s, struct thread *th)
 {
-	int r = proc_status_read_tid(s, th->task->pid, th->tid, &th->status);
-	if (r < 0)
-		return fail(s, r, "pid %d: read its status", th->tid);
-	if (th->status.n_nspid > 0)
-		th->vtid = th->status.nspid[th->status.n_nspid - 1];
 	if (ptrace(PTRACE_GETSIGMASK, th->tid, sizeof(th->sigmask), &th->sigmask) < 0)
 		return fail(s, errno, "pid %d: read its signal mask", th->tid);
-	long options = PTRACE_O_TRACESYSGOOD | PTRACE_O_SUSPEND_SECCOMP;
-	if (th->status.seccomp && ptrace(PTRACE_SETOPTIONS, th->tid, NULL, (void *)options) < 0)
-		return fail(s, errno, "pid %d: suspend its seccomp filters", th->tid);
-	r = arch_get_gp(th->tid, &th->regs.gp);
+	int r = arch_get_gp(th->tid, &th->regs.gp);
 	if (r == -ENOEXEC)
 		return fail(s, EOPNOTSUPP, "pid %d runs 32-bit code, which is not supported yet", th->tid);
 	if (r < 0)
 		return fail(s, r, "pid %d: read registers", th->tid);
 	return 0;
+}
+
+/* Of the i-th of an array of stopped threads. */
+static int read_status(struct session *s, void *arg, size_t i)
+{
+	struct thread *const *threads = arg;
+	struct thread *th = threads[i];
+	int r = proc_status_read_tid(s, th->task->pid, th->tid, &th->status);
+	if (r < 0)
+		return fail(s, r, "pid %d: read its status", th->tid);
+	if (th->status.n_nspid > 0)
+		th->vtid = th->status.nspid[th->status.n_nspid - 1];
+	return 0;
+}
+
+/* The threads from number `first` on have just been stopped. */
+static int read_statuses(struct session *s, const struct task *t, size_t first)
+{
+	const long options = PTRACE_O_TRACESYSGOOD | PTRACE_O_SUSPEND_SECCOMP;
+	int r = share_out(s, t->threads.n - first, read_status, &t->threads.v[first]);
+	for (size_t i = first; i < t->threads.n && r >= 0; i++) {
+		const struct thread *th = t->threads.v[i];
+		if (th->status.seccomp &&
+			ptrace(PTRACE_SETOPTIONS, th->tid, NULL, (void *)options) < 0)
+			r = fail(s, errno, "pid %d: suspend its seccomp filters", th->tid);
+	}
+	return r;
 }
 
 /* A thread that was asked to stop. begun: what seize_begin() said. */
@@ -112,7 +132,7 @@ static int seize_one(struct seizing *z, struct task *t, struct begun b)
 		t->state = TASK_STOPPED;
 		t->stop_signo = signo;
 	}
-	r = read_thread_state(s, th);
+	r = read_registers(s, th);
 	return r < 0 ? r : 1;
 }
 
@@ -138,9 +158,12 @@ static int seize_threads(struct seizing *z, struct task *t)
 		new_threads(s, t, &tids, &fresh);
 		if (!fresh.n)
 			return 0;
+		size_t known = t->threads.n;
 		r = begin_all(s, &fresh, &begun);
 		for (size_t i = 0; i < begun.n && r >= 0; i++)
 			r = seize_one(z, t, begun.v[i]);
+		if (r >= 0)
+			r = read_statuses(s, t, known);
 		if (r < 0)
 			return r;
 	}
@@ -225,6 +248,9 @@ static int seize_task(struct seizing *z, struct task *parent, struct begun b)
 	int r = seize_one(z, t, b);
 	if (r <= 0)
 		return r < 0 ? r : forget_task(z->d, t);
+	r = task_lives(t) ? read_statuses(s, t, 0) : 0;
+	if (r < 0)
+		return r;
 	r = proc_stat_read(s, pid, &t->stat);
 	if (r < 0)
 		return fail(s, r, "pid %d: read its state", pid);

@@ -3,20 +3,22 @@
 
 #include <time.h>
 
+#include "base/share.h"
 #include "image/codec.h"
 #include "inventory.pb-c.h"
 #include "namespace.pb-c.h"
 #include "task/extras.h"
 
-static int write_cores(struct session *s, const struct task *t)
+static int write_core(struct session *s, void *arg, size_t i)
 {
-	for (size_t i = 0; i < t->threads.n; i++) {
-		const struct thread *th = t->threads.v[i];
-		int r = image_write_one(s, IMG_CORE, (uint64_t)th->vtid, &th->core->base);
-		if (r < 0)
-			return r;
-	}
-	return 0;
+	const struct task *t = arg;
+	const struct thread *th = t->threads.v[i];
+	return image_write_one(s, IMG_CORE, (uint64_t)th->vtid, &th->core->base);
+}
+
+static int write_cores(struct session *s, struct task *t)
+{
+	return share_out(s, t->threads.n, write_core, t);
 }
 
 /* A zombie keeps its name and how it ended. */
@@ -32,7 +34,7 @@ static int write_zombie(struct session *s, const struct task *t)
 	return image_write_one(s, IMG_CORE, (uint64_t)t->vpid, &core.base);
 }
 
-int dump_write_task(struct dump *d, const struct task *t)
+int dump_write_task(struct dump *d, struct task *t)
 {
 	struct session *s = d->s;
 	if (!task_lives(t))

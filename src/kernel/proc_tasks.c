@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/session.h"
+#include "base/share.h"
 #include "kernel/scan.h"
 
 /* As getdents64(2) fills it. */
@@ -86,17 +87,33 @@ static int list_of_thread(
 	return err ? proc_malformed(s, err, pid, name) : 0;
 }
 
+struct listing {
+	pid_t pid;
+	int dir;
+	const pid_vec *tids;
+	pid_vec *lists; /* one for each thread */
+};
+
+static int list_share(struct session *s, void *arg, size_t i)
+{
+	const struct listing *l = arg;
+	_cleanup_proc_buf_ struct proc_buf b = {0};
+	int err = list_of_thread(s, l->dir, l->pid, l->tids->v[i], &b, &l->lists[i]);
+	return proc_gone(err) ? 0 : err;
+}
+
 int proc_list_children_of(struct session *s, pid_t pid, const pid_vec *tids, pid_vec *out)
 {
-	_cleanup_proc_buf_ struct proc_buf b = {0};
 	_cleanup_close_ int dir = proc_open_pid(s, pid, "task", O_PATH | O_DIRECTORY);
 	if (dir < 0)
 		return dir;
-	vec_for_each (tids, tid) {
-		int err = list_of_thread(s, dir, pid, *tid, &b, out);
-		if (err && !proc_gone(err))
-			return err;
-	}
+	struct listing l = {pid, dir, tids, arena_array(&s->arena, pid_vec, tids->n)};
+	int err = share_out(s, tids->n, list_share, &l);
+	if (err)
+		return err;
+	for (size_t i = 0; i < tids->n; i++)
+		vec_for_each (&l.lists[i], child)
+			*vec_push(&s->arena, out) = *child;
 	return 0;
 }
 
