@@ -214,22 +214,16 @@ static void ring(struct agent_channel *shared)
 	syscall(SYS_futex, &shared->hold, FUTEX_WAKE_OP, 1, NULL, &shared->hold, op);
 }
 
+/* Signals that cannot be blocked may stop the task; it must go on until the agent is done. */
 static int look_after(struct visit *v, pid_t tid)
 {
 	int status;
 	pid_t got = wait4(tid, &status, __WALL | WNOHANG, NULL);
 	if (got == 0)
 		return 0;
-	if (got < 0)
-		return fail(v->s, errno, "pid %d: wait for it", tid);
-	return visit_go_on(v, tid, status);
-}
-
-int visit_go_on(struct visit *v, pid_t tid, int status)
-{
 	if (tid == v->t->pid)
 		v->running = false;
-	if (!WIFSTOPPED(status))
+	if (got < 0 || !WIFSTOPPED(status))
 		return fail(v->s, ESRCH, "pid %d died while it was being dumped", tid);
 	int signo = WSTOPSIG(status);
 	if (status >> 16 == 0 && signo != SIGSTOP)

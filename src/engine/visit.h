@@ -31,7 +31,6 @@ struct seat {
 	struct thread *t;
 	struct program *p;
 	bool taken;
-	bool stopped; /* by its stop signal, with its program played */
 };
 
 struct visit {
@@ -67,12 +66,6 @@ int visit_build_frame(struct visit *v, size_t offset, const struct arch_regs *re
 int visit_aim(struct visit *v, pid_t tid, const struct user_regs_struct *from,
 	const struct channel *ch);
 int visit_go(struct visit *v, pid_t tid);
-
-/*
- * Deals with a stop that wait4() reported and nobody asked for: signals that cannot be blocked may
- * stop the task; it must go on until the agent is done.
- */
-int visit_go_on(struct visit *v, pid_t tid, int status);
 
 /* Plays the rest of p; what was loaded into ch before is being played already. */
 int visit_play_out(struct visit *v, pid_t tid, struct channel *ch, struct program *p);
