@@ -1,12 +1,9 @@
 /* Bump allocator over malloc'ed chunks; see arena.h for who owns what. */
 #include "base/arena.h"
 
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 enum {
 	ARENA_CHUNK = 256 * 1024,
@@ -18,15 +15,6 @@ struct arena_chunk {
 	_Alignas(ARENA_ALIGN) char data[];
 };
 
-/* Only a hint. */
-static void populate(char *data, size_t len)
-{
-	const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-	uintptr_t start = ((uintptr_t)data + page - 1) & ~(page - 1);
-	uintptr_t end = ((uintptr_t)data + len) & ~(page - 1);
-	madvise((void *)start, end - start, MADV_POPULATE_WRITE);
-}
-
 static void arena_add_chunk(struct arena *a, size_t room)
 {
 	struct arena_chunk *chunk = calloc(1, sizeof(*chunk) + room);
@@ -34,9 +22,6 @@ static void arena_add_chunk(struct arena *a, size_t room)
 		fputs("fermata: out of memory\n", stderr);
 		_Exit(1);
 	}
-	/* Whoever fills one chunk fills more: all pages at once, not by a fault for each. */
-	if (a->chunks)
-		populate(chunk->data, room);
 	chunk->older = a->chunks;
 	a->chunks = chunk;
 	a->next = chunk->data;

@@ -2,7 +2,7 @@
  * Reading one stopped task: from outside first, then by programs that the agent plays in it.
  *
  * Everything that running in the task could change (pending signals, rseq, registers) is read by
- * the aspects' inspect hooks before the agent enters that thread.
+ * the aspects' inspect hooks before the agent enters.
  */
 #include "dump/dump_tree.h"
 
@@ -14,23 +14,16 @@
 
 static int inspect_threads(struct dump *d, struct task *t, struct aspect_states *states)
 {
-	int r = 0;
-	for (size_t i = 0; i < t->threads.n && r >= 0; i++)
-		r = aspects_inspect(d->s, t->threads.v[i], &states[i]);
-	return r;
-}
-
-/* The registers in the image are those with which a restored thread goes on. */
-static int read_registers(struct session *s, struct thread *th)
-{
-	int r = arch_get_xstate(s, th->tid, &th->regs);
-	if (r < 0)
-		return fail(s, r, "pid %d: read extended registers", th->tid);
-	struct user_regs_struct live = th->regs.gp;
-	arch_fix_restart(th->tid, &th->regs.gp);
-	r = arch_core_store(s, th->core, th->tid, &th->regs);
-	th->regs.gp = live;
-	return r;
+	for (size_t i = 0; i < t->threads.n; i++) {
+		struct thread *th = t->threads.v[i];
+		int r = arch_get_xstate(d->s, th->tid, &th->regs);
+		if (r < 0)
+			return fail(d->s, r, "pid %d: read extended registers", th->tid);
+		r = aspects_inspect(d->s, th, &states[i]);
+		if (r < 0)
+			return r;
+	}
+	return 0;
 }
 
 static const VmaEntry *find_vdso(const struct task *t)
@@ -80,11 +73,9 @@ static int collect_group(struct dump *d, struct task *t, struct aspect_states *s
 	g->first = first;
 	g->n = first + max <= t->threads.n ? max : t->threads.n - first;
 	for (size_t k = 0; k < g->n && r >= 0; k++) {
-		struct thread *th = t->threads.v[first + k];
 		program_reset(&g->programs[k]);
-		r = read_registers(d->s, th);
-		if (r >= 0)
-			r = aspects_collect(d->s, th, &g->programs[k], &states[first + k]);
+		r = aspects_collect(d->s, t->threads.v[first + k], &g->programs[k],
+			&states[first + k]);
 	}
 	return r;
 }
@@ -124,6 +115,20 @@ static int visit_threads(struct dump *d, struct task *t, struct visit *v, struct
 	return r < 0 ? r : store_group(d, t, states, other);
 }
 
+static int store_registers(struct dump *d, struct task *t)
+{
+	for (size_t i = 0; i < t->threads.n; i++) {
+		struct thread *th = t->threads.v[i];
+		struct user_regs_struct live = th->regs.gp;
+		arch_fix_restart(th->tid, &th->regs.gp);
+		int r = arch_core_store(d->s, th->core, th->tid, &th->regs);
+		th->regs.gp = live;
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
 static int visit_task(struct dump *d, struct task *t, struct aspect_states *states)
 {
 	struct visit *v = NULL;
@@ -147,7 +152,7 @@ int dump_collect_task(struct dump *d, struct task *t)
 		return r;
 	if (d->dry)
 		return file_dump_collect(d->files, t, NULL);
-	r = read_registers(d->s, leader(t));
+	r = store_registers(d, t);
 	if (r >= 0)
 		r = visit_task(d, t, states);
 	if (r >= 0)
