@@ -1,16 +1,20 @@
 /*
- * ns_init CMD ARG...: run CMD in a PID and a mount namespace of its own.
+ * ns_init CMD ARG...: run CMD in PID, mount, network and IPC namespaces of its own.
  *
  * The process with PID 1 in there reaps orphans at once (the machine's own init may take a
  * second), ends as soon as CMD does, and by ending kills whatever CMD left behind. If ns_init
- * itself is killed, everything inside goes too. Exit status: that of CMD, 128+N for signal N.
+ * itself is killed, everything inside goes too. The loopback device is up, so ports, abstract names
+ * and SysV keys are nobody else's. Exit status: that of CMD, 128+N for signal N.
  */
+#include <net/if.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -27,6 +31,16 @@ static int status_of(int status)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
+static void raise_loopback(void)
+{
+	struct ifreq lo = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	need(fd >= 0, "socket");
+	need(!ioctl(fd, SIOCSIFFLAGS, &lo), "raise the loopback device");
+	close(fd);
+}
+
 static int init(char **argv)
 {
 	int status;
@@ -35,6 +49,7 @@ static int init(char **argv)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	need(!mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL), "make / private");
 	need(!mount("proc", "/proc", "proc", 0, NULL), "mount /proc");
+	raise_loopback();
 	child = fork();
 	need(child >= 0, "fork");
 	if (child == 0) {
@@ -55,7 +70,7 @@ int main(int argc, char **argv)
 
 	if (argc < 2)
 		return 2;
-	need(!unshare(CLONE_NEWPID | CLONE_NEWNS), "unshare");
+	need(!unshare(CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC), "unshare");
 	pid = fork();
 	need(pid >= 0, "fork");
 	if (pid == 0)
