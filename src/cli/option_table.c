@@ -92,10 +92,10 @@ const struct option_def option_table[] = {
 		.help = "enable deprecated features"},
 
 	/* special resources */
-	{"external", 0, OPT_LIST, 0, SECTION_RESOURCES, AT(external), D | R, .unbuilt = D | R,
+	{"external", 0, OPT_LIST, 0, SECTION_RESOURCES, AT(external), D | R,
 		.arg = "RES",
 		.help = "leave this resource out, or give its replacement: TYPE[ID]:VALUE"},
-	{"inherit-fd", 0, OPT_CUSTOM, 0, SECTION_RESOURCES, AT(inherit_fd), R, .unbuilt = R,
+	{"inherit-fd", 0, OPT_CUSTOM, 0, SECTION_RESOURCES, AT(inherit_fd), R,
 		.set = set_inherit_fd, .arg = "fd[N]:RES",
 		.help = "use our descriptor N in place of this file, pipe or socket"},
 	{"empty-ns", 0, OPT_CUSTOM, 0, SECTION_RESOURCES, AT(empty_ns), D | R, .unbuilt = D | R,

@@ -10,6 +10,7 @@
 
 #include "cli/options.h"
 #include "dump/dump_tree.h"
+#include "file/external.h"
 #include "image/stats.h"
 #include "task/seccomp.h"
 
@@ -17,7 +18,9 @@ int dump_collect(struct dump *d)
 {
 	struct session *s = d->s;
 	d->start_us = now_us();
-	int r = dump_seize_tree(d);
+	int r = external_check(s);
+	if (r >= 0)
+		r = dump_seize_tree(d);
 	if (r >= 0)
 		r = dump_collect_ids(d);
 	if (r >= 0)

@@ -74,6 +74,8 @@ static void print_command(const struct session *s)
 		printf(" --ghost-limit %llu", (unsigned long long)o->ghost_limit);
 	if (o->file_locks)
 		printf(" --file-locks");
+	vec_for_each(&o->external, key)
+		printf(" --external '%s'", *key);
 	if (o->leave_running)
 		printf(" --leave-running");
 	else if (o->leave_stopped)

@@ -57,6 +57,9 @@ int file_get(struct file_set *f, struct open_file *o, int *ret_fd)
 	if (o->fd < 0 && o->holder) {
 		r = o->fd = take_from_holder(f, o);
 		f->n_kept += r >= 0;
+	} else if (o->fd < 0 && o->inherited >= 0 && !o->type->inherits_itself) {
+		r = inherit_dup(f, o, &o->fd);
+		o->prepared = true;
 	} else if (o->fd < 0) {
 		r = o->type->create(f, o, &o->fd);
 	}

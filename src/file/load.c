@@ -48,7 +48,8 @@ static int add_file(struct file_set *f, const FileEntry *e)
 {
 	struct session *s = f->s;
 	struct open_file *o = arena_new(&s->arena, struct open_file);
-	*o = (struct open_file){.id = e->id, .e = e, .type = file_type_of(e->type), .fd = -1};
+	*o = (struct open_file){
+		.id = e->id, .e = e, .type = file_type_of(e->type), .fd = -1, .inherited = -1};
 	if (!e->id || file_find(f, e->id))
 		return fail(s, EBADMSG, "files.img has the id %u twice", e->id);
 	if (o->type && !ids_agree(o))
@@ -83,12 +84,22 @@ static int load_tasks(struct file_set *f)
 	return r;
 }
 
+static void find_inherited(struct file_set *f, struct open_file *o)
+{
+	const char *key = NULL;
+	if (f->inherited.n && o->type && o->type->inherit_key)
+		key = o->type->inherit_key(f, o);
+	if (key)
+		o->inherited = inherit_find(f, key);
+}
+
 static int check_files(struct file_set *f)
 {
 	int r = 0;
 	for (size_t i = 0; i < f->all.n && r >= 0; i++) {
 		struct open_file *o = f->all.v[i];
-		if (o->type)
+		find_inherited(f, o);
+		if (o->type && (o->inherited < 0 || o->type->inherits_itself))
 			r = o->type->check(f, o);
 		if (r >= 0)
 			r = fown_check(f, o);
@@ -104,7 +115,9 @@ int file_load(struct session *s, struct tree *tree, struct file_set **ret)
 	if (f->root_fd < 0)
 		return fail(s, errno, "open the root directory");
 	*ret = f;
-	int r = load_files(f);
+	int r = inherit_load(f);
+	if (r >= 0)
+		r = load_files(f);
 	if (r >= 0)
 		r = memfd_load(f);
 	if (r >= 0)
@@ -113,7 +126,11 @@ int file_load(struct session *s, struct tree *tree, struct file_set **ret)
 		r = remap_load(f);
 	if (r >= 0)
 		r = check_files(f);
-	return r < 0 ? r : pipe_data_load(f);
+	if (r >= 0)
+		r = pipe_data_load(f);
+	if (r >= 0)
+		inherit_warn_unused(f);
+	return r;
 }
 
 int file_free_number(const struct file_set *f, int after)

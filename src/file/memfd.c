@@ -189,11 +189,17 @@ static struct memfd *inode_of(const struct file_set *f, const struct open_file *
 static int memfd_check(struct file_set *f, struct open_file *o)
 {
 	o->flags = o->e->memfd->flags;
-	o->fown = o->e->memfd->fown;
+	o->fown = o->inherited < 0 ? o->e->memfd->fown : NULL;
 	if (!inode_of(f, o))
 		return fail(f->s, EBADMSG, "file %u: memfd inode %u is not in memfd.img", o->id,
 			o->e->memfd->inode_id);
 	return 0;
+}
+
+static const char *memfd_inherit_key(struct file_set *f, const struct open_file *o)
+{
+	const struct memfd *m = inode_of(f, o);
+	return m ? arena_printf(&f->s->arena, "%s%s", memfd_prefix, m->e->name) : NULL;
 }
 
 /* MFD_EXEC and its opposite came with Linux 6.3; vm.memfd_noexec=2 refuses the former. */
@@ -244,6 +250,8 @@ static int make_inode(struct file_set *f, struct memfd *m)
 int memfd_open(struct file_set *f, struct open_file *o, int flags, int *ret_fd)
 {
 	struct memfd *m = inode_of(f, o);
+	if (o->inherited >= 0)
+		return inherit_reopen(f, o, o->inherited, flags, ret_fd);
 	int r = m->fd < 0 ? make_inode(f, m) : 0;
 	if (r < 0)
 		return r;
@@ -258,6 +266,10 @@ static int memfd_create_file(struct file_set *f, struct open_file *o, int *ret_f
 {
 	struct memfd *m = inode_of(f, o);
 	_cleanup_close_ int fd = -1;
+	if (o->inherited >= 0) {
+		o->prepared = true; /* it is used as it is */
+		return inherit_dup(f, o, ret_fd);
+	}
 	int r = m->fd < 0 ? make_inode(f, m) : 0;
 	if (r < 0)
 		return r;
@@ -305,6 +317,8 @@ const struct file_type memfd_type = {
 	.detail = offsetof(FileEntry, memfd),
 	.recognize = memfd_recognize,
 	.collect = memfd_collect,
+	.inherits_itself = true,
 	.check = memfd_check,
+	.inherit_key = memfd_inherit_key,
 	.create = memfd_create_file,
 };

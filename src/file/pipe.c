@@ -4,12 +4,12 @@
  * Ends of one pipe have the same inode, which is the pipe_id.  At restore one pipe2() makes the
  * first reading and the first writing end that no open(2) made (those lack O_LARGEFILE); any
  * other end is opened through /proc/self/fd with its flags.  All ends of a pipe are made at once,
- * before the data goes in and an end that nobody has is closed.
+ * before the data goes in and an end that nobody has is closed.  A pipe that --inherit-fd replaces
+ * is not made; each end is opened again from our descriptor.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
-#include <stdio.h>
 #include <unistd.h>
 
 #include "file/pipe_data.h"
@@ -52,14 +52,33 @@ static bool is_original(const struct open_file *o, int access)
 	return !(o->flags & (RAW_O_LARGEFILE | O_PATH)) && (int)(o->flags & O_ACCMODE) == access;
 }
 
+static const char *pipe_inherit_key(struct file_set *f, const struct open_file *o)
+{
+	return arena_printf(&f->s->arena, "pipe:[%u]", o->e->pipe->pipe_id);
+}
+
+/* Packet mode is no flag of open(2). */
 static int reopen(struct file_set *f, const struct open_file *o, int fd, int *ret_fd)
 {
-	char path[32];
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	uint32_t flags = o->flags & ~(uint32_t)(O_ASYNC | O_DIRECT);
-	*ret_fd = open(path, (int)flags | O_CLOEXEC);
-	return *ret_fd < 0 ? fail(f->s, errno, "%s: open the pipe again", open_file_label(f, o))
-			   : 0;
+	return inherit_reopen(f, o, fd, (int)o->flags & ~O_DIRECT, ret_fd);
+}
+
+/*
+ * An end of a pipe that goes on outside: its other end is not ours to make. What was left in the
+ * pipe was dumped if the tree could read it, and nobody else has it now.
+ */
+static int create_inherited(struct file_set *f, struct open_file *o, int *ret_fd)
+{
+	_cleanup_close_ int fd = -1, writer = -1;
+	int r = reopen(f, o, o->inherited, &fd);
+	if (r >= 0 && o->pipe->queue.n && !o->pipe->filled)
+		r = inherit_reopen(f, o, o->inherited, O_WRONLY | O_NONBLOCK, &writer);
+	o->pipe->size = 0; /* its capacity is its owner's */
+	if (r >= 0 && writer >= 0)
+		r = pipe_data_restore(f, o->pipe, f->pipes_data, writer);
+	if (r >= 0)
+		*ret_fd = take_fd(&fd);
+	return r;
 }
 
 /* Entries that no table has get no end. */
@@ -88,6 +107,8 @@ static int make_ends(struct file_set *f, struct pipe_group *g, int pair[2])
 static int pipe_create(struct file_set *f, struct open_file *o, int *ret_fd)
 {
 	int pair[2];
+	if (o->inherited >= 0)
+		return create_inherited(f, o, ret_fd);
 	if (pipe2(pair, O_CLOEXEC) < 0)
 		return fail(f->s, errno, "make a pipe");
 	int r = make_ends(f, o->pipe, pair);
@@ -105,6 +126,8 @@ const struct file_type pipe_type = {
 	.detail = offsetof(FileEntry, pipe),
 	.recognize = pipe_recognize,
 	.collect = pipe_collect,
+	.inherits_itself = true,
 	.check = pipe_check,
+	.inherit_key = pipe_inherit_key,
 	.create = pipe_create,
 };

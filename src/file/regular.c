@@ -49,9 +49,20 @@ static bool is_kmsg_writer(const struct file_view *v)
 	       v->st.stx_rdev_minor == KMSG_MINOR && (v->flags & O_ACCMODE) == O_WRONLY;
 }
 
+/* The name of a file that --external leaves out, or NULL. */
+static const char *external_key(struct file_dump *d, const struct file_view *v)
+{
+	if (!d->s->opt->external.n || v->path_only)
+		return NULL;
+	const char *key = arena_printf(&d->s->arena, "file[%llx:%llx]",
+		(unsigned long long)v->st.stx_mnt_id, (unsigned long long)v->st.stx_ino);
+	return external_find(d->s->opt, NULL, "%s", key) ? key : NULL;
+}
+
 static bool regular_recognize(struct file_dump *d, const struct file_view *v)
 {
-	(void)d;
+	if (external_key(d, v))
+		return true;
 	if (v->link[0] != '/')
 		return false;
 	if (v->path_only || v->flags & O_PATH)
@@ -82,8 +93,9 @@ int regular_collect(struct file_dump *d, struct file_view *v, struct dumped_file
 	f->detail = e;
 	e->id = f->id;
 	e->flags = v->flags & ~(uint32_t)O_CLOEXEC;
-	const char *name;
-	int r = reachable_collect(d, v, f, &name);
+	const char *name = external_key(d, v);
+	e->has_ext = e->ext = name != NULL;
+	int r = name ? 0 : reachable_collect(d, v, f, &name);
 	if (r < 0 || !name)
 		return r;
 	e->name = (char *)(uintptr_t)name;
@@ -96,7 +108,7 @@ int regular_collect(struct file_dump *d, struct file_view *v, struct dumped_file
 	r = view_fdinfo_pos(d, v);
 	if (r >= 0)
 		r = fown_dump(d, v, &e->fown);
-	if (r >= 0 && S_ISREG(v->st.stx_mode))
+	if (r >= 0 && S_ISREG(v->st.stx_mode) && !e->ext)
 		r = build_id_dump(d, v);
 	if (r < 0)
 		return r;
@@ -158,12 +170,37 @@ static int check_target(struct file_set *f, const struct open_file *o)
 	return r;
 }
 
+static const char *regular_inherit_key(struct file_set *f, const struct open_file *o)
+{
+	(void)f;
+	const RegFileEntry *e = o->e->reg;
+	return e->has_ext && e->ext ? e->name : path_relative(e->name);
+}
+
+/* Opened again from what we inherited, so it must be the same file. */
+static int check_external(struct file_set *f, struct open_file *o)
+{
+	const RegFileEntry *e = o->e->reg;
+	struct stat st;
+	o->flags = e->flags;
+	o->fown = e->fown;
+	if (o->inherited < 0)
+		return fail_remedy(f->s, ENOENT,
+			arena_printf(&f->s->arena, "use --inherit-fd 'fd[N]:%s'", e->name),
+			"%s: %s is external", open_file_label(f, o), e->name);
+	if (fstat(o->inherited, &st) < 0)
+		return fail(f->s, errno, "our descriptor %d", o->inherited);
+	int r = check_mode(f, e, &st);
+	return r < 0 ? r : check_size(f, e, &st);
+}
+
 int regular_check(struct file_set *f, struct open_file *o)
 {
 	const RegFileEntry *e = o->e->reg;
 	if (e->has_ext && e->ext)
-		return fail(f->s, EOPNOTSUPP, "%s is external: --inherit-fd is not supported yet",
-			e->name);
+		return check_external(f, o);
+	if (o->inherited >= 0)
+		return 0;
 	if (e->name[0] != '/')
 		return fail(f->s, EBADMSG,
 			"file %u: the path \"%s\" of its image does not begin "
@@ -200,6 +237,8 @@ int regular_open(struct file_set *f, struct open_file *o, uint32_t flags, int *r
 	const RegFileEntry *e = o->e->reg;
 	const struct remap *remap = o->remap;
 	int how = (int)open_flags(e, flags), fd;
+	if (o->inherited >= 0)
+		return inherit_reopen(f, o, o->inherited, how, ret_fd);
 	if (remap && remap->type == REMAP_TYPE__GHOST) {
 		int r = ghost_create_all(f);
 		if (r < 0)
@@ -221,6 +260,10 @@ static int regular_create(struct file_set *f, struct open_file *o, int *ret_fd)
 	const RegFileEntry *e = o->e->reg;
 	_cleanup_close_ int fd = -1;
 	int r = 0;
+	if (o->inherited >= 0 && !(e->has_ext && e->ext)) {
+		o->prepared = true; /* it is used as it is */
+		return inherit_dup(f, o, ret_fd);
+	}
 	if (o->remap && o->remap->type == REMAP_TYPE__GHOST) {
 		r = ghost_create_all(f);
 		fd = r < 0 ? -1 : ghost_take_creator(o->remap->ghost, e);
@@ -244,6 +287,8 @@ const struct file_type regular_type = {
 	.sets_flags = true,
 	.recognize = regular_recognize,
 	.collect = regular_collect,
+	.inherits_itself = true,
 	.check = regular_check,
+	.inherit_key = regular_inherit_key,
 	.create = regular_create,
 };

@@ -8,6 +8,7 @@
 
 #include "base/session.h"
 #include "cli/options.h"
+#include "file/external.h"
 #include "file/id_map.h"
 #include "file/restore.h"
 #include "file/type.h"
@@ -35,6 +36,7 @@ struct open_file {
 	struct pipe_group *pipe;   /* pipe.c, fifo.c */
 	uint32_t flags;		   /* of open(2), set by check() */
 	const FownEntry *fown;	   /* NULL: has none */
+	int inherited;		   /* descriptor of ours that takes its place; -1: none */
 	bool late;		   /* opens only once threads and tables are there */
 	unsigned uses_left;	   /* slots that do not have it yet */
 	bool prepared;		   /* flags and signal are set */
@@ -57,6 +59,13 @@ struct doomed {
 	const struct ghost *ghost;
 };
 
+/* One --inherit-fd. */
+struct inherited {
+	int fd;
+	const char *key;
+	bool used;
+};
+
 struct file_set {
 	struct session *s;
 	struct tree *tree;
@@ -66,6 +75,7 @@ struct file_set {
 	VEC(struct ghost *) ghost_list;
 	VEC(struct memfd *) memfd_list;
 	VEC(const char *) links;   /* link remaps to remove when all went well */
+	VEC(struct inherited) inherited;
 	VEC(struct doomed) doomed; /* in order of making */
 	int root_fd;		   /* what paths of the image begin at */
 	int pipes_data, fifo_data; /* the images, for contents; -1 */

@@ -13,6 +13,7 @@
  *	check      before anything is forked: is the entry sane, is what it names there?
  *	create     opens it in the controller; flags, signal and position are set by the caller
  *	           unless sets_flags says otherwise
+ *	inherit_key  the name by which --inherit-fd may replace the file; see file/external.h
  *	install    once all tables are complete, in the task that holds it: appends steps
  */
 #ifndef FERMATA_FILE_TYPE_H
@@ -36,11 +37,15 @@ struct file_type {
 	const char *name; /* "pipe": for messages */
 	size_t detail;	  /* offset in FileEntry of the pointer to this type's message */
 	bool sets_flags;  /* create() does all that open flags ask for */
+	/* check() and create() look at o->inherited themselves; otherwise they are not called, and
+	   the inherited file is used as it is */
+	bool inherits_itself;
 
 	bool (*recognize)(struct file_dump *d, const struct file_view *v);
 	int (*collect)(struct file_dump *d, struct file_view *v, struct dumped_file *f);
 
 	int (*check)(struct file_set *set, struct open_file *o);
+	const char *(*inherit_key)(struct file_set *set, const struct open_file *o);
 	int (*create)(struct file_set *set, struct open_file *o, int *ret_fd);
 	int (*install)(struct file_set *set, struct open_file *o, const struct fd_slot *slot,
 		struct program *p);

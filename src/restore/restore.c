@@ -5,12 +5,15 @@
 #include "restore/restore.h"
 
 #include "cli/options.h"
+#include "file/external.h"
 #include "image/stats.h"
 #include "restore/restore_tree.h"
 
 static int load(struct restore *re)
 {
-	int r = restore_load_tree(re);
+	int r = external_check(re->s);
+	if (r >= 0)
+		r = restore_load_tree(re);
 	if (r >= 0)
 		r = file_load(re->s, &re->tree, &re->files);
 	if (r >= 0)

@@ -253,10 +253,10 @@ class Case:
     def restore(self, images, *options, **kw):
         return self.need(self.run("restore", images, "-d", *options, **kw), "restore")
 
-    def refused(self, verb, pattern, *options, images=None, status=1):
+    def refused(self, verb, pattern, *options, images=None, status=1, **popen):
         """A run that must fail, say why, and leave a regular error exit status."""
         images = images or self.new_images()
-        ran = self.run(verb, images, *options)
+        ran = self.run(verb, images, *options, **popen)
         if ran.status != status:
             raise Failure(f"{verb} was not refused with status {status}: {ran.describe()}")
         if verb == "dump" and (images / "inventory.img").exists():

@@ -206,7 +206,7 @@ static void errors_name_option_and_value(void **state)
 		{"dump", "no process tree given; use --tree PID (-t)", false},
 		{"restore -S", "option --restore-sibling needs --restore-detached (-d)", false},
 		{"restore --exec-cmd", "option --exec-cmd requires a command", false},
-		{"dump -t 1 --external x", "option --external: not built yet", false},
+		{"dump -t 1 --freeze-cgroup x", "option --freeze-cgroup: not built yet", false},
 		{"cpuinfo", "cpuinfo requires an action: dump or check", true},
 	};
 	struct fixture *f = *state;
