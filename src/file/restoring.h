@@ -74,7 +74,7 @@ struct file_set {
 	VEC(struct fd_table *) tables;
 	VEC(struct ghost *) ghost_list;
 	VEC(struct memfd *) memfd_list;
-	VEC(const char *) links;   /* link remaps to remove when all went well */
+	VEC(const char *) links; /* link remaps to remove when all went well */
 	VEC(struct inherited) inherited;
 	VEC(struct doomed) doomed; /* in order of making */
 	int root_fd;		   /* what paths of the image begin at */
