@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/ptrace.h>
@@ -14,6 +15,13 @@
 
 #include "base/cleanup.h"
 #include "cli/options.h"
+#include "kernel/proc_stat.h"
+
+enum {
+	STOP_WAIT_MS = 2000, /* a SIGCONT of somebody else may be faster */
+	STOP_POLL_MS = 1,
+	TSTP_ACTION = SIGTSTP - 3, /* in the image's list, which leaves SIGKILL and SIGSTOP out */
+};
 
 static int begin_become(struct restore *re, struct task *t)
 {
@@ -49,25 +57,48 @@ static int write_pidfile(struct restore *re)
 	return 0;
 }
 
-/* The kernel ignores SIGTSTP in an orphaned group: it is only sent where a parent in the tree cares. */
+/*
+ * The kernel ignores SIGTSTP in an orphaned group: it is only sent where a parent in the tree
+ * cares. A task that blocks or catches it was stopped before it did.
+ */
 static bool takes_tstp(const struct task *t)
 {
+	const SaEntry *action = leader(t)->core->tc->sigactions[TSTP_ACTION];
+	if (action->sigaction || leader(t)->sigmask >> (SIGTSTP - 1) & 1)
+		return false;
 	return t->parent && task_lives(t->parent) && t->parent->sid == t->sid &&
-		t->parent->pgid != t->pgid;
+	       t->parent->pgid != t->pgid;
 }
 
-static void stop(struct restore *re, struct task *t)
+static bool shall_stop(const struct restore *re, const struct task *t)
 {
-	int signo = 0;
-	if (t->state == TASK_STOPPED) {
-		const TaskCoreEntry *tc = leader(t)->core->tc;
-		bool tstp = tc->has_stop_signo && tc->stop_signo == SIGTSTP && takes_tstp(t);
-		signo = tstp ? SIGTSTP : SIGSTOP;
+	return task_lives(t) && (t->state == TASK_STOPPED || re->s->opt->leave_stopped);
+}
+
+static void stop(const struct restore *re, const struct task *t)
+{
+	const TaskCoreEntry *tc = leader(t)->core->tc;
+	bool tstp = tc->has_stop_signo && tc->stop_signo == SIGTSTP && takes_tstp(t);
+	kill(t->pid, tstp && !re->s->opt->leave_stopped ? SIGTSTP : SIGSTOP);
+}
+
+/* The signal is taken once the task runs; whoever waits for the tool shall find it stopped. */
+static void await_stop(struct restore *re, const struct task *t, uint64_t deadline_us)
+{
+	vec_for_each (&t->threads, th) {
+		struct proc_stat stat;
+		while (proc_stat_read(re->s, (*th)->tid, &stat) >= 0 && stat.state != 'T' &&
+			now_us() < deadline_us)
+			poll(NULL, 0, STOP_POLL_MS);
 	}
-	if (re->s->opt->leave_stopped)
-		signo = SIGSTOP;
-	if (signo)
-		kill(t->pid, signo);
+}
+
+static void await_stops(struct restore *re)
+{
+	uint64_t deadline_us = now_us() + (uint64_t)STOP_WAIT_MS * 1000;
+	vec_for_each (&re->tree.tasks, t)
+		if (shall_stop(re, *t))
+			await_stop(re, *t, deadline_us);
 }
 
 /*
@@ -76,15 +107,15 @@ static void stop(struct restore *re, struct task *t)
  */
 static void commit(const struct tree *tree)
 {
-	vec_for_each(&tree->tasks, t)
+	vec_for_each (&tree->tasks, t)
 		if (task_lives(*t))
-			vec_for_each(&(*t)->threads, th)
+			vec_for_each (&(*t)->threads, th)
 				ptrace(PTRACE_SETOPTIONS, (*th)->tid, NULL, NULL);
 }
 
 static void let_go(const struct task *t)
 {
-	vec_for_each(&t->threads, th)
+	vec_for_each (&t->threads, th)
 		ptrace(PTRACE_DETACH, (*th)->tid, NULL, NULL);
 }
 
@@ -101,12 +132,13 @@ int restore_take_over(struct restore *re)
 		r = write_pidfile(re);
 	if (r < 0)
 		return r;
-	vec_for_each(&re->tree.tasks, t)
-		if (task_lives(*t))
+	vec_for_each (&re->tree.tasks, t)
+		if (shall_stop(re, *t))
 			stop(re, *t);
 	commit(&re->tree);
-	vec_for_each(&re->tree.tasks, t)
+	vec_for_each (&re->tree.tasks, t)
 		if (task_lives(*t))
 			let_go(*t);
+	await_stops(re);
 	return 0;
 }
