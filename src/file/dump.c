@@ -15,6 +15,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "file/file_extras.h"
 #include "file/fs.h"
 #include "file/fd_table.h"
 #include "file/unsupported.h"
@@ -344,6 +345,8 @@ int file_dump_finish(struct file_dump *d)
 		r = write_contents(d);
 	if (r >= 0)
 		r = write_files(d);
+	if (r >= 0)
+		r = file_extras_write(d);
 	if (r >= 0)
 		r = write_remaps(d);
 	if (r >= 0)

@@ -8,6 +8,7 @@
 
 #include "base/session.h"
 #include "cli/options.h"
+#include "fermata.pb-c.h"
 #include "file/dump.h"
 #include "file/id_map.h"
 #include "file/type.h"
@@ -58,6 +59,7 @@ struct dumped_file {
 	struct file_source from; /* where it was met first */
 	const char *link;
 	int mnt_id;
+	FermataFileEntry *extra; /* file_extras.c; NULL: nothing */
 };
 
 /* Something to be fetched and written by file_dump_finish(). */

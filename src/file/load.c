@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "file/file_extras.h"
 #include "file/restoring.h"
 #include "kernel/syscalls.h"
 
@@ -118,6 +119,8 @@ int file_load(struct session *s, struct tree *tree, struct file_set **ret)
 	int r = inherit_load(f);
 	if (r >= 0)
 		r = load_files(f);
+	if (r >= 0)
+		r = file_extras_load(f);
 	if (r >= 0)
 		r = memfd_load(f);
 	if (r >= 0)

@@ -8,6 +8,7 @@
 
 #include "base/session.h"
 #include "cli/options.h"
+#include "fermata.pb-c.h"
 #include "file/external.h"
 #include "file/id_map.h"
 #include "file/restore.h"
@@ -43,6 +44,9 @@ struct open_file {
 	int fd;			   /* in the controller; -1: none */
 	struct fd_table *holder;   /* of a task that has it already, at holder_fd */
 	uint32_t holder_fd;
+
+	/* file_extras.c; NULL: nothing */
+	const FermataFileEntry *extra;
 };
 
 /* How a file is reached whose path does not lead to it. */

@@ -1,0 +1,20 @@
+/* fermata-files.img: what the reference's entries of files.img have no field for. */
+#ifndef FERMATA_FILE_FILE_EXTRAS_H
+#define FERMATA_FILE_FILE_EXTRAS_H
+
+#include "fermata.pb-c.h"
+
+struct file_dump;
+struct dumped_file;
+struct file_set;
+
+/* Dump: the record of a file, made at the first request. Ask only with something to put in. */
+FermataFileEntry *file_extra_make(struct file_dump *d, struct dumped_file *f);
+
+/* At the end of a dump: the records of all files that have one, or no image. */
+int file_extras_write(struct file_dump *d);
+
+/* After files.img: sets open_file.extra. The image may be missing, or belong to another dump. */
+int file_extras_load(struct file_set *f);
+
+#endif

@@ -1,0 +1,132 @@
+/*
+ * Asking the kernel for its list of sockets, and taking the answers apart.
+ *
+ * Answers come as datagrams full of messages, ended by NLMSG_DONE.  A family whose diag module is
+ * neither built in nor can be loaded gives -ENOENT: in NLMSG_ERROR for a family
+ * (net/core/sock_diag.c), in NLMSG_DONE for a protocol of inet (netlink_dump() puts there what
+ * inet_diag_dump() returned).
+ */
+#include "kernel/sock_diag.h"
+
+#include <errno.h>
+#include <linux/netlink.h>
+#include <linux/sock_diag.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/cleanup.h"
+#include "base/session.h"
+
+/* The kernel fills up to 32 KiB at once if the reader has that much room. */
+enum { ANSWER_MAX = 64 * 1024 };
+
+static int send_request(int fd, const void *request, size_t len)
+{
+	struct nlmsghdr head = {
+		.nlmsg_len = (uint32_t)(NLMSG_HDRLEN + len),
+		.nlmsg_type = SOCK_DIAG_BY_FAMILY,
+		.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP,
+		.nlmsg_seq = 1,
+	};
+	struct iovec iov[2] = {{&head, NLMSG_HDRLEN}, {(void *)(uintptr_t)request, len}};
+	struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
+	struct msghdr msg = {.msg_name = &kernel,
+		.msg_namelen = sizeof(kernel),
+		.msg_iov = iov,
+		.msg_iovlen = 2};
+	return sendmsg(fd, &msg, 0) < 0 ? -errno : 0;
+}
+
+/* Both NLMSG_DONE and NLMSG_ERROR begin with a negative errno, or 0. */
+static int error_of(const struct nlmsghdr *h)
+{
+	int err;
+	if (h->nlmsg_len < NLMSG_LENGTH(sizeof(err)))
+		return h->nlmsg_type == NLMSG_DONE ? 0 : -EBADMSG;
+	memcpy(&err, NLMSG_DATA(h), sizeof(err));
+	return err < 0 ? err : 0;
+}
+
+int sock_diag_parse(const void *data, size_t len, sock_diag_fn *fn, void *arg)
+{
+	const struct nlmsghdr *h = data;
+	for (int left = (int)len; left > 0; h = NLMSG_NEXT(h, left)) {
+		if (!NLMSG_OK(h, left))
+			return -EBADMSG;
+		if (h->nlmsg_type == NLMSG_DONE || h->nlmsg_type == NLMSG_ERROR)
+			return error_of(h);
+		if (h->nlmsg_type != SOCK_DIAG_BY_FAMILY)
+			continue;
+		int r = fn(arg, NLMSG_DATA(h), h->nlmsg_len - NLMSG_HDRLEN);
+		if (r < 0)
+			return r;
+	}
+	return 1;
+}
+
+static int receive_all(int fd, char *room, sock_diag_fn *fn, void *arg)
+{
+	int r = 1;
+	while (r > 0) {
+		ssize_t n = recv(fd, room, ANSWER_MAX, 0);
+		if (n < 0 && errno == EINTR)
+			continue;
+		r = n <= 0 ? (n ? -errno : -EPIPE) : sock_diag_parse(room, (size_t)n, fn, arg);
+	}
+	return r;
+}
+
+int sock_diag_list(struct session *s, const void *request, size_t len, sock_diag_fn *fn, void *arg)
+{
+	_cleanup_close_ int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+	if (fd < 0 && errno == EPROTONOSUPPORT)
+		return -ENOENT;
+	if (fd < 0)
+		return fail(s, errno, "open a sock_diag socket");
+	_cleanup_free_ char *room = malloc(ANSWER_MAX);
+	if (!room)
+		return fail(s, ENOMEM, "list the sockets");
+	int r = send_request(fd, request, len);
+	if (r >= 0)
+		r = receive_all(fd, room, fn, arg);
+	return r < 0 && r != -ENOENT
+		       ? fail(s, r, "list the sockets of family %u", *(const uint8_t *)request)
+		       : r;
+}
+
+const void *sock_diag_attr(
+	const void *message, size_t len, size_t head_len, unsigned type, size_t *ret_len)
+{
+	size_t at = NLMSG_ALIGN(head_len);
+	while (at + NLA_HDRLEN <= len) {
+		struct nlattr a;
+		memcpy(&a, (const char *)message + at, sizeof(a));
+		if (a.nla_len < NLA_HDRLEN || at + a.nla_len > len)
+			return NULL;
+		if ((a.nla_type & NLA_TYPE_MASK) == type) {
+			*ret_len = a.nla_len - NLA_HDRLEN;
+			return (const char *)message + at + NLA_HDRLEN;
+		}
+		at += NLA_ALIGN(a.nla_len);
+	}
+	return NULL;
+}
+
+uint32_t sock_diag_u32(
+	const void *message, size_t len, size_t head_len, unsigned type, uint32_t absent)
+{
+	size_t n;
+	const void *at = sock_diag_attr(message, len, head_len, type, &n);
+	uint32_t value = absent;
+	if (at && n >= sizeof(value))
+		memcpy(&value, at, sizeof(value));
+	return value;
+}
+
+uint8_t sock_diag_u8(
+	const void *message, size_t len, size_t head_len, unsigned type, uint8_t absent)
+{
+	size_t n;
+	const uint8_t *at = sock_diag_attr(message, len, head_len, type, &n);
+	return at && n >= 1 ? *at : absent;
+}
