@@ -113,14 +113,35 @@ static void release(struct file_set *f)
 			close(take_fd(owned[i]));
 }
 
-int file_restore_done(struct file_set *f)
+static int finish_one(struct file_set *f, struct open_file *o)
 {
+	int fd;
+	int r = file_get(f, o, &fd);
+	if (r >= 0)
+		r = o->type->finish(f, o, fd);
+	if (o->fd >= 0 && o->holder)
+		close(take_fd(&o->fd));
+	return r;
+}
+
+int file_restore_finish(struct file_set *f)
+{
+	int r = 0;
 	ghost_remove_all(f);
+	for (size_t i = 0; i < f->all.n && r >= 0; i++) {
+		struct open_file *o = f->all.v[i];
+		if (o->type && o->type->finish && (o->holder || o->fd >= 0))
+			r = finish_one(f, o);
+	}
+	return r;
+}
+
+void file_restore_done(struct file_set *f)
+{
 	vec_for_each (&f->links, link)
 		if (unlinkat(f->root_fd, path_relative(*link), 0) < 0 && errno != ENOENT)
 			log_warn(f->s, "cannot remove %s: %m", *link);
 	release(f);
-	return 0;
 }
 
 void file_restore_undo(struct file_set *f)

@@ -14,6 +14,7 @@
 #include "file/type.h"
 #include "image/codec.h"
 #include "kernel/kcmp.h"
+#include "kernel/proc_fdinfo.h"
 
 /* An inode that some open file has; what is found out about it is found out once. */
 struct inode_info {
@@ -98,6 +99,9 @@ const char *view_label(struct file_dump *d, const struct file_view *v);
 /* examine.c: reads what the kernel tells about fd, which is the controller's. */
 int file_examine(struct file_dump *d, struct file_source from, int fd, bool path_only,
 	struct file_view *ret);
+/* fdinfo of the controller's copy, and the failure for text that no kernel writes. */
+int view_fdinfo(struct file_dump *d, const struct file_view *v, struct proc_fdinfo *ret);
+int view_malformed(struct file_dump *d, const struct file_view *v);
 /* The position of other than regular files and directories; reads fdinfo. */
 int view_fdinfo_pos(struct file_dump *d, struct file_view *v);
 struct inode_info *file_inode(struct file_dump *d, uint64_t dev, uint64_t ino);

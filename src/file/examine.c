@@ -143,16 +143,29 @@ static int read_pos(struct file_view *v)
 	return 0;
 }
 
-int view_fdinfo_pos(struct file_dump *d, struct file_view *v)
+int view_fdinfo(struct file_dump *d, const struct file_view *v, struct proc_fdinfo *ret)
 {
 	_cleanup_proc_buf_ struct proc_buf buf = {0};
+	int r = proc_fdinfo_read(d->s, getpid(), v->fd, &buf, ret);
+	return r < 0 ? fail(d->s, r, "pid %d %s: read its fdinfo", v->from.task->vpid,
+			       view_label(d, v))
+		     : 0;
+}
+
+int view_malformed(struct file_dump *d, const struct file_view *v)
+{
+	return fail(d->s, EINVAL, "pid %d %s: fdinfo of %s says what no known kernel says",
+		v->from.task->vpid, view_label(d, v), v->link);
+}
+
+int view_fdinfo_pos(struct file_dump *d, struct file_view *v)
+{
 	struct proc_fdinfo info;
 	if (v->pos >= 0)
 		return 0;
-	int r = proc_fdinfo_read(d->s, getpid(), v->fd, &buf, &info);
+	int r = view_fdinfo(d, v, &info);
 	if (r < 0)
-		return fail(d->s, r, "pid %d %s: read its position", v->from.task->vpid,
-			view_label(d, v));
+		return r;
 	v->pos = info.pos;
 	return 0;
 }

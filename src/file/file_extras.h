@@ -14,6 +14,10 @@ FermataFileEntry *file_extra_make(struct file_dump *d, struct dumped_file *f);
 /* At the end of a dump: the records of all files that have one, or no image. */
 int file_extras_write(struct file_dump *d);
 
+/* The value of an optional field of an open file's record, or what its absence stands for. */
+#define file_extra_or(o, field, absent) \
+	((o)->extra && (o)->extra->has_##field ? (o)->extra->field : (absent))
+
 /* After files.img: sets open_file.extra. The image may be missing, or belong to another dump. */
 int file_extras_load(struct file_set *f);
 

@@ -9,7 +9,8 @@
  *	file_plan_fs()         after that, per task
  *	file_restore_late()    threads, process groups and sessions exist: what needs them, owners
  *	                       (F_SETOWN), seals; closes the service descriptors of the stubs
- *	file_restore_done()    the tasks are complete: removes ghosts and links; or
+ *	file_restore_finish()  aspects are set: removes ghosts, arms timers
+ *	file_restore_done()    the tasks are complete: removes links; or
  *	file_restore_undo()    the restore failed
  */
 #ifndef FERMATA_FILE_RESTORE_H
@@ -51,7 +52,9 @@ int file_plan_fs(struct file_set *f, struct stubs *st, struct task *t, struct pr
 
 int file_restore_late(struct file_set *f, struct stubs *st);
 
-int file_restore_done(struct file_set *f);
+int file_restore_finish(struct file_set *f);
+
+void file_restore_done(struct file_set *f);
 void file_restore_undo(struct file_set *f);
 
 #endif

@@ -15,6 +15,9 @@
  *	           unless sets_flags says otherwise
  *	inherit_key  the name by which --inherit-fd may replace the file; see file/external.h
  *	install    once all tables are complete, in the task that holds it: appends steps
+ *	finish     in the controller, last of all: the tasks are complete but for their registers,
+ *and nothing else will be opened, made or removed. fd is the open file, still ours after the call.
+ *What must not begin to count or to watch any earlier.
  */
 #ifndef FERMATA_FILE_TYPE_H
 #define FERMATA_FILE_TYPE_H
@@ -49,6 +52,7 @@ struct file_type {
 	int (*create)(struct file_set *set, struct open_file *o, int *ret_fd);
 	int (*install)(struct file_set *set, struct open_file *o, const struct fd_slot *slot,
 		struct program *p);
+	int (*finish)(struct file_set *set, struct open_file *o, int fd);
 };
 
 /* In order of recognition; ends with NULL. */

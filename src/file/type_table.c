@@ -3,12 +3,16 @@
 
 #include <stddef.h>
 
-extern const struct file_type pipe_type, fifo_type, memfd_type, regular_type;
+extern const struct file_type pipe_type, fifo_type, memfd_type, eventfd_type, signalfd_type,
+	timerfd_type, regular_type;
 
 const struct file_type *const file_types[] = {
 	&pipe_type,
 	&fifo_type,
 	&memfd_type, /* has a link text like a path */
+	&eventfd_type,
+	&signalfd_type,
+	&timerfd_type,
 	&regular_type,
 	NULL,
 };

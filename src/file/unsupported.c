@@ -15,10 +15,7 @@ enum { MQUEUE_MAGIC = 0x19800202 };
 static const struct {
 	const char *link, *text;
 } anonymous[] = {
-	{"anon_inode:[eventfd]", "an event counter (eventfd)"},
 	{"anon_inode:[eventpoll]", "an epoll set"},
-	{"anon_inode:[signalfd]", "a signalfd"},
-	{"anon_inode:[timerfd]", "a timer (timerfd)"},
 	{"anon_inode:inotify", "an inotify instance"},
 	{"anon_inode:[fanotify]", "a fanotify group"},
 	{"anon_inode:[pidfd]", "a pidfd"},

@@ -65,8 +65,6 @@ int restore_run(struct session *s)
 	if (r < 0 || re.stubs.explain) {
 		stubs_kill(&re.stubs);
 		file_restore_undo(re.files);
-	} else {
-		r = file_restore_done(re.files);
 	}
 	vec_for_each(&re.tree.tasks, t)
 		mem_release(*t);

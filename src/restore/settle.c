@@ -146,5 +146,7 @@ int restore_settle(struct restore *re)
 		r = file_restore_late(re->files, &re->stubs);
 	if (r >= 0)
 		r = restore_each_living(re, begin_aspects);
-	return r < 0 ? r : restore_each_living(re, end_aspects);
+	if (r >= 0)
+		r = restore_each_living(re, end_aspects);
+	return r < 0 || re->stubs.explain ? r : file_restore_finish(re->files);
 }

@@ -136,6 +136,7 @@ int restore_take_over(struct restore *re)
 		if (shall_stop(re, *t))
 			stop(re, *t);
 	commit(&re->tree);
+	file_restore_done(re->files);
 	vec_for_each (&re->tree.tasks, t)
 		if (task_lives(*t))
 			let_go(*t);

@@ -283,7 +283,8 @@ static void contents_come_back(void **state)
 	assert_int_equal(file_open(f, id_of_fd(x, 3), O_RDONLY, &fd), 0);
 	close(fd);
 	assert_false(file_is_mappable(f, id_of_fd(x, 5)));
-	assert_int_equal(file_restore_done(f), 0);
+	assert_int_equal(file_restore_finish(f), 0);
+	file_restore_done(f);
 	assert_int_equal(fstatat(AT_FDCWD, in_dir(x, "ghost.cr.1.ghost"), &st, 0), -1);
 }
 

@@ -6,6 +6,7 @@
 
 #include "test_proc.h"
 
+#include "kernel/fdinfo_timerfd.h"
 #include "kernel/proc_fdinfo.h"
 #include "kernel/proc_limits.h"
 #include "kernel/proc_stat.h"
@@ -283,6 +284,34 @@ static void test_fdinfo_old_and_numbers(void **state)
 	assert_int_equal(proc_fdinfo_parse(&s->arena, "flags:\t0\n", 9, &info), -EINVAL);
 }
 
+static int parse_timerfd(struct arena *a, const char *text, size_t len)
+{
+	struct proc_fdinfo info;
+	struct fdinfo_timerfd t;
+	int r = proc_fdinfo_parse(a, text, len, &info);
+	return r < 0 ? r : fdinfo_timerfd_parse(&info, &t) ? 0 : -EINVAL;
+}
+
+static void test_fdinfo_timerfd(void **state)
+{
+	struct session *s = *state;
+	static const char text[] = "pos:	0\nflags:	02000002\nmnt_id:	15\nino:	1057\n"
+				   "clockid: 7\nticks: 18446744073709551615\nsettime flags: 03\n"
+				   "it_value: (3, 999999999)\nit_interval: (0, 5)\n";
+	struct proc_fdinfo info;
+	struct fdinfo_timerfd t;
+	assert_int_equal(proc_fdinfo_parse(&s->arena, text, sizeof(text) - 1, &info), 0);
+	assert_true(fdinfo_timerfd_parse(&info, &t));
+	assert_int_equal(t.clock, 7);
+	assert_true(t.ticks == UINT64_MAX);
+	assert_int_equal(t.settime_flags, 3);
+	assert_int_equal(t.value_sec, 3);
+	assert_int_equal(t.value_nsec, 999999999);
+	assert_int_equal(t.interval_sec, 0);
+	assert_int_equal(t.interval_nsec, 5);
+	torture(&s->arena, parse_timerfd, text, sizeof(text) - 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -295,6 +324,7 @@ int main(void)
 		with_session(test_timers),
 		with_session(test_fdinfo),
 		with_session(test_fdinfo_old_and_numbers),
+		with_session(test_fdinfo_timerfd),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
