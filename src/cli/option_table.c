@@ -125,7 +125,7 @@ const struct option_def option_table[] = {
 	{"shell-job", 'j', OPT_BOOL, OPT_NEGATABLE, SECTION_RESOURCES, AT(shell_job), D | R,
 		.help = "allow a tree started from a shell, and its terminal"},
 	{"file-locks", 'l', OPT_BOOL, OPT_NEGATABLE, SECTION_RESOURCES, AT(file_locks), D | R,
-		.unbuilt = D, .help = "take file locks along"},
+		.help = "take file locks along"},
 	{"libdir", 'L', OPT_STRING, 0, SECTION_RESOURCES, AT(libdir), D | P | R, .arg = "DIR",
 		.help = "directory of plugins"},
 	{"timeout", 0, OPT_NUMBER, 0, SECTION_RESOURCES, AT(timeout), D | P, .max = INT_MAX,

@@ -29,7 +29,7 @@ int dump_collect(struct dump *d)
 	for (size_t i = 0; i < d->tree.tasks.n && r >= 0; i++)
 		if (task_lives(d->tree.tasks.v[i]))
 			r = dump_collect_task(d, d->tree.tasks.v[i]);
-	return r;
+	return r < 0 ? r : file_dump_check(d->files);
 }
 
 static int verdict(struct session *s)

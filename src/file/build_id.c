@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "file/dumping.h"
+#include "file/file_lock.h"
 
 enum { HEAD = 1 << 20, NOTES_MAX = 64 * 1024, BUILD_ID_MAX = 512 };
 
@@ -98,6 +99,8 @@ int build_id_dump(struct file_dump *d, struct file_view *v)
 		return 0;
 	inode->build_id_read = true;
 	bool readable = !v->path_only && !(v->flags & O_PATH) && (v->flags & O_ACCMODE) != O_WRONLY;
+	if (!readable && file_lock_forbids_open(d, v))
+		return 0;
 	_cleanup_close_ int opened = readable ? -1 : source_reopen(d, &v->from, O_RDONLY);
 	if (!readable && opened < 0)
 		return opened;

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "file/file_extras.h"
+#include "file/file_lock.h"
 #include "file/fs.h"
 #include "file/fd_table.h"
 #include "file/unsupported.h"
@@ -41,7 +42,7 @@ int file_dump_begin(struct session *s, struct tree *tree, bool dry, struct file_
 	if (d->proc_self_fd < 0)
 		return fail(s, errno, "open /proc/self/fd");
 	*ret = d;
-	return 0;
+	return file_lock_begin(d);
 }
 
 uint64_t file_dump_predicted(const struct file_dump *d)
@@ -78,6 +79,7 @@ static int collect_new(struct file_dump *d, struct file_view *v, struct dumped_f
 	const struct file_type *type = recognize(d, v);
 	struct dumped_file *f = file_dump_new(d, type ? type->type : FD_TYPES__UND);
 	f->link = v->link;
+	f->inode = v->inode;
 	f->mnt_id = (int)v->st.stx_mnt_id;
 	if (!type) {
 		unsupported_block(d, v);
@@ -266,6 +268,11 @@ int file_dump_store(struct file_dump *d, struct task *t, const struct program *p
 	return r < 0 ? r : fs_store(d, t, p);
 }
 
+int file_dump_check(struct file_dump *d)
+{
+	return file_lock_check(d);
+}
+
 /* --- the images --- */
 
 static int write_files(struct file_dump *d)
@@ -351,6 +358,8 @@ int file_dump_finish(struct file_dump *d)
 		r = write_remaps(d);
 	if (r >= 0)
 		r = write_memfds(d);
+	if (r >= 0)
+		r = file_lock_write(d);
 	for (size_t i = 0; i < d->tree->tasks.n && r >= 0; i++)
 		if (task_lives(d->tree->tasks.v[i]))
 			r = fd_table_write(d, d->tree->tasks.v[i]);

@@ -27,6 +27,9 @@ int file_dump_collect(struct file_dump *d, struct task *t, struct program *p);
 /* After the program was played: takes and classifies the descriptors; fills t->fs. */
 int file_dump_store(struct file_dump *d, struct task *t, const struct program *p);
 
+/* After the last task, before the verdict: what only shows when all tables are known. */
+int file_dump_check(struct file_dump *d);
+
 /*
  * A mapped file or the executable, by its link below /proc/PID: "map_files/7f00-7f10", "exe".
  * Gives its id in files.img and its FD_TYPES__REG or FD_TYPES__MEMFD. If it cannot be dumped, a

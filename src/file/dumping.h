@@ -21,6 +21,7 @@ struct inode_info {
 	struct inode_info *next; /* another one of the same hash */
 	uint64_t dev, ino;
 	const char *checked_path; /* known to lead to it; NULL = none */
+	bool may_have_posix;	  /* locks: file_lock.c */
 	bool build_id_read;
 	uint32_t *build_id; /* NULL: has none */
 	size_t n_build_id;
@@ -60,7 +61,9 @@ struct dumped_file {
 	struct file_source from; /* where it was met first */
 	const char *link;
 	int mnt_id;
-	FermataFileEntry *extra; /* file_extras.c; NULL: nothing */
+	struct inode_info *inode;
+	const struct task *locks_read_by; /* file_lock.c: in the table that was read last */
+	FermataFileEntry *extra;	  /* file_extras.c; NULL: nothing */
 };
 
 /* Something to be fetched and written by file_dump_finish(). */
@@ -78,6 +81,7 @@ struct file_dump {
 	const FownEntry *nobody;    /* of files without an owner */
 	struct id_map descriptions; /* by key: struct same_key */
 	struct id_map inodes, pipes, mounts, devices, mapped, shmids;
+	struct lock_dump *locks; /* file_lock.c */
 	bool mounts_read;
 	uint64_t shm_dev; /* of the kernel's own tmpfs; 0 = not asked yet */
 	int proc_self_fd; /* /proc/self/fd, O_PATH */

@@ -15,6 +15,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "file/file_lock.h"
 #include "file/restoring.h"
 #include "kernel/syscalls.h"
 
@@ -114,7 +115,7 @@ static bool wants_late(const struct fd_table *t)
 	vec_for_each (&t->slots, slot)
 		if (slot->file->late || slot->file->type->install)
 			return true;
-	return false;
+	return file_lock_has(t);
 }
 
 /* What ends a pass over a table. */
@@ -129,6 +130,8 @@ static int plan_tail(struct installing *in)
 		program_step(p, "close", "socket", SYS_close, imm((uint64_t)in->st->task_socket));
 		program_step(p, "close", "images", SYS_close, imm((uint64_t)in->st->task_images));
 	}
+	if (in->late && r >= 0)
+		r = file_lock_plan(in->f, in->table, p);
 	if (in->old_limit.rlim_max)
 		program_step(p, "put descriptor limit back", NULL, SYS_prlimit64, imm(0),
 			imm(RLIMIT_NOFILE), in_copy(p, &in->old_limit, sizeof(in->old_limit)),

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "file/dumping.h"
+#include "file/file_lock.h"
 #include "kernel/procfs.h"
 #include "kernel/syscalls.h"
 
@@ -106,7 +107,7 @@ static int store_one(struct file_dump *d, struct task *t, int pidfd, struct list
 		r = file_dump_view(d, &v, &l->file);
 	if (r >= 0 && l->file->kind == FD_TYPES__UND)
 		l->file = NULL;
-	return r;
+	return r >= 0 && l->file ? file_lock_collect(d, t, l->fd, l->file, &v) : r;
 }
 
 int fd_table_store(struct file_dump *d, struct task *t, const struct program *p)
@@ -121,13 +122,16 @@ int fd_table_store(struct file_dump *d, struct task *t, const struct program *p)
 		if (l->flags_step >= 0)
 			l->flags = (uint32_t)program_result(p, l->flags_step);
 		l->file = inherited(t, parents, &at, l);
+		int r = l->file ? file_lock_collect(d, t, l->fd, l->file, NULL) : 0;
+		if (r < 0)
+			return r;
 		if (l->file)
 			continue;
 		if (pidfd < 0)
 			pidfd = sys_pidfd_open(t->pid, 0);
 		if (pidfd < 0)
 			return fail(d->s, pidfd, "pid %d: open a pidfd", t->vpid);
-		int r = store_one(d, t, pidfd, l);
+		r = store_one(d, t, pidfd, l);
 		if (r < 0)
 			return r;
 	}

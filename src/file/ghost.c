@@ -14,6 +14,8 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "file/file_lock.h"
+
 enum { CHUNKS_FROM = 3 * 4096 };
 
 struct ghost_dump {
@@ -140,8 +142,11 @@ static int ghost_write(struct file_dump *d, void *object)
 	return r < 0 ? r : image_writer_close(d->s, &w);
 }
 
-static void check_limit(struct file_dump *d, const struct file_view *v)
+static void check_content(struct file_dump *d, const struct file_view *v)
 {
+	if (file_lock_forbids_open(d, v))
+		view_block(d, v, NULL, "a lease on the removed file %s, which has to be opened",
+			v->link);
 	uint64_t size = v->st.stx_blocks * 512;
 	d->predicted += size;
 	if (size > d->s->opt->ghost_limit)
@@ -158,7 +163,7 @@ int ghost_add(struct file_dump *d, const struct file_view *v, uint32_t orig_id)
 		g = v->inode->ghost = arena_new(&d->s->arena, struct ghost_dump);
 		*g = (struct ghost_dump){.number = d->next_ghost++, .from = v->from, .st = v->st};
 		if (S_ISREG(v->st.stx_mode))
-			check_limit(d, v);
+			check_content(d, v);
 		file_dump_later(d, ghost_write, g);
 	}
 	remap_add(d, orig_id, REMAP_TYPE__GHOST, g->number);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "file/file_extras.h"
+#include "file/file_lock.h"
 #include "file/restoring.h"
 #include "kernel/syscalls.h"
 
@@ -129,6 +130,8 @@ int file_load(struct session *s, struct tree *tree, struct file_set **ret)
 		r = remap_load(f);
 	if (r >= 0)
 		r = check_files(f);
+	if (r >= 0)
+		r = file_lock_load(f);
 	if (r >= 0)
 		r = pipe_data_load(f);
 	if (r >= 0)

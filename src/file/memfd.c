@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "file/dumping.h"
+#include "file/file_lock.h"
 #include "file/restoring.h"
 #include "kernel/syscalls.h"
 #include "mem/shmem.h"
@@ -142,6 +143,10 @@ static int memfd_collect(struct file_dump *d, struct file_view *v, struct dumped
 		return 0;
 	}
 	MemfdInodeEntry *inode = v->inode->memfd;
+	if (!inode && file_lock_forbids_open(d, v)) {
+		view_block(d, v, NULL, "a lease on %s, which has to be opened", v->link);
+		return 0;
+	}
 	int r = inode ? 0 : collect_inode(d, v, &inode);
 	if (r < 0)
 		return r;

@@ -9,6 +9,7 @@
 #include "base/session.h"
 #include "cli/options.h"
 #include "fermata.pb-c.h"
+#include "file.pb-c.h"
 #include "file/external.h"
 #include "file/id_map.h"
 #include "file/restore.h"
@@ -26,6 +27,7 @@ struct fd_slot {
 struct fd_table {
 	struct task *task;
 	VEC(struct fd_slot) slots; /* ascending */
+	VEC(const FileLockEntry *) locks;
 };
 
 /* An entry of files.img. */

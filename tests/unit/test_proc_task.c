@@ -9,6 +9,7 @@
 #include "kernel/fdinfo_timerfd.h"
 #include "kernel/proc_fdinfo.h"
 #include "kernel/proc_limits.h"
+#include "kernel/proc_locks.h"
 #include "kernel/proc_stat.h"
 #include "kernel/proc_status.h"
 #include "kernel/proc_tasks.h"
@@ -312,6 +313,59 @@ static void test_fdinfo_timerfd(void **state)
 	torture(&s->arena, parse_timerfd, text, sizeof(text) - 1);
 }
 
+static const char locks_text[] =
+	"1: POSIX  ADVISORY  WRITE 812 00:2b:1234 10 19\n"
+	"1: -> POSIX  ADVISORY  READ 813 00:2b:1234 0 EOF\n"
+	"2: FLOCK  ADVISORY  READ 0 103:02:18446744073709551615 0 EOF\n"
+	"3: OFDLCK ADVISORY  READ -1 08:01:5 9223372036854775806 9223372036854775806\n"
+	"4: LEASE  BREAKING  UNLCK 7 08:01:6 0 EOF\n"
+	"5: LEASE  ACTIVE    WRITE 7 08:01:6 0 EOF\n"
+	"6: DELEG  ACTIVE    READ 7 08:01:6 0 EOF\n"
+	"7: LEASE  BREAKER   READ 7 <none>:0 0 EOF\n";
+
+static int parse_locks(struct arena *a, const char *text, size_t len)
+{
+	(void)a;
+	struct scan c = SCAN(text, len), line;
+	struct lock_info lock;
+	int r = 0;
+	while (scan_line(&c, &line))
+		r = lock_parse(&line, &lock) ? r : -EINVAL;
+	return r;
+}
+
+static void test_locks(void **state)
+{
+	struct session *s = *state;
+	static const struct lock_info wanted[] = {
+		{LOCK_POSIX, F_WRLCK, false, false, 812, 1234, 10, 19},
+		{LOCK_POSIX, F_RDLCK, false, true, 813, 1234, 0, -1},
+		{LOCK_FLOCK, F_RDLCK, false, false, 0, UINT64_MAX, 0, -1},
+		{LOCK_OFD, F_RDLCK, false, false, -1, 5, INT64_MAX - 1, INT64_MAX - 1},
+		{LOCK_LEASE, F_UNLCK, true, false, 7, 6, 0, -1},
+		{LOCK_LEASE, F_WRLCK, false, false, 7, 6, 0, -1},
+		{LOCK_OTHER, F_RDLCK, false, false, 7, 6, 0, -1},
+		{LOCK_LEASE, F_RDLCK, false, false, 7, 0, 0, -1},
+	};
+	struct scan c = SCAN(locks_text, sizeof(locks_text) - 1), line;
+	for (size_t i = 0; i < sizeof(wanted) / sizeof(*wanted); i++) {
+		struct lock_info got;
+		const struct lock_info *w = &wanted[i];
+		assert_true(scan_line(&c, &line) && lock_parse(&line, &got));
+		assert_int_equal(got.kind, w->kind);
+		assert_int_equal(got.type, w->type);
+		assert_int_equal(got.breaking, w->breaking);
+		assert_int_equal(got.waiting, w->waiting);
+		assert_int_equal(got.pid, w->pid);
+		assert_true(got.ino == w->ino && got.start == w->start && got.end == w->end);
+	}
+	char text[LOCK_TEXT];
+	assert_string_equal(lock_text(&wanted[0], text), "a POSIX write lock on bytes 10 to 19");
+	assert_string_equal(lock_text(&wanted[2], text), "a flock read lock");
+	assert_string_equal(lock_text(&wanted[5], text), "a write lease");
+	torture(&s->arena, parse_locks, locks_text, sizeof(locks_text) - 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -325,6 +379,7 @@ int main(void)
 		with_session(test_fdinfo),
 		with_session(test_fdinfo_old_and_numbers),
 		with_session(test_fdinfo_timerfd),
+		with_session(test_locks),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
