@@ -33,6 +33,7 @@ demo: bootstrap
 	@tools/demo $(BUILD)/fermata
 
 test: bootstrap
+	@tools/bootstrap --services
 	@$(MAKE) --no-print-directory all
 	@tools/run-tests $(BUILD)
 
