@@ -41,6 +41,10 @@ void image_writer_release(struct image_writer *w);
 void image_writer_init(
 	struct image_writer *w, const struct image_dir *dir, enum image_type type, uint64_t id);
 
+/* The same on a descriptor, which the writer owns from then on. */
+void image_writer_init_fd(
+	struct image_writer *w, const struct image_dir *dir, enum image_type type, int fd);
+
 /* Appends a record. m must be of the type's record or nested message. */
 int image_write(struct session *s, struct image_writer *w, const ProtobufCMessage *m);
 
@@ -63,6 +67,13 @@ struct image_payload_span {
 	uint64_t len;	 /* without padding; for TCP and BPF maps both parts together */
 	uint64_t stored; /* with padding */
 };
+
+/*
+ * How much unframed data follows m, a record of that kind, and to what multiple it is padded; rest
+ * is what is left of the file behind the record.
+ */
+uint64_t image_payload_len(const struct image_kind *kind, const ProtobufCMessage *m, uint64_t rest,
+	unsigned *ret_align);
 
 /*
  * A file being read.  A missing file reads as one without records.  Only a window of it is in
@@ -98,6 +109,13 @@ void image_reader_release(struct image_reader *r);
  */
 int image_reader_open(struct session *s, struct image_reader *r, const struct image_dir *dir,
 	enum image_type type, uint64_t id);
+
+/*
+ * Takes over a descriptor of a regular file and finds out from the magics what it is; label is for
+ * messages. What begins with no known magic is -EBADMSG.
+ */
+int image_reader_identify(struct session *s, struct image_reader *r, int fd,
+	const struct image_dir *dir, const char *label);
 
 /*
  * The next record, unpacked into the session's arena. Returns 1, or 0 at the end of the file.

@@ -7,6 +7,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -109,6 +110,47 @@ static int check_magics(struct session *s, struct image_reader *r)
 		r->kind->magic);
 }
 
+/* By what it begins with: service and common magic precede that of the type, except in old dumps.
+ */
+static int identify(struct session *s, struct image_reader *r)
+{
+	static const char short_head[] = "the file ends inside its header";
+	uint32_t word;
+	int err = read_u32(s, r, short_head, &word);
+	if (err < 0)
+		return err;
+	enum image_class class = word == IMAGE_SERVICE_MAGIC ? IMAGE_SERVICE : IMAGE_NORMAL;
+	if (word == IMAGE_SERVICE_MAGIC || word == IMAGE_COMMON_MAGIC)
+		err = read_u32(s, r, short_head, &word);
+	else if ((r->kind = image_kind_by_magic(IMAGE_INVENTORY, word)))
+		return 0;
+	if (err < 0)
+		return err;
+	r->kind = image_kind_by_magic(class, word);
+	if (r->kind)
+		return 0;
+	return fail_remedy(s, EBADMSG,
+		"Maybe you are feeding me an image with raw data(i.e. pages.img)?",
+		"%s/%s: Unknown magic 0x%x.", r->dir->path, r->name, word);
+}
+
+int image_reader_identify(struct session *s, struct image_reader *r, int fd,
+	const struct image_dir *dir, const char *label)
+{
+	_cleanup_image_reader_ struct image_reader new = {.dir = dir, .fd = fd};
+	snprintf(new.name, sizeof(new.name), "%s", label);
+	struct stat st;
+	if (fstat(fd, &st) < 0)
+		return fail_at(s, &new, 0, errno, "cannot be examined");
+	new.size = (uint64_t)st.st_size;
+	int err = identify(s, &new);
+	if (err < 0)
+		return err;
+	*r = new;
+	new = (struct image_reader)IMAGE_READER_NONE;
+	return 0;
+}
+
 int image_reader_open(struct session *s, struct image_reader *r, const struct image_dir *dir,
 	enum image_type type, uint64_t id)
 {
@@ -148,11 +190,11 @@ static const ProtobufCMessageDescriptor *due(const struct image_reader *r)
 	}
 }
 
-/* How much unframed data follows m, and to what multiple it is padded. */
-static uint64_t payload_len(
-	const struct image_reader *r, const ProtobufCMessage *m, unsigned *align)
+uint64_t image_payload_len(const struct image_kind *kind, const ProtobufCMessage *m, uint64_t rest,
+	unsigned *ret_align)
 {
-	switch (r->kind->payload) {
+	*ret_align = 1;
+	switch (kind->payload) {
 	case PAYLOAD_NONE:
 	case PAYLOAD_PAGEMAP:
 		return 0;
@@ -167,18 +209,18 @@ static uint64_t payload_len(
 		return (uint64_t)((const BpfmapDataEntry *)m)->keys_bytes +
 		       ((const BpfmapDataEntry *)m)->values_bytes;
 	case PAYLOAD_IPC_SEM:
-		*align = 8;
+		*ret_align = 8;
 		return (uint64_t)((const IpcSemEntry *)m)->nsems * sizeof(uint16_t);
 	case PAYLOAD_IPC_SHM:
-		*align = 4;
+		*ret_align = 4;
 		return ((const IpcShmEntry *)m)->in_pagemaps ? 0 : ((const IpcShmEntry *)m)->size;
 	case PAYLOAD_IPC_MSG:
-		*align = 8;
-		return m->descriptor == r->kind->nested ? ((const IpcMsg *)m)->msize : 0;
+		*ret_align = 8;
+		return m->descriptor == kind->nested ? ((const IpcMsg *)m)->msize : 0;
 	case PAYLOAD_GHOST:
-		if (m->descriptor == r->kind->nested)
+		if (m->descriptor == kind->nested)
 			return ((const GhostChunkEntry *)m)->len;
-		return ((const GhostFileEntry *)m)->chunks ? 0 : r->size - r->pos;
+		return ((const GhostFileEntry *)m)->chunks ? 0 : rest;
 	}
 	return 0;
 }
@@ -186,8 +228,9 @@ static uint64_t payload_len(
 /* Steps over the payload of m, which was read just before r->pos. */
 static int pass_payload(struct session *s, struct image_reader *r, const ProtobufCMessage *m)
 {
-	unsigned align = 1;
-	uint64_t len = payload_len(r, m, &align), left = r->size - r->pos, stored = len;
+	unsigned align;
+	uint64_t left = r->size - r->pos, len = image_payload_len(r->kind, m, left, &align);
+	uint64_t stored = len;
 	if (len <= left)
 		stored += (align - len % align) % align;
 	if (stored > left)

@@ -224,3 +224,13 @@ const struct image_kind *image_kind_by_magic(enum image_class class, uint32_t ma
 			return &kinds[type];
 	return NULL;
 }
+
+bool image_type_by_name(const char *name, enum image_type *ret)
+{
+	for (int type = 0; type < N_IMAGE_TYPES; type++)
+		if (kinds[type].name && strcmp(kinds[type].name, name) == 0) {
+			*ret = (enum image_type)type;
+			return true;
+		}
+	return false;
+}

@@ -83,4 +83,7 @@ bool image_parse_name(const char *name, enum image_type *ret_type, uint64_t *ret
 /* First type with these magics, or NULL. Types may share a magic if their records are the same. */
 const struct image_kind *image_kind_by_magic(enum image_class class, uint32_t magic);
 
+/* First type that crit calls so, current ones before old ones. Returns false if there is none. */
+bool image_type_by_name(const char *name, enum image_type *ret);
+
 #endif

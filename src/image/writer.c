@@ -21,6 +21,12 @@ void image_writer_init(
 	*w = (struct image_writer){.dir = dir, .type = type, .id = id, .fd = -1};
 }
 
+void image_writer_init_fd(
+	struct image_writer *w, const struct image_dir *dir, enum image_type type, int fd)
+{
+	*w = (struct image_writer){.dir = dir, .type = type, .fd = fd};
+}
+
 void image_writer_release(struct image_writer *w)
 {
 	if (w->fd >= 0)
@@ -155,7 +161,7 @@ int image_writer_close(struct session *s, struct image_writer *w)
 {
 	_cleanup_image_writer_ struct image_writer own = *w;
 	*w = (struct image_writer)IMAGE_WRITER_NONE;
-	if (!own.data && !image_kind(own.type)->even_if_empty)
+	if (!own.data && own.fd < 0 && !image_kind(own.type)->even_if_empty)
 		return image_unlink(s, own.dir, own.type, own.id);
 	int err = begin(s, &own);
 	if (err < 0)

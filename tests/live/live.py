@@ -18,6 +18,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 BUILD = ROOT / "build" / "live"
 FERMATA = os.environ.get("FERMATA", str(ROOT / "build" / "fermata"))
+CRIT = str(Path(FERMATA).parent / "crit")
 PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -271,6 +272,20 @@ def need_images(images):
     for name in ("inventory.img", "pstree.img"):
         if not (images / name).is_file():
             raise Failure(f"the dump succeeded but left no {name}")
+
+
+def need_sound(images):
+    """crit finds nothing wrong with a dump, and can take every image apart and put it together."""
+    checked = subprocess.run([CRIT, "check", images], stdout=subprocess.PIPE,
+                             stderr=subprocess.STDOUT, text=True)
+    if checked.returncode:
+        raise Failure(f"crit check: {checked.stdout}")
+    for image in sorted(images.iterdir()):
+        if image.suffix == ".img" and not image.name.startswith("pages-"):
+            json = subprocess.run([CRIT, "decode", "--pretty", "-i", image], stdout=subprocess.PIPE)
+            again = subprocess.run([CRIT, "encode"], input=json.stdout, stdout=subprocess.PIPE)
+            if json.returncode or again.returncode or again.stdout != image.read_bytes():
+                raise Failure(f"{image} does not survive crit decode and encode")
 
 
 def compile_all(only=None):

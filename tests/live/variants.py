@@ -4,7 +4,7 @@ import subprocess
 import time
 
 import snapshot
-from live import Failure, poll
+from live import Failure, need_sound, poll
 
 
 def compare(case, before, program):
@@ -64,10 +64,11 @@ def control(case, program):
 
 def plain(case, program):
     """Once, with a pid file.
-    PROVES: F001 F048 F062 F464"""
+    PROVES: F001 F048 F062 F464 F390"""
     case.start_program(program)
     pidfile = case.dir / "pidfile"
-    round_trip(case, program, "--pidfile", pidfile)
+    images = round_trip(case, program, "--pidfile", pidfile)
+    need_sound(images)
     if pidfile.read_text() != str(case.root):
         raise Failure(f"pidfile holds {pidfile.read_text()!r}, not {case.root}")
     finish(case, program)
