@@ -103,6 +103,8 @@ static void check_mappings(struct check *k, uint32_t pid, const MmEntry *mm)
 	uint64_t last = 0;
 	for (size_t i = 0; i < mm->n_vmas; i++) {
 		const VmaEntry *v = mm->vmas[i];
+		if (v->status & VMA_AREA_GUARD)
+			continue;
 		if (v->start < last || v->end <= v->start)
 			problem(k, "mm-%u.img: the mapping %#jx-%#jx overlaps or is out of order",
 				pid, (uintmax_t)v->start, (uintmax_t)v->end);

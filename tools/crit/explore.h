@@ -23,6 +23,7 @@ enum vma_status {
 	VMA_AREA_SYSVIPC = 1 << 10,
 	VMA_AREA_SOCKET = 1 << 11,
 	VMA_AREA_VVAR = 1 << 12,
+	VMA_AREA_GUARD = 1 << 16, /* a guard range; these stand behind all mappings */
 };
 
 struct explored_task {

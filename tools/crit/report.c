@@ -69,8 +69,8 @@ static int put_mappings(
 	json_write_begin(w, '[');
 	for (size_t i = 0; mm && i < mm->n_vmas; i++) {
 		const VmaEntry *v = mm->vmas[i];
-		if (v->status & VMA_AREA_VSYSCALL)
-			continue; /* in every task, and beyond what scripts count exactly */
+		if (v->status & (VMA_AREA_VSYSCALL | VMA_AREA_GUARD))
+			continue; /* beyond what scripts count exactly; a part of a mapping */
 		json_write_begin(w, '{');
 		number(w, "start", v->start);
 		number(w, "end", v->end);
