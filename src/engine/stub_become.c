@@ -6,8 +6,9 @@
  * run before the pipeline detaches from them.  (PTRACE_SINGLESTEP would be one stop less, but the
  * kernel resets an ignored SIGTRAP to its default when it reports a step.)
  *
- * At the end every thread is in an event stop.  The stops before that deliver SIGTRAP, and would
- * really do so if the controller died after PTRACE_O_EXITKILL is taken away.
+ * At the end leaders are in an event stop, other threads still in the stop of the SIGTRAP by which
+ * they parked.  That is dropped, however they leave it: wait4() has taken it (kernel/signal.c,
+ * ptrace_stop() returns what is then 0), also if the controller dies once PTRACE_O_EXITKILL is gone.
  */
 #include "engine/stub.h"
 
@@ -105,8 +106,10 @@ int stub_end_become(struct stubs *st, struct task *t)
 	if (st->explain)
 		return 0;
 	int r = wait_stop(st, t->pid, /* event= */ false);
-	for (size_t i = 0; i < t->threads.n && r >= 0; i++)
-		r = begin_event_stop(st, t->threads.v[i]);
+	if (r >= 0)
+		r = begin_event_stop(st, leader(t));
+	for (size_t i = 1; i < t->threads.n && r >= 0; i++)
+		r = set_registers(st, t->threads.v[i]);
 	return r;
 }
 
@@ -117,9 +120,5 @@ int stub_rest(struct stubs *st, struct task *t)
 	int r = wait_stop(st, t->pid, /* event= */ true);
 	if (r >= 0)
 		r = check_unmapped(st, t);
-	for (size_t i = 1; i < t->threads.n && r >= 0; i++)
-		r = wait_stop(st, t->threads.v[i]->tid, /* event= */ true);
-	for (size_t i = 0; i < t->threads.n && r >= 0; i++)
-		r = set_registers(st, t->threads.v[i]);
-	return r;
+	return r < 0 ? r : set_registers(st, leader(t));
 }

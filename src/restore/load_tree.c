@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/share.h"
 #include "image/codec.h"
 #include "inventory.pb-c.h"
 #include "task/extras.h"
@@ -112,8 +113,8 @@ static int load_live_task(struct session *s, struct task *t)
 		r = load_one(s, IMG_IDS, "ids", t, &t->ids);
 	if (r >= 0)
 		r = extras_load_image(s, t);
-	for (size_t i = 0; i < t->threads.n && r >= 0; i++)
-		r = load_live_core(s, t->threads.v[i]);
+	if (r >= 0)
+		r = load_live_core(s, leader(t));
 	if (r >= 0)
 		r = mem_load(s, t);
 	return r;
@@ -145,6 +146,34 @@ static int by_number(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+typedef VEC(struct thread *) thread_vec;
+
+static int load_thread(struct session *s, void *threads, size_t i)
+{
+	return load_live_core(s, ((thread_vec *)threads)->v[i]);
+}
+
+static int load_other_task(struct session *s, void *tree, size_t i)
+{
+	return load_task(s, ((struct tree *)tree)->tasks.v[i + 1]);
+}
+
+/*
+ * The root first and alone: it leaves in the tree what is found out once (own_creds ...). Then the
+ * processes, since what the aspects of a thread check may lie with its process.
+ */
+static int load_tasks(struct session *s, struct tree *tree)
+{
+	int r = load_task(s, tree->root);
+	if (r >= 0)
+		r = share_out(s, tree->tasks.n - 1, load_other_task, tree);
+	thread_vec others = {0};
+	vec_for_each(&tree->tasks, t)
+		for (size_t i = 1; i < (*t)->threads.n; i++)
+			*vec_push(&s->arena, &others) = (*t)->threads.v[i];
+	return r < 0 ? r : share_out(s, others.n, load_thread, &others);
+}
+
 /* Every PID and TID once, and in range. */
 static int check_ids(struct restore *re)
 {
@@ -170,8 +199,8 @@ int restore_load_tree(struct restore *re)
 		r = check_ids(re);
 	if (r >= 0)
 		r = seccomp_load_image(s, &re->tree);
-	for (size_t i = 0; i < re->tree.tasks.n && r >= 0; i++)
-		r = load_task(s, re->tree.tasks.v[i]);
+	if (r >= 0)
+		r = load_tasks(s, &re->tree);
 	if (r >= 0 && !task_lives(re->tree.root))
 		r = fail(s, EINVAL, "pid %d, the root of the tree, is a zombie", re->tree.root->vpid);
 	return r;
