@@ -13,10 +13,12 @@
 #include <stddef.h>
 
 struct arena_chunk;
+struct arena_spare;
 
 struct arena {
 	struct arena_chunk *chunks;
 	char *next, *end; /* free room of the newest chunk */
+	struct arena_spare *spares;
 };
 
 /* Returns size zeroed bytes, aligned to 16. Never NULL. */
@@ -26,6 +28,12 @@ char *arena_strdup(struct arena *a, const char *text);
 char *arena_printf(struct arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 char *arena_vprintf(struct arena *a, const char *fmt, va_list ap);
 void arena_release(struct arena *a);
+
+/* Gives size bytes back, which came from here and which nobody points to any more... */
+void arena_spare(struct arena *a, void *p, size_t size);
+/* ... for who takes them again with whatever they hold: as arena_alloc(), but not zeroed. */
+void *arena_alloc_spare(struct arena *a, size_t size);
+
 /* Takes over all objects of `from`, which is empty afterwards. */
 void arena_adopt(struct arena *a, struct arena *from);
 

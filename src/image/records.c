@@ -1,5 +1,6 @@
 /* Whole images at once, and single messages into the arena. */
 #include <errno.h>
+#include <string.h>
 
 #include "cgroup.pb-c.h"
 #include "image/codec.h"
@@ -7,14 +8,27 @@
 
 enum { MAX_DEPTH = 100 };
 
+/*
+ * What the parser only needs while it works (lists of members, several times the message itself
+ * when fields repeat) is used again.  Blocks that are freed begin with their length.
+ */
+enum { LENGTH_ROOM = 16 };
+
 static void *arena_message_alloc(void *arena, size_t size)
 {
-	return arena_alloc(arena, size ? size : 1);
+	char *p = arena_alloc_spare(arena, size + LENGTH_ROOM);
+	memcpy(p, &size, sizeof(size));
+	return p + LENGTH_ROOM;
 }
 
-static void arena_message_free(void *arena, void *p)
+static void arena_message_free(void *arena, void *message)
 {
-	(void)arena, (void)p;
+	size_t size;
+	if (!message)
+		return;
+	char *p = (char *)message - LENGTH_ROOM;
+	memcpy(&size, p, sizeof(size));
+	arena_spare(arena, p, size + LENGTH_ROOM);
 }
 
 static bool take_varint(const uint8_t **p, const uint8_t *end, uint64_t *ret)
