@@ -16,8 +16,7 @@ enum {
 	FIRST_CHUNK = 256 * 1024,
 	HUGE_CHUNK = 2 * 1024 * 1024,
 	ARENA_ALIGN = 16,
-	SPARE_MIN = 256, /* bytes worth keeping */
-	SPARE_TRIES = 8,
+	LOAN_MIN = 1024,
 };
 
 struct arena_chunk {
@@ -27,10 +26,11 @@ struct arena_chunk {
 	_Alignas(ARENA_ALIGN) char data[];
 };
 
-/* At the head of a block that was given back. */
-struct arena_spare {
-	struct arena_spare *next;
-	size_t size;
+/* Before the bytes that are lent. */
+struct arena_loan {
+	struct arena_loan *next; /* while it is here */
+	unsigned class;
+	_Alignas(ARENA_ALIGN) char data[];
 };
 
 /* Aligned, or NULL. */
@@ -80,27 +80,28 @@ void *arena_alloc(struct arena *a, size_t size)
 	return p;
 }
 
-void arena_spare(struct arena *a, void *p, size_t size)
+/* Small ones are not rounded up, and never lent twice: that is not worth it. */
+void *arena_lend(struct arena *a, size_t size)
 {
-	struct arena_spare *spare = p;
-	if (size < SPARE_MIN)
-		return;
-	*spare = (struct arena_spare){.next = a->spares, .size = size};
-	a->spares = spare;
+	unsigned class = size < LOAN_MIN ? 0 : 64 - (unsigned)__builtin_clzl(size - 1);
+	struct arena_loan *loan = class < ARENA_CLASSES ? a->returned[class] : NULL;
+	if (loan) {
+		a->returned[class] = loan->next;
+		return loan->data;
+	}
+	size_t room = class && class < ARENA_CLASSES ? (size_t)1 << class : size;
+	loan = arena_alloc(a, room > SIZE_MAX / 2 ? room : sizeof(*loan) + room);
+	loan->class = class;
+	return loan->data;
 }
 
-void *arena_alloc_spare(struct arena *a, size_t size)
+void arena_take_back(struct arena *a, void *p)
 {
-	struct arena_spare **at = &a->spares;
-	for (int tries = 0; size >= SPARE_MIN && *at && tries < SPARE_TRIES; tries++) {
-		struct arena_spare *spare = *at;
-		if (spare->size >= size && spare->size <= 2 * size) {
-			*at = spare->next;
-			return spare;
-		}
-		at = &spare->next;
-	}
-	return arena_alloc(a, size);
+	struct arena_loan *loan = (struct arena_loan *)((char *)p - offsetof(struct arena_loan, data));
+	if (!loan->class || loan->class >= ARENA_CLASSES)
+		return;
+	loan->next = a->returned[loan->class];
+	a->returned[loan->class] = loan;
 }
 
 void *arena_memdup(struct arena *a, const void *data, size_t size)
@@ -169,6 +170,5 @@ void arena_release(struct arena *a)
 			free(a->chunks);
 		a->chunks = older;
 	}
-	a->next = a->end = NULL;
-	a->spares = NULL;
+	*a = (struct arena){0};
 }

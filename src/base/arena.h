@@ -13,12 +13,14 @@
 #include <stddef.h>
 
 struct arena_chunk;
-struct arena_spare;
+struct arena_loan;
+
+enum { ARENA_CLASSES = 32 };
 
 struct arena {
 	struct arena_chunk *chunks;
 	char *next, *end; /* free room of the newest chunk */
-	struct arena_spare *spares;
+	struct arena_loan *returned[ARENA_CLASSES]; /* by size: of 1 << class bytes */
 };
 
 /* Returns size zeroed bytes, aligned to 16. Never NULL. */
@@ -29,10 +31,9 @@ char *arena_printf(struct arena *a, const char *fmt, ...) __attribute__((format(
 char *arena_vprintf(struct arena *a, const char *fmt, va_list ap);
 void arena_release(struct arena *a);
 
-/* Gives size bytes back, which came from here and which nobody points to any more... */
-void arena_spare(struct arena *a, void *p, size_t size);
-/* ... for who takes them again with whatever they hold: as arena_alloc(), but not zeroed. */
-void *arena_alloc_spare(struct arena *a, size_t size);
+/* As arena_alloc(), but not zeroed; may be given back, and is then lent again. */
+void *arena_lend(struct arena *a, size_t size);
+void arena_take_back(struct arena *a, void *loan);
 
 /* Takes over all objects of `from`, which is empty afterwards. */
 void arena_adopt(struct arena *a, struct arena *from);

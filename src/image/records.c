@@ -1,6 +1,5 @@
 /* Whole images at once, and single messages into the arena. */
 #include <errno.h>
-#include <string.h>
 
 #include "cgroup.pb-c.h"
 #include "image/codec.h"
@@ -10,25 +9,17 @@ enum { MAX_DEPTH = 100 };
 
 /*
  * What the parser only needs while it works (lists of members, several times the message itself
- * when fields repeat) is used again.  Blocks that are freed begin with their length.
+ * when fields repeat) is used again.
  */
-enum { LENGTH_ROOM = 16 };
-
 static void *arena_message_alloc(void *arena, size_t size)
 {
-	char *p = arena_alloc_spare(arena, size + LENGTH_ROOM);
-	memcpy(p, &size, sizeof(size));
-	return p + LENGTH_ROOM;
+	return arena_lend(arena, size);
 }
 
-static void arena_message_free(void *arena, void *message)
+static void arena_message_free(void *arena, void *p)
 {
-	size_t size;
-	if (!message)
-		return;
-	char *p = (char *)message - LENGTH_ROOM;
-	memcpy(&size, p, sizeof(size));
-	arena_spare(arena, p, size + LENGTH_ROOM);
+	if (p)
+		arena_take_back(arena, p);
 }
 
 static bool take_varint(const uint8_t **p, const uint8_t *end, uint64_t *ret)
