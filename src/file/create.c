@@ -69,11 +69,22 @@ int file_get(struct file_set *f, struct open_file *o, int *ret_fd)
 	return r;
 }
 
-void file_put(struct file_set *f, struct open_file *o, struct fd_table *holder, uint32_t fd)
+void file_drop(struct file_set *f, struct open_file *o)
 {
+	if (o->fd < 0 || !o->holder)
+		return;
+	close(take_fd(&o->fd));
+	f->n_kept--;
+}
+
+void file_put(struct file_set *f, struct fd_table *holder, const struct fd_slot *slot)
+{
+	struct open_file *o = slot->file;
 	bool was_kept = o->holder;
-	o->holder = holder;
-	o->holder_fd = fd;
+	if (!o->holder || !slot->temporary) {
+		o->holder = holder;
+		o->holder_fd = slot->fd;
+	}
 	o->uses_left--;
 	if (o->fd < 0)
 		return;
@@ -119,8 +130,7 @@ static int finish_one(struct file_set *f, struct open_file *o)
 	int r = file_get(f, o, &fd);
 	if (r >= 0)
 		r = o->type->finish(f, o, fd);
-	if (o->fd >= 0 && o->holder)
-		close(take_fd(&o->fd));
+	file_drop(f, o);
 	return r;
 }
 

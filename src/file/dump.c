@@ -57,6 +57,12 @@ void file_dump_later(
 		*vec_push(&d->s->arena, &d->later) = (struct later){write, object};
 }
 
+void file_dump_when_all(
+	struct file_dump *d, int (*act)(struct file_dump *d, void *object), void *object)
+{
+	*vec_push(&d->s->arena, &d->when_all) = (struct later){act, object};
+}
+
 struct dumped_file *file_dump_new(struct file_dump *d, FdTypes type)
 {
 	struct dumped_file *f = arena_new(&d->s->arena, struct dumped_file);
@@ -270,7 +276,10 @@ int file_dump_store(struct file_dump *d, struct task *t, const struct program *p
 
 int file_dump_check(struct file_dump *d)
 {
-	return file_lock_check(d);
+	int r = 0;
+	for (size_t i = 0; i < d->when_all.n && r >= 0; i++)
+		r = d->when_all.v[i].act(d, d->when_all.v[i].object);
+	return r < 0 ? r : file_lock_check(d);
 }
 
 /* --- the images --- */
@@ -322,7 +331,7 @@ static int write_contents(struct file_dump *d)
 	image_writer_init(&d->fifo_data, d->s->images, IMG_FIFO_DATA, 0);
 	int r = 0;
 	for (size_t i = 0; i < d->later.n && r >= 0; i++)
-		r = d->later.v[i].write(d, d->later.v[i].object);
+		r = d->later.v[i].act(d, d->later.v[i].object);
 	if (r >= 0)
 		r = image_writer_close(d->s, &d->pipes_data);
 	if (r >= 0)

@@ -25,10 +25,12 @@ struct inode_info {
 	bool build_id_read;
 	uint32_t *build_id; /* NULL: has none */
 	size_t n_build_id;
-	struct ghost_dump *ghost;	 /* ghost.c */
-	struct link_dump *link;		 /* link_remap.c */
-	MemfdInodeEntry *memfd;		 /* memfd.c */
-	VEC(struct dumped_file *) files; /* that paths may refer to: see path_cache */
+	struct ghost_dump *ghost;	  /* ghost.c */
+	struct link_dump *link;		  /* link_remap.c */
+	MemfdInodeEntry *memfd;		  /* memfd.c */
+	VEC(struct dumped_file *) files;  /* that paths may refer to: see path_cache */
+	VEC(struct dumped_file *) sorted; /* the descriptors among them by kcmp(2): epoll.c */
+	size_t n_sorted;		  /* files.n when that was made */
 };
 
 /* Where an open file can be had again from a stopped task: below /proc/PID. */
@@ -66,9 +68,9 @@ struct dumped_file {
 	FermataFileEntry *extra;	  /* file_extras.c; NULL: nothing */
 };
 
-/* Something to be fetched and written by file_dump_finish(). */
+/* Something to be done once all tasks are known, or to be written by file_dump_finish(). */
 struct later {
-	int (*write)(struct file_dump *d, void *object);
+	int (*act)(struct file_dump *d, void *object);
 	void *object;
 };
 
@@ -89,7 +91,7 @@ struct file_dump {
 	VEC(RemapFilePathEntry *) remaps;
 	VEC(MemfdInodeEntry *) memfds;
 	VEC(struct link_dump *) links;
-	VEC(struct later) later;
+	VEC(struct later) when_all, later;
 	struct image_writer pipes_data, fifo_data;
 	int scratch[2]; /* a pipe to look into others with */
 };
@@ -114,6 +116,9 @@ struct inode_info *file_inode(struct file_dump *d, uint64_t dev, uint64_t ino);
 int file_dump_view(struct file_dump *d, struct file_view *v, struct dumped_file **ret);
 /* A new entry with the next id. */
 struct dumped_file *file_dump_new(struct file_dump *d, FdTypes type);
+/* Has done what takes the descriptors of all tasks: before the verdict, also in a dry dump. */
+void file_dump_when_all(
+	struct file_dump *d, int (*act)(struct file_dump *d, void *object), void *object);
 /* Has the content fetched at the end; not in a dry dump. */
 void file_dump_later(
 	struct file_dump *d, int (*write)(struct file_dump *d, void *object), void *object);

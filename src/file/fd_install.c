@@ -124,8 +124,11 @@ static int plan_tail(struct installing *in)
 	struct program *p = in->p;
 	int r = 0;
 	vec_for_each (&in->table->slots, slot)
-		if (in->late && slot->file->type->install && r >= 0)
+		if (in->late && slot->file->type->install && !slot->temporary && r >= 0)
 			r = slot->file->type->install(in->f, slot->file, slot, p);
+	vec_for_each (&in->table->slots, slot)
+		if (in->late && slot->temporary)
+			program_step(p, "close a temporary one", NULL, SYS_close, imm(slot->fd));
 	if (in->late || !wants_late(in->table)) {
 		program_step(p, "close", "socket", SYS_close, imm((uint64_t)in->st->task_socket));
 		program_step(p, "close", "images", SYS_close, imm((uint64_t)in->st->task_images));
@@ -181,7 +184,7 @@ static int play_window(struct installing *in, struct fd_slot *const *slots, unsi
 		r = play(in);
 	for (unsigned i = 0; i < n && r >= 0; i++) {
 		occupy(&in->used, wanted[i]);
-		file_put(in->f, slots[i]->file, in->table, slots[i]->fd);
+		file_put(in->f, in->table, slots[i]);
 	}
 	return r;
 }
@@ -255,8 +258,7 @@ static int restore_owners(struct file_set *f)
 		r = file_get(f, o, &fd);
 		if (r >= 0)
 			r = fown_restore(f, o, fd);
-		if (o->fd >= 0)
-			close(take_fd(&o->fd));
+		file_drop(f, o);
 	}
 	return r;
 }

@@ -27,7 +27,8 @@ struct listed_fd {
 };
 
 struct fd_listing {
-	VEC(struct listed_fd) fds;
+	VEC(struct listed_fd) fds; /* ascending */
+	struct id_map by_file;	   /* struct listed_fd, by the file's id; made when asked for */
 };
 
 bool shares_files(const struct task *t)
@@ -70,13 +71,11 @@ int fd_table_collect(struct file_dump *d, struct task *t, struct program *p)
 	return 0;
 }
 
-/* What the parent has, where that is known; both lists ascend. */
-static const struct fd_listing *listing_of_parent(const struct task *t)
+static struct fd_listing *listing_of(const struct task *t)
 {
-	const struct task *up = t->parent;
-	while (up && task_lives(up) && shares_files(up))
-		up = up->parent;
-	return up && task_lives(up) ? up->files : NULL;
+	while (t && task_lives(t) && shares_files(t))
+		t = t->parent;
+	return t && task_lives(t) ? t->files : NULL;
 }
 
 static struct dumped_file *inherited(const struct task *t, const struct fd_listing *parents,
@@ -115,7 +114,7 @@ int fd_table_store(struct file_dump *d, struct task *t, const struct program *p)
 	if (shares_files(t))
 		return 0;
 	struct fd_listing *list = t->files;
-	const struct fd_listing *parents = listing_of_parent(t);
+	const struct fd_listing *parents = listing_of(t->parent);
 	size_t at = 0;
 	_cleanup_close_ int pidfd = -1;
 	vec_for_each (&list->fds, l) {
@@ -136,6 +135,36 @@ int fd_table_store(struct file_dump *d, struct task *t, const struct program *p)
 			return r;
 	}
 	return 0;
+}
+
+struct dumped_file *fd_table_find(const struct task *t, uint32_t fd)
+{
+	const struct fd_listing *list = listing_of(t);
+	size_t low = 0, high = list ? list->fds.n : 0;
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+		const struct listed_fd *l = &list->fds.v[middle];
+		if ((uint32_t)l->fd == fd)
+			return l->file;
+		if ((uint32_t)l->fd < fd)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return NULL;
+}
+
+int fd_table_number(struct file_dump *d, const struct task *t, const struct dumped_file *file)
+{
+	struct fd_listing *list = listing_of(t);
+	if (!list)
+		return -1;
+	if (!list->by_file.n)
+		vec_for_each (&list->fds, l)
+			if (l->file)
+				id_map_put(&d->s->arena, &list->by_file, l->file->id, l);
+	const struct listed_fd *l = id_map_get(&list->by_file, file->id);
+	return l ? l->fd : -1;
 }
 
 int fd_table_write(struct file_dump *d, struct task *t)

@@ -12,4 +12,9 @@ int fd_table_collect(struct file_dump *d, struct task *t, struct program *p);
 int fd_table_store(struct file_dump *d, struct task *t, const struct program *p);
 int fd_table_write(struct file_dump *d, struct task *t);
 
+/* After all tasks were stored: what fd of t is; NULL: not open, or blocked. */
+struct dumped_file *fd_table_find(const struct task *t, uint32_t fd);
+/* Some number of the open file in t's table; -1: none. */
+int fd_table_number(struct file_dump *d, const struct task *t, const struct dumped_file *file);
+
 #endif

@@ -20,6 +20,7 @@
 struct fd_slot {
 	uint32_t fd;
 	bool close_on_exec;
+	bool temporary; /* only for what install() does: closed after that */
 	struct open_file *file;
 };
 
@@ -46,6 +47,8 @@ struct open_file {
 	int fd;			   /* in the controller; -1: none */
 	struct fd_table *holder;   /* of a task that has it already, at holder_fd */
 	uint32_t holder_fd;
+
+	void *state; /* the type's own */
 
 	/* file_extras.c; NULL: nothing */
 	const FermataFileEntry *extra;
@@ -85,6 +88,7 @@ struct file_set {
 	VEC(struct doomed) doomed; /* in order of making */
 	int root_fd;		   /* what paths of the image begin at */
 	int pipes_data, fifo_data; /* the images, for contents; -1 */
+	bool epoll_holders_known;  /* epoll_restore.c */
 	unsigned n_kept;	   /* shared files that are open in the controller */
 };
 
@@ -92,8 +96,10 @@ struct open_file *file_find(const struct file_set *f, uint32_t id);
 
 /* create.c: a descriptor of the open file itself, made now if need be; stays the set's. */
 int file_get(struct file_set *f, struct open_file *o, int *ret_fd);
-/* A slot has it now: closes the controller's copy unless others may soon want it. */
-void file_put(struct file_set *f, struct open_file *o, struct fd_table *holder, uint32_t fd);
+/* Closes the controller's copy of a file that a task has, too. */
+void file_drop(struct file_set *f, struct open_file *o);
+/* The slot of its file has it now: closes the controller's copy unless others may soon want it. */
+void file_put(struct file_set *f, struct fd_table *holder, const struct fd_slot *slot);
 
 /* "pid 7 fd 3" of some holder, or "file 12": for messages */
 const char *open_file_label(const struct file_set *f, const struct open_file *o);

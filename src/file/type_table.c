@@ -3,7 +3,7 @@
 
 #include <stddef.h>
 
-extern const struct file_type pipe_type, fifo_type, memfd_type, eventfd_type, signalfd_type,
+extern const struct file_type pipe_type, fifo_type, memfd_type, eventfd_type, epoll_type, signalfd_type,
 	timerfd_type, regular_type;
 
 const struct file_type *const file_types[] = {
@@ -11,6 +11,7 @@ const struct file_type *const file_types[] = {
 	&fifo_type,
 	&memfd_type, /* has a link text like a path */
 	&eventfd_type,
+	&epoll_type,
 	&signalfd_type,
 	&timerfd_type,
 	&regular_type,

@@ -15,7 +15,6 @@ enum { MQUEUE_MAGIC = 0x19800202 };
 static const struct {
 	const char *link, *text;
 } anonymous[] = {
-	{"anon_inode:[eventpoll]", "an epoll set"},
 	{"anon_inode:inotify", "an inotify instance"},
 	{"anon_inode:[fanotify]", "a fanotify group"},
 	{"anon_inode:[pidfd]", "a pidfd"},

@@ -6,6 +6,7 @@
 
 #include "test_proc.h"
 
+#include "kernel/fdinfo_epoll.h"
 #include "kernel/fdinfo_timerfd.h"
 #include "kernel/proc_fdinfo.h"
 #include "kernel/proc_limits.h"
@@ -366,6 +367,46 @@ static void test_locks(void **state)
 	torture(&s->arena, parse_locks, locks_text, sizeof(locks_text) - 1);
 }
 
+static int parse_epoll(struct arena *a, const char *text, size_t len)
+{
+	struct proc_fdinfo info;
+	struct fdinfo_epoll_target t;
+	bool malformed;
+	int r = proc_fdinfo_parse(a, text, len, &info);
+	struct scan c = fdinfo_extra(&info);
+	while (r >= 0 && fdinfo_epoll_next(&c, &t, &malformed))
+		;
+	return r < 0 || malformed ? -EINVAL : 0;
+}
+
+static void test_fdinfo_epoll(void **state)
+{
+	struct session *s = *state;
+	static const char text[] =
+		"pos:\t0\nflags:\t02\nmnt_id:\t15\nino:\t1057\n"
+		"tfd:       16 events: 80000019 data: 1122334455667788  pos:-3 ino:410 sdev:800001\n"
+		"tfd:        5 events:       1b data:                0 \n";
+	struct proc_fdinfo info;
+	struct fdinfo_epoll_target t;
+	bool malformed;
+	assert_int_equal(proc_fdinfo_parse(&s->arena, text, sizeof(text) - 1, &info), 0);
+	struct scan c = fdinfo_extra(&info);
+	assert_true(fdinfo_epoll_next(&c, &t, &malformed));
+	assert_int_equal(t.number, 16);
+	assert_true(t.events == 0x80000019u);
+	assert_true(t.data == 0x1122334455667788u);
+	assert_true(t.has_inode);
+	assert_int_equal(t.pos, -3);
+	assert_int_equal(t.ino, 0x410);
+	assert_int_equal(t.dev, 0x800001);
+	assert_true(fdinfo_epoll_next(&c, &t, &malformed));
+	assert_int_equal(t.number, 5);
+	assert_false(t.has_inode);
+	assert_false(fdinfo_epoll_next(&c, &t, &malformed));
+	assert_false(malformed);
+	torture(&s->arena, parse_epoll, text, sizeof(text) - 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -379,6 +420,7 @@ int main(void)
 		with_session(test_fdinfo),
 		with_session(test_fdinfo_old_and_numbers),
 		with_session(test_fdinfo_timerfd),
+		with_session(test_fdinfo_epoll),
 		with_session(test_locks),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
