@@ -12,6 +12,7 @@
 #include "dump/dump_tree.h"
 #include "file/external.h"
 #include "image/stats.h"
+#include "ipc/ipc.h"
 #include "task/seccomp.h"
 
 int dump_collect(struct dump *d)
@@ -49,6 +50,8 @@ static int write_all(struct dump *d)
 			r = dump_task_pages(d, d->tree.tasks.v[i]);
 	if (r >= 0)
 		r = seccomp_write_image(s, &d->tree);
+	if (r >= 0)
+		r = shm_write(s, &d->tree);
 	for (size_t i = 0; i < d->tree.tasks.n && r >= 0; i++)
 		r = dump_write_task(d, d->tree.tasks.v[i]);
 	if (r >= 0)

@@ -42,6 +42,9 @@ int file_dump_path(struct file_dump *d, struct task *t, const char *proc_link, u
 int file_dump_mapping(struct file_dump *d, struct task *t, const struct vma_info *vma,
 	uint32_t *ret_id, uint32_t *ret_type);
 
+/* The number of a pages image of shared memory (pagemap-shmem-N) that no memfd may get. */
+void file_dump_reserve_shmid(struct file_dump *d, uint32_t id);
+
 /* Bytes that contents will take in the image directory, as far as known before finish(). */
 uint64_t file_dump_predicted(const struct file_dump *d);
 

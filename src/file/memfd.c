@@ -70,13 +70,22 @@ static char *memfd_name(struct file_dump *d, const char *link)
 }
 
 /* Names the pages image: the inode number, as far as that is unique. */
-static uint32_t new_shmid(struct file_dump *d, uint64_t ino)
+static void set_shmid(struct file_dump *d, MemfdInodeEntry *e, uint64_t ino)
 {
 	uint32_t id = (uint32_t)ino;
 	while (!id || id_map_get(&d->shmids, id))
 		id++;
+	id_map_put(&d->s->arena, &d->shmids, id, e);
+	e->shmid = id;
+}
+
+/* A memfd that has it already moves on: nothing is written yet. */
+void file_dump_reserve_shmid(struct file_dump *d, uint32_t id)
+{
+	void *holder = id_map_get(&d->shmids, id);
 	id_map_put(&d->s->arena, &d->shmids, id, d);
-	return id;
+	if (holder && holder != d)
+		set_shmid(d, holder, id);
 }
 
 struct memfd_content {
@@ -116,7 +125,7 @@ static int collect_inode(struct file_dump *d, struct file_view *v, MemfdInodeEnt
 	e->uid = v->st.stx_uid;
 	e->gid = v->st.stx_gid;
 	e->size = v->st.stx_size;
-	e->shmid = new_shmid(d, v->st.stx_ino);
+	set_shmid(d, e, v->st.stx_ino);
 	e->inode_id = d->memfds.n + 1;
 	e->has_mode = true;
 	e->mode = v->st.stx_mode;

@@ -23,7 +23,6 @@ static const struct {
 	uint32_t status;
 	const char *text;
 } unsupported[] = {
-	{VMA_SYSVIPC, "System V shared memory"},
 	{VMA_SOCKET, "a packet socket's ring"},
 	{VMA_AIORING, "an AIO ring"},
 	{VMA_SHSTK, "a shadow stack"},
@@ -41,7 +40,7 @@ static int check_vma(struct session *s, const struct task *t, const VmaEntry *e,
 		if (e->status & unsupported[i].status)
 			return fail(s, EOPNOTSUPP, "pid %d: the mapping at %llx is %s, which is not supported yet",
 				t->vpid, (unsigned long long)e->start, unsupported[i].text);
-	if ((e->status & VMA_ANON_SHARED))
+	if ((e->status & (VMA_ANON_SHARED | VMA_SYSVIPC)) == VMA_ANON_SHARED)
 		return fail(s, EOPNOTSUPP, "pid %d: the shared mapping at %llx is of an old image format",
 			t->vpid, (unsigned long long)e->start);
 	return 0;

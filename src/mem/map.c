@@ -7,7 +7,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 
-#include "kernel/syscalls.h"
+#include "ipc/ipc.h"
 #include "kernel/syscalls.h"
 #include "mem/vma.h"
 #include "task/extras.h"
@@ -181,6 +181,12 @@ static int add_file(struct mapping *m, struct vma_plan *v)
 	return 0;
 }
 
+static void attach(struct mapping *m, struct vma_plan *v)
+{
+	shm_plan_attach(m->t, v->e, m->p);
+	v->unshielded = true; /* as shmat() leaves it */
+}
+
 static int map_vmas(struct mapping *m, bool early)
 {
 	const struct mem_plan *mem = mem_of(m->t);
@@ -191,6 +197,8 @@ static int map_vmas(struct mapping *m, bool early)
 			continue;
 		if (wholly_kept(mem, v->e))
 			v->unshielded = true;
+		else if (v->e->status & VMA_SYSVIPC)
+			attach(m, v);
 		else if (needs_file(v->e))
 			r = add_file(m, v);
 		else

@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "ipc/ipc.h"
 #include "kernel/syscalls.h"
 
 static const struct {
@@ -98,6 +99,12 @@ bool vma_classify(const struct vma_info *info, VmaEntry *ret)
 	ret->madv = advice_of(info);
 	ret->has_madv = ret->madv != 0;
 	ret->fd = -1;
+	if (shm_is_segment(info)) {
+		ret->status = VMA_REGULAR | VMA_ANON_SHARED | VMA_SYSVIPC;
+		ret->flags |= VMA_MAP_ANONYMOUS;
+		ret->shmid = info->ino;
+		return false;
+	}
 	bool has_file = (info->ino || info->dev) && !is_anonymous_hugetlb(info);
 	ret->status = has_file ? (uint32_t)VMA_REGULAR : special_status(info);
 	if (info->vmflags & VMF(SS))

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "ipc/ipc.h"
 #include "kernel/proc_misc.h"
 #include "kernel/procfs.h"
 
@@ -91,6 +92,12 @@ static int add_file(struct collecting *c, const struct vma_info *info, VmaEntry 
 	return 0;
 }
 
+static int add_segment(struct collecting *c, const struct vma_info *info, VmaEntry *e)
+{
+	int r = read_fdflags(c, info, e);
+	return r < 0 ? r : shm_collect(c->v->s, c->files, c->v->t, info, e);
+}
+
 static int add_vma(struct collecting *c, const struct vma_info *info)
 {
 	struct vma_dump *v = c->v;
@@ -99,11 +106,11 @@ static int add_vma(struct collecting *c, const struct vma_info *info)
 	bool refused = vma_refuse(v->s, v->t, info, &vma.e);
 	if (refused || !strcmp(info->name, "[uprobes]"))
 		return 0;
-	if (has_file) {
-		int r = add_file(c, info, &vma.e);
-		if (r < 0)
-			return r;
-	}
+	int r = has_file ? add_file(c, info, &vma.e) : 0;
+	if (r >= 0 && vma.e.status & VMA_SYSVIPC)
+		r = add_segment(c, info, &vma.e);
+	if (r < 0)
+		return r;
 	*vec_push(&v->s->arena, &v->vmas) = vma;
 	return 0;
 }
@@ -208,6 +215,8 @@ int vma_dump_collect(struct session *s, struct file_dump *fd, struct task *t, ui
 		r = pages_scan_task(v);
 	if (r >= 0)
 		r = fill_mm(v, fd);
+	if (r >= 0)
+		r = shm_check_whole(s, t);
 	if (r < 0)
 		return r;
 	*ret = v;

@@ -38,8 +38,7 @@ static const struct {
 	{"/secretmem (deleted)",
 		"is memfd_secret(2) memory, which only the program itself can read", NULL},
 	{"/SYSV[0-9a-f]??????? (deleted)",
-		"is System V shared memory of the host's IPC namespace, which is not supported yet",
-		"have the program detach it (shmdt) before the dump"},
+		"is a private mapping of System V shared memory, which is not supported", NULL},
 };
 
 static const struct {

@@ -7,6 +7,7 @@
 #include "cli/options.h"
 #include "file/external.h"
 #include "image/stats.h"
+#include "ipc/ipc.h"
 #include "restore/restore_tree.h"
 
 static int load(struct restore *re)
@@ -14,6 +15,8 @@ static int load(struct restore *re)
 	int r = external_check(re->s);
 	if (r >= 0)
 		r = restore_load_tree(re);
+	if (r >= 0)
+		r = shm_load(re->s, &re->tree);
 	if (r >= 0)
 		r = file_load(re->s, &re->tree, &re->files);
 	if (r >= 0)
@@ -44,11 +47,15 @@ static int recreate(struct restore *re)
 {
 	uint64_t start = now_us();
 	int r = make_region(re);
+	if (r >= 0 && !re->stubs.explain)
+		r = shm_make(re->s, &re->tree);
 	if (r >= 0)
 		r = restore_births(re);
 	re->s->stats.forking_us = (uint32_t)(now_us() - start);
 	if (r >= 0)
 		r = restore_settle(re);
+	if (r >= 0 && !re->stubs.explain)
+		r = shm_settle(re->s, &re->tree);
 	if (r >= 0)
 		r = restore_take_over(re);
 	return r;
@@ -65,6 +72,7 @@ int restore_run(struct session *s)
 	if (r < 0 || re.stubs.explain) {
 		stubs_kill(&re.stubs);
 		file_restore_undo(re.files);
+		shm_undo(&re.tree);
 	}
 	vec_for_each(&re.tree.tasks, t)
 		mem_release(*t);

@@ -85,6 +85,7 @@ struct tree {
 	void *own_limits; /* rlimit.c: struct rlimit [], likewise */
 	void *own_actions; /* sigaction.c: which signals stubs inherit as ignored */
 	void *own_creds; /* creds_restore.c: what stubs inherit from the controller */
+	void *shm; /* ipc/shm.c: shared memory segments, NULL = none */
 	const char *run_id; /* restore: of the dump; NULL in old images */
 };
 

@@ -1,0 +1,516 @@
+/*
+ * Shared memory segments (shmget(2)) that tasks have attached.
+ *
+ * A mapping of one is called /SYSV<key>, and its inode number is the segment's id.  Contents are
+ * read through a task's map_files link, which leaves no trace in the segment's times.  A segment
+ * that was removed while attached lives until the last task is gone, so it is always made again,
+ * and removed again when all have attached it.
+ *
+ * At restore a segment that still exists must be what it was.  If only the tree used it since
+ * (nobody has it attached, and the last who had is of the tree), it is set back to the contents of
+ * the dump; else its contents must be those of the dump.
+ */
+#include "ipc/ipc.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/shm.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "cli/options.h"
+#include "file/dump.h"
+#include "image/codec.h"
+#include "kernel/procfs.h"
+#include "mem/shmem.h"
+#include "mem/vma.h"
+
+enum { BLOCK = 256 << 10 };
+
+enum fate { SEGMENT_UNUSED, SEGMENT_ATTACH, SEGMENT_REFILL, SEGMENT_MAKE };
+
+struct segment {
+	uint32_t id;
+	IpcShmEntry *e;
+	uint32_t map_flags; /* of a mapping of it */
+
+	/* dump: where it can be read */
+	const struct task *task;
+	const char *link;
+
+	/* restore */
+	enum fate fate;
+	bool made;
+};
+
+struct segments {
+	VEC(struct segment) all;
+};
+
+static struct segment *find(const struct tree *tree, uint64_t id)
+{
+	struct segments *list = tree->shm;
+	if (list)
+		vec_for_each (&list->all, g)
+			if (g->id == id)
+				return g;
+	return NULL;
+}
+
+static struct segment *add(struct session *s, struct tree *tree, uint32_t id)
+{
+	if (!tree->shm)
+		tree->shm = arena_new(&s->arena, struct segments);
+	struct segments *list = tree->shm;
+	*vec_push(&s->arena, &list->all) = (struct segment){.id = id};
+	return &list->all.v[list->all.n - 1];
+}
+
+static uint64_t mapped_size(const struct segment *g)
+{
+	uint64_t page = ARCH_PAGE_SIZE;
+	if (g->map_flags & VMA_MAP_HUGETLB)
+		page = UINT64_C(1) << (g->map_flags >> VMA_MAP_HUGE_SHIFT);
+	return (g->e->size + page - 1) & ~(page - 1);
+}
+
+bool shm_is_segment(const struct vma_info *info)
+{
+	static const char prefix[] = "/SYSV", suffix[] = " (deleted)";
+	const size_t key_len = 8, before = sizeof(prefix) - 1;
+	return info->shared && strncmp(info->name, prefix, before) == 0 &&
+	       strspn(info->name + before, "0123456789abcdef") == key_len &&
+	       strcmp(info->name + before + key_len, suffix) == 0;
+}
+
+/* --- dump --- */
+
+static void block_mapping(
+	struct session *s, const struct task *t, const VmaEntry *e, const char *why)
+{
+	block(s, t->vpid, "have the program detach it (shmdt) before the dump",
+		"mapping %llx-%llx: the shared memory segment %llu (shmget) %s",
+		(unsigned long long)e->start, (unsigned long long)e->end,
+		(unsigned long long)e->shmid, why);
+}
+
+/* Everything but what a removal changes must tell that the mapping is of this segment. */
+static bool is_mapping_of(const struct shmid_ds *ds, const struct vma_info *info)
+{
+	bool removed = ds->shm_perm.mode & SHM_DEST;
+	return removed ||
+	       strtoul(info->name + strlen("/SYSV"), NULL, 16) == (uint32_t)ds->shm_perm.__key;
+}
+
+static int new_segment(struct session *s, struct file_dump *files, struct task *t,
+	const struct vma_info *info, const VmaEntry *e)
+{
+	struct shmid_ds ds;
+	if (shmctl((int)e->shmid, IPC_STAT, &ds) < 0 || !is_mapping_of(&ds, info)) {
+		block_mapping(s, t, e, "is none of this IPC namespace");
+		return 0;
+	}
+	struct segment *g = add(s, t->tree, (uint32_t)e->shmid);
+	IpcShmEntry *m = g->e = arena_new(&s->arena, IpcShmEntry);
+	ipc_shm_entry__init(m);
+	m->desc = arena_new(&s->arena, IpcDescEntry);
+	ipc_desc_fill(m->desc, &ds.shm_perm, (int)g->id);
+	m->size = ds.shm_segsz;
+	m->has_in_pagemaps = m->in_pagemaps = true;
+	m->has_hugetlb_flag = e->flags & VMA_MAP_HUGETLB;
+	if (m->has_hugetlb_flag)
+		m->hugetlb_flag = SHM_HUGETLB | e->flags >> VMA_MAP_HUGE_SHIFT
+								    << VMA_MAP_HUGE_SHIFT;
+	g->map_flags = e->flags;
+	g->task = t;
+	g->link = arena_printf(&s->arena, "map_files/%llx-%llx", (unsigned long long)e->start,
+		(unsigned long long)e->end);
+	file_dump_reserve_shmid(files, g->id);
+	return 0;
+}
+
+int shm_collect(struct session *s, struct file_dump *files, struct task *t,
+	const struct vma_info *info, VmaEntry *e)
+{
+	return find(t->tree, e->shmid) ? 0 : new_segment(s, files, t, info, e);
+}
+
+/* Where in the segment the piece before ended; 0: none, or complete. */
+struct attachment {
+	const struct segment *g;
+	const VmaEntry *last;
+	uint64_t done;
+};
+
+static bool continues(const struct attachment *a, const VmaEntry *e)
+{
+	return a->g && e->status & VMA_SYSVIPC && e->shmid == a->g->id &&
+	       e->start == a->last->end && e->pgoff == a->done;
+}
+
+/* 0, or the mapping whose attachment is not whole. */
+static const VmaEntry *find_torn(const struct task *t)
+{
+	struct attachment a = {0};
+	for (size_t i = 0; i < t->mm->n_vmas; i++) {
+		const VmaEntry *e = t->mm->vmas[i];
+		const struct segment *g = e->status & VMA_SYSVIPC ? find(t->tree, e->shmid) : NULL;
+		if (a.g && !continues(&a, e))
+			return a.last;
+		if (!g)
+			continue;
+		if (!a.g && e->pgoff)
+			return e;
+		a.g = g;
+		a.last = e;
+		a.done = e->pgoff + (e->end - e->start);
+		if (a.done == mapped_size(g))
+			a.g = NULL;
+	}
+	return a.g ? a.last : NULL;
+}
+
+int shm_check_whole(struct session *s, const struct task *t)
+{
+	const VmaEntry *torn = t->tree->shm ? find_torn(t) : NULL;
+	if (torn)
+		block_mapping(s, t, torn,
+			"is not attached as a whole, so shmat() cannot attach it again");
+	return 0;
+}
+
+static int write_contents(struct session *s, const struct segment *g)
+{
+	_cleanup_close_ int fd = proc_open_pid(s, g->task->pid, g->link, O_RDONLY);
+	if (fd < 0)
+		return fail(
+			s, fd, "pid %d: open the shared memory segment %u", g->task->vpid, g->id);
+	return shmem_dump(s, fd, g->id, g->e->size);
+}
+
+int shm_write(struct session *s, struct tree *tree)
+{
+	struct segments *list = tree->shm;
+	if (!list)
+		return 0;
+	_cleanup_image_writer_ struct image_writer w = IMAGE_WRITER_NONE;
+	image_writer_init(&w, s->images, IMG_IPC_SHM, tree->root->ids->ipc_ns_id);
+	int r = 0;
+	for (size_t i = 0; i < list->all.n && r >= 0; i++) {
+		r = write_contents(s, &list->all.v[i]);
+		if (r >= 0)
+			r = image_write(s, &w, &list->all.v[i].e->base);
+	}
+	return r < 0 ? r : image_writer_close(s, &w);
+}
+
+/* --- restore: what is there --- */
+
+static int bad(struct session *s, int err, const struct segment *g, const char *why)
+{
+	return fail(s, err, "shared memory segment %u (key %#x, %ju bytes): %s", g->id,
+		g->e->desc->key, (uintmax_t)g->e->size, why);
+}
+
+/* The controller's own attachment, and the file behind it. */
+struct attached {
+	void *at;
+	int fd;
+};
+
+static void detach(struct attached *a)
+{
+	if (a->fd >= 0)
+		close(take_fd(&a->fd));
+	if (a->at)
+		shmdt(a->at);
+	a->at = NULL;
+}
+
+static int attach(struct session *s, const struct segment *g, int open_flags, struct attached *ret)
+{
+	*ret = (struct attached){.fd = -1};
+	void *at = shmat((int)g->id, NULL, open_flags == O_RDONLY ? SHM_RDONLY : 0);
+	if (at == (void *)-1)
+		return bad(s, errno, g, "attach it");
+	ret->at = at;
+	char path[80];
+	snprintf(path, sizeof(path), "/proc/self/map_files/%lx-%lx", (unsigned long)at,
+		(unsigned long)at + (unsigned long)mapped_size(g));
+	ret->fd = open(path, open_flags | O_CLOEXEC);
+	if (ret->fd >= 0)
+		return 0;
+	int r = bad(s, errno, g, "open it");
+	detach(ret);
+	return r;
+}
+
+static int compare_files(struct session *s, const struct segment *g, int a, int b)
+{
+	_cleanup_free_ char *buf = malloc((size_t)2 * BLOCK);
+	if (!buf)
+		return bad(s, ENOMEM, g, "compare it");
+	for (uint64_t at = 0; at < g->e->size; at += BLOCK) {
+		ssize_t n = pread(a, buf, BLOCK, (off_t)at);
+		ssize_t m = pread(b, buf + BLOCK, BLOCK, (off_t)at);
+		if (n < 0 || m < 0)
+			return bad(s, errno, g, "compare it");
+		if (n != m || memcmp(buf, buf + BLOCK, (size_t)n) != 0)
+			return 0;
+	}
+	return 1;
+}
+
+/* 1: the contents are those of the dump; 0: they are not. */
+static int is_unchanged(struct session *s, const struct segment *g)
+{
+	_cleanup_close_ int dumped = memfd_create("segment", MFD_CLOEXEC);
+	if (dumped < 0 || ftruncate(dumped, (off_t)g->e->size) < 0)
+		return bad(s, errno, g, "compare it");
+	struct attached now;
+	int r = shmem_fill(s, dumped, g->id, /* mapped= */ false);
+	if (r >= 0)
+		r = attach(s, g, O_RDONLY, &now);
+	if (r < 0)
+		return r;
+	r = compare_files(s, g, dumped, now.fd);
+	detach(&now);
+	return r;
+}
+
+static int look_at_existing(
+	struct session *s, const struct tree *tree, struct segment *g, const struct shmid_ds *ds)
+{
+	if (ds->shm_segsz != g->e->size || !ipc_desc_same(g->e->desc, &ds->shm_perm))
+		return bad(s, EEXIST, g, "its id belongs to another segment now");
+	g->fate = SEGMENT_ATTACH;
+	if (!ds->shm_nattch && ipc_is_of_tree(tree, ds->shm_lpid)) {
+		g->fate = SEGMENT_REFILL;
+		return 0;
+	}
+	int r = is_unchanged(s, g);
+	if (r)
+		return r < 0 ? r : 0;
+	return bad(s, EBUSY, g,
+		ds->shm_nattch ? arena_printf(&s->arena,
+					 "others have it attached (%lu times) and changed it since "
+					 "the dump",
+					 (unsigned long)ds->shm_nattch)
+			       : arena_printf(&s->arena, "pid %d changed it since the dump",
+					 ds->shm_lpid));
+}
+
+static int look_at(struct session *s, const struct tree *tree, struct segment *g)
+{
+	struct shmid_ds ds;
+	if (shmctl((int)g->id, IPC_STAT, &ds) == 0)
+		return look_at_existing(s, tree, g, &ds);
+	if (errno != EINVAL && errno != EIDRM)
+		return bad(s, errno, g, "examine it");
+	int other = g->e->desc->key ? shmget((key_t)g->e->desc->key, 0, 0) : -1;
+	if (other >= 0)
+		return bad(s, EEXIST, g,
+			arena_printf(&s->arena, "its key belongs to segment %d now", other));
+	g->fate = SEGMENT_MAKE;
+	return 0;
+}
+
+/* --- restore: the images --- */
+
+static int load_segment(struct session *s, struct tree *tree, IpcShmEntry *e)
+{
+	if (find(tree, e->desc->id))
+		return fail(
+			s, EBADMSG, "the images have shared memory segment %u twice", e->desc->id);
+	struct segment *g = add(s, tree, e->desc->id);
+	g->e = e;
+	if (!e->has_in_pagemaps || !e->in_pagemaps)
+		return bad(s, EOPNOTSUPP, g, "its image is of an old format");
+	if (!e->size || e->size > INT64_MAX / 2)
+		return bad(s, EBADMSG, g, "its image is not sane");
+	return shmem_check(s, g->id, e->size);
+}
+
+static int load_image(struct session *s, struct tree *tree)
+{
+	ProtobufCMessage **all;
+	size_t n;
+	uint32_t ns = tree->root->ids ? tree->root->ids->ipc_ns_id : 0;
+	int r = image_read_all(s, IMG_IPC_SHM, ns, &all, &n);
+	for (size_t i = 0; i < n && r >= 0; i++)
+		r = load_segment(s, tree, (IpcShmEntry *)all[i]);
+	return r;
+}
+
+static int check_mappings(struct session *s, const struct task *t)
+{
+	for (size_t i = 0; i < t->mm->n_vmas; i++) {
+		const VmaEntry *e = t->mm->vmas[i];
+		if (!(e->status & VMA_SYSVIPC))
+			continue;
+		struct segment *g = find(t->tree, e->shmid);
+		if (!g)
+			return fail(s, EBADMSG,
+				"pid %d: shared memory segment %llu is not in the images", t->vpid,
+				(unsigned long long)e->shmid);
+		g->fate = SEGMENT_ATTACH;
+		g->map_flags = e->flags;
+	}
+	const VmaEntry *torn = find_torn(t);
+	return torn ? fail(s, EOPNOTSUPP,
+			      "pid %d: the mapping at %llx is only a part of segment %llu, which "
+			      "cannot be attached again",
+			      t->vpid, (unsigned long long)torn->start,
+			      (unsigned long long)torn->shmid)
+		    : 0;
+}
+
+static bool has_segments(const struct tree *tree)
+{
+	vec_for_each (&tree->tasks, t)
+		for (size_t i = 0; (*t)->mm && i < (*t)->mm->n_vmas; i++)
+			if ((*t)->mm->vmas[i]->status & VMA_SYSVIPC)
+				return true;
+	return false;
+}
+
+int shm_load(struct session *s, struct tree *tree)
+{
+	if (!has_segments(tree))
+		return 0;
+	int r = load_image(s, tree);
+	for (size_t i = 0; i < tree->tasks.n && r >= 0; i++)
+		if (tree->tasks.v[i]->mm)
+			r = check_mappings(s, tree->tasks.v[i]);
+	struct segments *list = tree->shm;
+	for (size_t i = 0; list && i < list->all.n && r >= 0; i++)
+		if (list->all.v[i].fate != SEGMENT_UNUSED)
+			r = look_at(s, tree, &list->all.v[i]);
+	return r;
+}
+
+/* --- restore: making them --- */
+
+static int set_owner(const struct segment *g)
+{
+	const IpcDescEntry *d = g->e->desc;
+	struct shmid_ds ds = {.shm_perm = {.uid = d->uid, .gid = d->gid, .mode = d->mode & 0777}};
+	return shmctl((int)g->id, IPC_SET, &ds) < 0 ? -errno : 0;
+}
+
+/* The id, or -errno. */
+static int create(const struct segment *g)
+{
+	const IpcDescEntry *d = g->e->desc;
+	int flags = IPC_CREAT | IPC_EXCL | (int)(d->mode & 0777);
+	if (g->e->has_hugetlb_flag)
+		flags |= (int)g->e->hugetlb_flag;
+	if (g->map_flags & VMA_MAP_NORESERVE)
+		flags |= SHM_NORESERVE;
+	int r = ipc_ask_for_id("shm", g->id);
+	if (r >= 0)
+		r = ipc_be_creator(d);
+	if (r < 0)
+		return r;
+	int id = shmget((key_t)d->key, g->e->size, flags), err = errno;
+	r = ipc_be_ourselves();
+	return r < 0 ? r : id < 0 ? -err : id;
+}
+
+static int make_segment(struct session *s, struct segment *g)
+{
+	int id = create(g);
+	if (id < 0)
+		return bad(s, id, g, "make it again");
+	if ((uint32_t)id != g->id) {
+		shmctl(id, IPC_RMID, NULL);
+		return bad(s, EEXIST, g, "its id is taken");
+	}
+	g->made = true;
+	int r = set_owner(g);
+	return r < 0 ? bad(s, r, g, "give it to its owner") : 0;
+}
+
+static int fill_segment(struct session *s, const struct segment *g)
+{
+	struct attached a;
+	int r = attach(s, g, O_RDWR, &a);
+	if (r < 0)
+		return r;
+	if (g->fate == SEGMENT_REFILL && fallocate(a.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+						 0, (off_t)mapped_size(g)) < 0)
+		r = bad(s, errno, g, "empty it");
+	if (r >= 0)
+		r = shmem_fill(s, a.fd, g->id, g->e->has_hugetlb_flag);
+	detach(&a);
+	return r;
+}
+
+int shm_make(struct session *s, struct tree *tree)
+{
+	struct segments *list = tree->shm;
+	int r = 0;
+	for (size_t i = 0; list && i < list->all.n && r >= 0; i++) {
+		struct segment *g = &list->all.v[i];
+		if (g->fate == SEGMENT_MAKE)
+			r = make_segment(s, g);
+		if (r >= 0 && (g->fate == SEGMENT_MAKE || g->fate == SEGMENT_REFILL))
+			r = fill_segment(s, g);
+	}
+	return r;
+}
+
+/* What the pieces of one attachment have in common. */
+static int attach_flags(const struct task *t, const VmaEntry *first)
+{
+	int flags = SHM_RDONLY;
+	uint64_t end = first->start;
+	for (size_t i = 0; i < t->mm->n_vmas; i++) {
+		const VmaEntry *e = t->mm->vmas[i];
+		if (e->start != end || !(e->status & VMA_SYSVIPC) || e->shmid != first->shmid ||
+			(e != first && !e->pgoff))
+			continue;
+		end = e->end;
+		if (!e->has_fdflags || (e->fdflags & O_ACCMODE) != O_RDONLY)
+			flags &= ~SHM_RDONLY;
+		if (e->prot & PROT_EXEC)
+			flags |= SHM_EXEC;
+	}
+	return flags;
+}
+
+void shm_plan_attach(const struct task *t, const VmaEntry *e, struct program *p)
+{
+	if (e->pgoff)
+		return;
+	int step = program_step(p, "attach shared memory", NULL, SYS_shmat, imm(e->shmid),
+		imm(e->start), imm((uint64_t)attach_flags(t, e)));
+	program_expect(p, step, (int64_t)e->start);
+}
+
+int shm_settle(struct session *s, struct tree *tree)
+{
+	struct segments *list = tree->shm;
+	for (size_t i = 0; list && i < list->all.n; i++) {
+		struct segment *g = &list->all.v[i];
+		if (!g->made)
+			continue;
+		if (g->e->desc->mode & SHM_LOCKED && shmctl((int)g->id, SHM_LOCK, NULL) < 0)
+			return bad(s, errno, g, "lock it");
+		if (g->e->desc->mode & SHM_DEST && shmctl((int)g->id, IPC_RMID, NULL) < 0)
+			return bad(s, errno, g, "remove it, as it was");
+	}
+	return 0;
+}
+
+void shm_undo(struct tree *tree)
+{
+	struct segments *list = tree->shm;
+	for (size_t i = 0; list && i < list->all.n; i++)
+		if (list->all.v[i].made)
+			shmctl((int)list->all.v[i].id, IPC_RMID, NULL);
+}
