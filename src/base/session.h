@@ -17,6 +17,7 @@
 
 struct options;   /* cli/options.h */
 struct image_dir; /* image/dir.h */
+struct notifier;  /* cli/hook.h */
 
 /* The root cause of a failed run. The first fail() wins; later ones only go to the debug log. */
 struct failure {
@@ -63,6 +64,9 @@ struct session {
 	const struct options *opt;
 	struct image_dir *images;
 	struct run_stats stats;
+	struct notifier *notifier; /* a client that is told of each stage; NULL = none */
+	pid_t root_pid;		   /* of the tree, as the host sees it; 0 = not known yet */
+	int exit_status;	   /* of a failed run, where it is not 1 */
 	const void *cpu; /* what the architecture learnt about this processor; arch/ only */
 	char run_id[37]; /* random UUID of this run */
 };

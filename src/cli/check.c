@@ -152,15 +152,29 @@ static unsigned check_level(struct session *s, bool mandatory)
 	return missing;
 }
 
+bool check_has(const char *name)
+{
+	for (size_t i = 0; i < n_features; i++)
+		if (!strcmp(feature_table[i].name, name))
+			return feature_table[i].probe() == 0;
+	return false;
+}
+
+int check_mandatory(struct session *s)
+{
+	if (!check_level(s, true))
+		return 0;
+	log_warn(s, "Does not look good.");
+	return fail(s, ENOTSUP, "this kernel lacks something that is always needed (see above)");
+}
+
 int check_run(struct session *s)
 {
 	if (s->opt->feature)
 		return check_one_feature(s, s->opt->feature);
-	if (check_level(s, true)) {
-		log_warn(s, "Does not look good.");
-		return fail(s, ENOTSUP,
-			"this kernel lacks something that is always needed (see above)");
-	}
+	int err = check_mandatory(s);
+	if (err)
+		return err;
 	unsigned missing = check_level(s, false);
 	int stacking = (s->opt->check_extra || s->opt->check_all) && apparmor_active()
 			       ? probe_apparmor_stacking()

@@ -2,12 +2,17 @@
 #ifndef FERMATA_CLI_CHECK_H
 #define FERMATA_CLI_CHECK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct session;
 
 /* 0 when all that was asked for is there; negative errno, failure recorded, otherwise. */
 int check_run(struct session *s);
+/* Only what is always needed, and nothing printed. */
+int check_mandatory(struct session *s);
+/* Whether the feature of that name works here; false for unknown names. */
+bool check_has(const char *name);
 
 enum feature_level {
 	FEATURE_MANDATORY,

@@ -119,6 +119,14 @@ static void scan_raw(int argc, const char *const *argv, const char **ret_config,
 	}
 }
 
+int parse_config_file(struct parser *p, const char *path)
+{
+	p->from_config = true;
+	int err = parse_file(p, path);
+	p->from_config = false;
+	return err;
+}
+
 static int parse_config_files(struct parser *p, int argc, const char *const *argv)
 {
 	const char *given = NULL, *home = getenv("HOME");
@@ -133,11 +141,9 @@ static int parse_config_files(struct parser *p, int argc, const char *const *arg
 		getenv("CRIU_CONFIG_FILE"),
 		given,
 	};
-	p->from_config = true;
 	int err = 0;
 	for (size_t i = 0; !err && i < sizeof(files) / sizeof(files[0]); i++)
-		err = files[i] ? parse_file(p, files[i]) : 0;
-	p->from_config = false;
+		err = files[i] ? parse_config_file(p, files[i]) : 0;
 	return err;
 }
 

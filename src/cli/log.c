@@ -60,17 +60,26 @@ static const char *describe_blocker(struct session *s, const struct blocker *b)
 		b->remedy ? "; " : "", b->remedy ? b->remedy : "");
 }
 
-void report_failure(struct session *s, int err, const char *last)
+static const char *describe_failure(struct session *s, int err)
 {
 	const struct failure *f = &s->failure;
+	if (!f->err)
+		return arena_printf(&s->arena, "no cause was recorded: %s", strerror(-err));
+	return arena_printf(&s->arena, "%s: %s%s%s", f->message, strerror(f->err),
+		f->remedy ? "; " : "", f->remedy ? f->remedy : "");
+}
+
+const char *failure_text(struct session *s, int err)
+{
+	return s->blockers.n ? describe_blocker(s, &s->blockers.v[0]) : describe_failure(s, err);
+}
+
+void report_failure(struct session *s, int err, const char *last)
+{
 	for (size_t i = 0; i < s->blockers.n; i++)
 		report_line(s, describe_blocker(s, &s->blockers.v[i]));
-	if (f->err)
-		report_line(s, arena_printf(&s->arena, "%s: %s%s%s", f->message, strerror(f->err),
-				       f->remedy ? "; " : "", f->remedy ? f->remedy : ""));
-	else if (!s->blockers.n)
-		report_line(
-			s, arena_printf(&s->arena, "no cause was recorded: %s", strerror(-err)));
+	if (s->failure.err || !s->blockers.n)
+		report_line(s, describe_failure(s, err));
 	if (last)
 		log_line(s, LOG_ERROR, "%s", last);
 }

@@ -16,6 +16,9 @@ void log_start(struct session *s);
  */
 void report_failure(struct session *s, int err, const char *last);
 
+/* The line that tells a failed run best: what report_failure() says first. In the arena. */
+const char *failure_text(struct session *s, int err);
+
 /* --display-stats, on stdout: spec/cli.md 5.4. */
 void print_stats(const struct session *s);
 

@@ -61,6 +61,19 @@ static int open_dirs(struct session *s, const struct verb *verb)
 	return chdir(work) ? fail(s, errno, "work directory %s", work) : 0;
 }
 
+static int finish(struct session *s, const struct verb *verb, int err)
+{
+	if (err < 0) {
+		report_failure(s, err, s->opt->explain ? NULL : verb->failed);
+		return s->exit_status ? s->exit_status : 1;
+	}
+	if (s->opt->display_stats)
+		print_stats(s);
+	if (verb->finished && !s->opt->explain)
+		log_info(s, "%s", verb->finished);
+	return 0;
+}
+
 static int run(struct session *s, const struct verb *verb)
 {
 	int err = open_dirs(s, verb);
@@ -70,15 +83,7 @@ static int run(struct session *s, const struct verb *verb)
 		log_start(s);
 		err = verb->run(s);
 	}
-	if (err < 0) {
-		report_failure(s, err, s->opt->explain ? NULL : verb->failed);
-		return 1;
-	}
-	if (s->opt->display_stats)
-		print_stats(s);
-	if (verb->finished && !s->opt->explain)
-		log_info(s, "%s", verb->finished);
-	return 0;
+	return finish(s, verb, err);
 }
 
 /* The command line was understood as far as words go. */
@@ -98,6 +103,8 @@ static int start(struct session *s, struct parser *p, const char *program)
 		return 1;
 	}
 	signal(SIGPIPE, SIG_IGN);
+	if (verb->action == ACTION_SWRK) /* rights, directories and log are those of each request */
+		return finish(s, verb, verb->run(s));
 	return may_run(p->opt) ? run(s, verb) : 1;
 }
 

@@ -34,6 +34,9 @@ int parse_args(struct parser *p, int argc, const char *const *argv);
  */
 int parse_command_line(struct parser *p, int argc, const char *const *argv);
 
+/* Applies one configuration file; a missing one is no error. Returns 0 or -EINVAL. */
+int parse_config_file(struct parser *p, const char *path);
+
 /* Decimal in min..max, nothing else. Returns 0 or -EINVAL without recording. */
 int parse_number(const char *text, int64_t min, int64_t max, int64_t *ret_value);
 

@@ -12,6 +12,7 @@
 #include "dump/dump.h"
 #include "dump/preflight.h"
 #include "restore/restore.h"
+#include "rpc/rpc.h"
 
 static int run_dump(struct session *s)
 {
@@ -72,9 +73,9 @@ const struct verb verb_table[] = {
 		"bring memory to restored tasks on demand"},
 	{"dedup", NULL, ACTION_DEDUP, true, NULL, NULL, NULL, "dedup",
 		"drop pages of parent images that children replace"},
-	{"service", NULL, ACTION_SERVICE, false, NULL, NULL, NULL, "service",
+	{"service", NULL, ACTION_SERVICE, false, service_run, NULL, NULL, "service",
 		"serve requests on a unix socket"},
-	{"swrk", NULL, ACTION_SWRK, false, NULL, NULL, NULL, "swrk FD",
+	{"swrk", NULL, ACTION_SWRK, false, swrk_run, NULL, NULL, "swrk FD",
 		"serve requests on an inherited socket (for libraries)"},
 	{"cpuinfo", "dump", ACTION_CPUINFO_DUMP, true, NULL, NULL, NULL, "cpuinfo dump",
 		"write the features of this CPU"},

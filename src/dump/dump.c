@@ -8,6 +8,7 @@
 
 #include <errno.h>
 
+#include "cli/hook.h"
 #include "cli/options.h"
 #include "dump/dump_tree.h"
 #include "file/external.h"
@@ -22,6 +23,8 @@ int dump_collect(struct dump *d)
 	int r = external_check(s);
 	if (r >= 0)
 		r = dump_seize_tree(d);
+	if (r >= 0 && !d->dry)
+		r = hook_run(s, HOOK_QUERY_EXT_FILES);
 	if (r >= 0)
 		r = dump_collect_ids(d);
 	if (r >= 0)
@@ -70,14 +73,29 @@ static enum release how_to_release(const struct options *opt, int result)
 	return opt->leave_stopped ? RELEASE_STOPPED : RELEASE_KILLED;
 }
 
+/* The images are complete; whoever waits for that may still object. */
+static int ask_scripts(struct session *s)
+{
+	int r = hook_run(s, HOOK_POST_DUMP);
+	if (r < 0)
+		s->exit_status = 255; /* as scripts around the reference expect */
+	return r;
+}
+
 int dump_run(struct session *s)
 {
 	struct dump d = {.s = s, .program = {.s = s}};
-	int r = dump_collect(&d);
+	s->root_pid = s->opt->tree;
+	int r = hook_run(s, HOOK_PRE_DUMP);
+	if (r < 0)
+		return r;
+	r = dump_collect(&d);
 	if (r >= 0)
 		r = verdict(s);
 	if (r >= 0)
 		r = write_all(&d);
+	if (r >= 0)
+		r = ask_scripts(s);
 	enum release how = how_to_release(s->opt, r);
 	if (how != RELEASE_KILLED && how != RELEASE_STOPPED && d.files)
 		file_dump_undo(d.files);

@@ -4,6 +4,7 @@
  */
 #include "restore/restore.h"
 
+#include "cli/hook.h"
 #include "cli/options.h"
 #include "file/external.h"
 #include "image/stats.h"
@@ -66,6 +67,8 @@ int restore_run(struct session *s)
 	struct restore re = {.s = s, .stubs = {.memfd = -1, .socket = -1}};
 	uint64_t start = now_us();
 	int r = load(&re);
+	if (r >= 0 && !s->opt->explain)
+		r = hook_run(s, HOOK_PRE_RESTORE);
 	if (r < 0)
 		return r;
 	r = recreate(&re);

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "cli/hook.h"
 #include "cli/options.h"
 #include "kernel/proc_stat.h"
 
@@ -55,6 +56,19 @@ static int write_pidfile(struct restore *re)
 	if (fd < 0 || write(fd, text, (size_t)len) != len)
 		return fail(s, errno, "write the PID to %s", path);
 	return 0;
+}
+
+/* The last that can be refused: all is restored, nothing runs. */
+static int announce(struct restore *re)
+{
+	re->s->root_pid = re->tree.root->pid;
+	int r = write_pidfile(re);
+	if (r < 0)
+		return r;
+	r = hook_run(re->s, HOOK_POST_RESTORE);
+	if (r < 0 && re->s->opt->pidfile)
+		unlink(re->s->opt->pidfile);
+	return r;
 }
 
 /*
@@ -129,9 +143,10 @@ int restore_take_over(struct restore *re)
 	if (re->stubs.explain)
 		return r;
 	if (r >= 0)
-		r = write_pidfile(re);
+		r = announce(re);
 	if (r < 0)
 		return r;
+	hook_run_anyway(re->s, HOOK_PRE_RESUME);
 	vec_for_each (&re->tree.tasks, t)
 		if (shall_stop(re, *t))
 			stop(re, *t);
@@ -141,5 +156,6 @@ int restore_take_over(struct restore *re)
 		if (task_lives(*t))
 			let_go(*t);
 	await_stops(re);
+	hook_run_anyway(re->s, HOOK_POST_RESUME);
 	return 0;
 }

@@ -1,0 +1,6 @@
+"""Checkpoint and restore from Python.
+
+fermata.rpc     ask the tool (or its service) to dump and restore; see rpc.Client
+fermata.proto   the messages of images and of the protocol, as protoc makes them
+"""
+__version__ = "4.2"
