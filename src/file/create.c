@@ -118,6 +118,7 @@ static void release(struct file_set *f)
 		if ((*o)->fd >= 0)
 			close(take_fd(&(*o)->fd));
 	memfd_release(f);
+	tty_release(f);
 	int *owned[] = {&f->root_fd, &f->pipes_data, &f->fifo_data};
 	for (size_t i = 0; i < sizeof(owned) / sizeof(*owned); i++)
 		if (*owned[i] >= 0)

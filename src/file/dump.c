@@ -19,6 +19,7 @@
 #include "file/file_lock.h"
 #include "file/fs.h"
 #include "file/fd_table.h"
+#include "file/tty.h"
 #include "file/unsupported.h"
 #include "kernel/procfs.h"
 
@@ -276,7 +277,7 @@ int file_dump_store(struct file_dump *d, struct task *t, const struct program *p
 
 int file_dump_check(struct file_dump *d)
 {
-	int r = 0;
+	int r = tty_dump_settle(d);
 	for (size_t i = 0; i < d->when_all.n && r >= 0; i++)
 		r = d->when_all.v[i].act(d, d->when_all.v[i].object);
 	return r < 0 ? r : file_lock_check(d);

@@ -94,6 +94,7 @@ struct file_dump {
 	VEC(struct later) when_all, later;
 	struct image_writer pipes_data, fifo_data;
 	int scratch[2]; /* a pipe to look into others with */
+	struct ttys_dump *ttys; /* tty.c; NULL: no terminals */
 };
 
 /* "fd 3: FORMAT" as a blocker of the file's holder. */

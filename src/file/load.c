@@ -129,6 +129,8 @@ int file_load(struct session *s, struct tree *tree, struct file_set **ret)
 	if (r >= 0)
 		r = remap_load(f);
 	if (r >= 0)
+		r = tty_load(f);
+	if (r >= 0)
 		r = check_files(f);
 	if (r >= 0)
 		r = file_lock_load(f);

@@ -197,6 +197,8 @@ static int check_external(struct file_set *f, struct open_file *o)
 int regular_check(struct file_set *f, struct open_file *o)
 {
 	const RegFileEntry *e = o->e->reg;
+	if (o->of_tty)
+		return 0; /* tty_make.c looks at it */
 	if (e->has_ext && e->ext)
 		return check_external(f, o);
 	if (o->inherited >= 0)

@@ -43,6 +43,17 @@ bool file_is_mappable(const struct file_set *f, uint32_t id);
  */
 int file_open(struct file_set *f, uint32_t id, int flags, int *ret_fd);
 
+/*
+ * Terminals: made before the root is forked; taken by a session leader in its birth program, which
+ * receives a descriptor if it has one; and the rest when all tasks are in their groups.
+ */
+int file_make_terminals(struct file_set *f);
+bool file_has_terminal(const struct file_set *f, const struct task *t);
+int file_plan_terminal(struct file_set *f, struct stubs *st, struct task *t, struct program *p);
+int file_settle_terminals(struct file_set *f, struct stubs *st);
+/* The foreground group of the terminal of which t is the session leader; 0: none. */
+pid_t file_foreground_group(const struct file_set *f, const struct task *t);
+
 /* Gives every descriptor table its descriptors, but those that must wait for file_restore_late().
  */
 int file_restore_tables(struct file_set *f, struct stubs *st);

@@ -52,6 +52,9 @@ struct open_file {
 
 	/* file_extras.c; NULL: nothing */
 	const FermataFileEntry *extra;
+
+	struct tty *tty; /* of TTY entries; see tty.h */
+	bool of_tty;	 /* of REG entries: only names the path of a terminal */
 };
 
 /* How a file is reached whose path does not lead to it. */
@@ -90,6 +93,7 @@ struct file_set {
 	int pipes_data, fifo_data; /* the images, for contents; -1 */
 	bool epoll_holders_known;  /* epoll_restore.c */
 	unsigned n_kept;	   /* shared files that are open in the controller */
+	struct tty_set *ttys;	   /* tty_restore.c; NULL: no terminals */
 };
 
 struct open_file *file_find(const struct file_set *f, uint32_t id);
@@ -138,6 +142,10 @@ int memfd_load(struct file_set *f);
 int memfd_open(struct file_set *f, struct open_file *o, int flags, int *ret_fd);
 int memfd_seal_all(struct file_set *f);
 void memfd_release(struct file_set *f);
+
+/* tty_restore.c */
+int tty_load(struct file_set *f);
+void tty_release(struct file_set *f);
 
 /* pipe_data.c */
 int pipe_data_load(struct file_set *f);

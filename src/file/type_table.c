@@ -3,8 +3,8 @@
 
 #include <stddef.h>
 
-extern const struct file_type pipe_type, fifo_type, memfd_type, eventfd_type, epoll_type, signalfd_type,
-	timerfd_type, regular_type;
+extern const struct file_type pipe_type, fifo_type, memfd_type, eventfd_type, epoll_type,
+	signalfd_type, timerfd_type, tty_type, regular_type;
 
 const struct file_type *const file_types[] = {
 	&pipe_type,
@@ -14,6 +14,7 @@ const struct file_type *const file_types[] = {
 	&epoll_type,
 	&signalfd_type,
 	&timerfd_type,
+	&tty_type,
 	&regular_type,
 	NULL,
 };

@@ -67,6 +67,9 @@ static int plan_birth(struct restore *re, struct task *t, struct program *p)
 		int step = program_step(p, "setsid", NULL, SYS_setsid);
 		program_expect(p, step, t->vpid);
 		t->now_pgid = t->vpid;
+		r = file_plan_terminal(re->files, &re->stubs, t, p);
+		if (r < 0)
+			return r;
 	}
 	plan_group(t, p);
 	return plan_children(re, t, /* before_setsid= */ false, p);
@@ -94,7 +97,9 @@ static int start_task(struct restore *re, struct task *t)
 	int r = plan_birth(re, t, &lead->program);
 	if (r < 0)
 		return r;
-	if (task_lives(t) && mem_needs_files(t, /* early= */ true))
+	bool receives = task_lives(t) && (mem_needs_files(t, /* early= */ true) ||
+						 file_has_terminal(re->files, t));
+	if (receives)
 		return stub_play(&re->stubs, lead, &lead->program);
 	return stub_start(&re->stubs, lead, &lead->program);
 }
@@ -135,7 +140,9 @@ int restore_births(struct restore *re)
 {
 	task_vec level = {0};
 	re->tree.root->now_pgid = getpgid(0);
-	int r = stub_fork_root(&re->stubs, re->tree.root, re->s->opt->restore_sibling);
+	int r = file_make_terminals(re->files);
+	if (r >= 0)
+		r = stub_fork_root(&re->stubs, re->tree.root, re->s->opt->restore_sibling);
 	if (r < 0)
 		return r;
 	*vec_push(&re->s->arena, &level) = re->tree.root;
@@ -144,5 +151,7 @@ int restore_births(struct restore *re)
 		r = birth_level(re, &level, &next);
 		level = next;
 	}
-	return r < 0 ? r : join_groups(re);
+	if (r >= 0)
+		r = join_groups(re);
+	return r < 0 ? r : file_settle_terminals(re->files, &re->stubs);
 }

@@ -142,6 +142,15 @@ static void place_group_leader(struct restore *re, struct task *t)
 	new_helper(re, t, t->pgid, t->sid, t->pgid);
 }
 
+/* The foreground group of a terminal that has no members any more, as after the end of a job. */
+static void place_foreground(struct restore *re, struct task *t)
+{
+	pid_t pgrp = file_foreground_group(re->files, t);
+	if (!pgrp || id_in_use(&re->tree, pgrp))
+		return;
+	new_helper(re, t, pgrp, t->sid, pgrp);
+}
+
 int restore_arrange_sessions(struct restore *re)
 {
 	int r = adopt_own_session(re);
@@ -153,5 +162,7 @@ int restore_arrange_sessions(struct restore *re)
 		r = mark_birth_session(re, re->tree.tasks.v[i]);
 	for (size_t i = 0, n = re->tree.tasks.n; i < n && r >= 0; i++)
 		place_group_leader(re, re->tree.tasks.v[i]);
+	for (size_t i = 0, n = re->tree.tasks.n; i < n && r >= 0; i++)
+		place_foreground(re, re->tree.tasks.v[i]);
 	return r;
 }

@@ -4,7 +4,7 @@
  * The process with PID 1 in there reaps orphans at once (the machine's own init may take a
  * second), ends as soon as CMD does, and by ending kills whatever CMD left behind. If ns_init
  * itself is killed, everything inside goes too. The loopback device is up, so ports, abstract names
- * and SysV keys are nobody else's. Exit status: that of CMD, 128+N for signal N.
+ * and SysV keys are nobody else's, nor are pseudo terminals. Exit status: that of CMD, 128+N for signal N.
  */
 #include <net/if.h>
 #include <sched.h>
@@ -49,6 +49,8 @@ static int init(char **argv)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	need(!mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL), "make / private");
 	need(!mount("proc", "/proc", "proc", 0, NULL), "mount /proc");
+	/* pseudo terminal numbers of our own; /dev/ptmx leads to what is mounted beside it */
+	need(!mount("devpts", "/dev/pts", "devpts", 0, "mode=620,ptmxmode=666"), "mount /dev/pts");
 	raise_loopback();
 	child = fork();
 	need(child >= 0, "fork");

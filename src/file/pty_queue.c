@@ -1,0 +1,319 @@
+/*
+ * Bytes that wait in a pseudo terminal, both ways: taken out and put back.
+ *
+ * The kernel shows no queue without emptying it, and a line that is still being typed not even
+ * then: it can only be read with ICANON off, which forgets where lines end.  So everything is read
+ * as its reader would, line by line; what then is left with ICANON off is the unfinished line.
+ * Input is kept as it would have to be typed: the end-of-file character for a line that ended by
+ * one, the literal-next character before what would end a line or be taken for these two.  It is
+ * put back by TIOCSTI, which delivers at once, while nothing but these is special and nothing is
+ * echoed; what the line discipline has no room for, through the master, as it came.  Output is
+ * written to the slave with output processing off.
+ *
+ * TIOCPKT_* bytes are switched off meanwhile.  A stopped output is set going for it, and stopped
+ * again: TCOON tells a stop by TCOOFF, which only that undoes, from one by the stop character.
+ * SIGTTOU and SIGTTIN must be blocked.
+ */
+#include <asm/termbits.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/poll.h>
+#include <unistd.h>
+
+#include "file/tty.h"
+
+enum { DISABLED = 0, CHUNK = 1024, LDISC_ROOM = 4095 };
+
+struct pty {
+	int master, slave;
+	int master_flags;
+	int packet;
+	struct termios2 real;
+};
+
+static bool is_canonical(const struct termios2 *t)
+{
+	return t->c_lflag & ICANON && !(t->c_lflag & EXTPROC);
+}
+
+/* The same reading of input, with none of its side effects. */
+static struct termios2 quiet_termios(const struct termios2 *real)
+{
+	struct termios2 t = *real;
+	t.c_iflag &= IUTF8;
+	t.c_oflag &= ~(tcflag_t)OPOST;
+	t.c_lflag &= ICANON | EXTPROC | IEXTEN;
+	t.c_cc[VERASE] = t.c_cc[VKILL] = t.c_cc[VWERASE] = t.c_cc[VREPRINT] = DISABLED;
+	return t;
+}
+
+static int set_termios(const struct pty *p, const struct termios2 *t)
+{
+	return ioctl(p->slave, TCSETS2, t) < 0 ? -errno : 0;
+}
+
+static int begin(struct pty *p, int master, int slave)
+{
+	*p = (struct pty){.master = master, .slave = slave};
+	p->master_flags = fcntl(master, F_GETFL);
+	int off = 0;
+	if (p->master_flags < 0 || ioctl(slave, TCGETS2, &p->real) < 0 ||
+		ioctl(master, TIOCGPKT, &p->packet) < 0 ||
+		fcntl(master, F_SETFL, p->master_flags | O_NONBLOCK) < 0 ||
+		(p->packet && ioctl(master, TIOCPKT, &off) < 0))
+		return -errno;
+	return 0;
+}
+
+static int end(const struct pty *p)
+{
+	if ((p->packet && ioctl(p->master, TIOCPKT, &p->packet) < 0) ||
+		fcntl(p->master, F_SETFL, p->master_flags) < 0)
+		return -errno;
+	return 0;
+}
+
+/* --- out --- */
+
+static int append(struct pty_bytes *b, const char *data, size_t len)
+{
+	if (len > sizeof(b->data) - b->len)
+		return -EFBIG;
+	memcpy(b->data + b->len, data, len);
+	b->len += len;
+	return 0;
+}
+
+static bool is_char(const struct termios2 *t, unsigned which, char c)
+{
+	return t->c_cc[which] != DISABLED && t->c_cc[which] == (cc_t)c;
+}
+
+static bool ends_line(const struct termios2 *t, char c)
+{
+	return c == '\n' || is_char(t, VEOL, c) ||
+	       (t->c_lflag & IEXTEN && is_char(t, VEOL2, c));
+}
+
+/* A byte of a line that has no meaning there. Control characters might have one elsewhere. */
+static int append_literal(struct pty_bytes *b, const struct termios2 *t, char c)
+{
+	bool can_quote = t->c_lflag & IEXTEN && t->c_cc[VLNEXT] != DISABLED;
+	bool must_quote = ends_line(t, c) || is_char(t, VEOF, c) ||
+			  (can_quote && is_char(t, VLNEXT, c));
+	bool control = ((unsigned char)c < ' ' && c != '\t') || c == 0x7f;
+	int r = 0;
+	if (can_quote && (must_quote || control))
+		r = append(b, (const char *)&t->c_cc[VLNEXT], 1);
+	b->inexact |= must_quote && !can_quote;
+	return r < 0 ? r : append(b, &c, 1);
+}
+
+static int append_line(
+	struct pty_bytes *b, const struct termios2 *t, const char *line, size_t len, bool whole)
+{
+	bool ended = whole && len && ends_line(t, line[len - 1]);
+	int r = 0;
+	for (size_t i = 0; i < len - ended && r >= 0; i++)
+		r = append_literal(b, t, line[i]);
+	if (r >= 0 && ended)
+		return append(b, &line[len - 1], 1);
+	if (r < 0 || !whole)
+		return r;
+	b->inexact |= t->c_cc[VEOF] == DISABLED;
+	return append(b, (const char *)&t->c_cc[VEOF], 1);
+}
+
+static ssize_t read_some(int fd, char *buf, size_t len)
+{
+	ssize_t n;
+	do
+		n = read(fd, buf, len);
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : n;
+}
+
+/* poll() also makes the kernel deliver what is on its way to fd's queue. */
+static bool has_input(int fd)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	return poll(&p, 1, 0) > 0 && p.revents & POLLIN;
+}
+
+static int take_raw(int fd, struct pty_bytes *b, const struct termios2 *quoted_for)
+{
+	char buf[CHUNK];
+	while (has_input(fd)) {
+		ssize_t n = read_some(fd, buf, sizeof(buf));
+		if (n == -EAGAIN || n == -EIO || n == 0)
+			return 0; /* EIO: of a master whose slaves are closed, after the last byte */
+		if (n < 0)
+			return (int)n;
+		int r = quoted_for ? append_line(b, quoted_for, buf, (size_t)n, /* whole= */ false)
+				   : append(b, buf, (size_t)n);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int take_lines(const struct pty *p, struct pty_bytes *b)
+{
+	char line[8192]; /* the kernel's lines have up to 4096 bytes */
+	while (has_input(p->slave)) {
+		ssize_t n = read_some(p->slave, line, sizeof(line));
+		if (n == -EAGAIN)
+			break;
+		int r = n < 0 ? (int)n : append_line(b, &p->real, line, (size_t)n, true);
+		if (r < 0)
+			return r;
+	}
+	struct termios2 raw = quiet_termios(&p->real);
+	raw.c_lflag &= ~(tcflag_t)ICANON;
+	raw.c_cc[VMIN] = 1;
+	raw.c_cc[VTIME] = 0;
+	int r = set_termios(p, &raw);
+	return r < 0 ? r : take_raw(p->slave, b, &p->real);
+}
+
+static int take_bytes(const struct pty *p, struct pty_bytes *b)
+{
+	struct termios2 t = p->real, quiet = quiet_termios(&p->real);
+	t.c_cc[VMIN] = 1; /* poll() and read() wait for so many */
+	t.c_cc[VTIME] = 0;
+	int r = set_termios(p, &t);
+	if (r >= 0)
+		r = take_raw(p->slave, b, NULL);
+	return r < 0 ? r : set_termios(p, &quiet);
+}
+
+static bool is_stopped(const struct pty *p)
+{
+	struct pollfd poller = {.fd = p->slave, .events = POLLOUT};
+	return poll(&poller, 1, 0) <= 0 || !(poller.revents & POLLOUT);
+}
+
+/* With the master's queue empty, nothing else keeps the slave from writing. */
+static enum pty_flow take_flow(const struct pty *p)
+{
+	if (!is_stopped(p))
+		return PTY_FLOWS;
+	ioctl(p->slave, TCXONC, TCOON);
+	return is_stopped(p) ? PTY_STOPPED_BY_CHAR : PTY_STOPPED_BY_IOCTL;
+}
+
+static int take(const struct pty *p, struct pty_queues *q)
+{
+	int r = take_raw(p->master, &q->output, NULL);
+	if (r < 0)
+		return r;
+	q->flow = take_flow(p);
+	r = is_canonical(&p->real) ? take_lines(p, &q->input) : take_bytes(p, &q->input);
+	/* echoes that had found no room */
+	if (r >= 0 && write(p->slave, "", 0) < 0)
+		r = errno == EAGAIN ? 0 : -errno;
+	if (r >= 0)
+		r = take_raw(p->master, &q->output, NULL);
+	return r >= 0 && q->input.inexact ? -EILSEQ : r;
+}
+
+/* --- in --- */
+
+static int put_bytes(int to, int reader, const struct pty_bytes *b, size_t at)
+{
+	while (at < b->len) {
+		size_t len = b->len - at < CHUNK ? b->len - at : CHUNK;
+		ssize_t n = write(to, b->data + at, len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 && errno != EAGAIN ? -errno : -ENOSPC;
+		at += (size_t)n;
+		has_input(reader);
+	}
+	return 0;
+}
+
+/*
+ * As many bytes of input as the line discipline stores: all but one of its buffer, and the end of
+ * the line that fills it. Not more than it stores, for TIOCSTI would drop the rest.
+ */
+static size_t put_directly(const struct pty *p, const struct termios2 *t, const struct pty_bytes *b)
+{
+	bool lines = is_canonical(t), whole_line = false;
+	bool quotes = lines && t->c_lflag & IEXTEN;
+	size_t stored = 0, at = 0;
+	while (at < b->len && (stored < LDISC_ROOM || (lines && !whole_line))) {
+		size_t len = quotes && is_char(t, VLNEXT, b->data[at]) && at + 1 < b->len ? 2 : 1;
+		for (size_t i = 0; i < len; i++)
+			if (ioctl(p->slave, TIOCSTI, &b->data[at + i]) < 0)
+				return at + i;
+		whole_line |= len == 1 && (ends_line(t, b->data[at]) || is_char(t, VEOF, b->data[at]));
+		at += len;
+		stored++;
+	}
+	return at;
+}
+
+static int put_input(const struct pty *p, const struct termios2 *quiet, const struct pty_bytes *b)
+{
+	size_t done = put_directly(p, quiet, b);
+	return put_bytes(p->master, p->slave, b, done);
+}
+
+static int put_flow(const struct pty *p, struct termios2 quiet, enum pty_flow flow)
+{
+	if (flow == PTY_STOPPED_BY_IOCTL)
+		return ioctl(p->slave, TCXONC, TCOOFF) < 0 ? -errno : 0;
+	if (flow == PTY_FLOWS)
+		return 0;
+	quiet.c_iflag |= IXON;
+	quiet.c_cc[VSTOP] = 'S' & 0x1f;
+	int r = set_termios(p, &quiet);
+	return r >= 0 && ioctl(p->slave, TIOCSTI, &quiet.c_cc[VSTOP]) < 0 ? -errno : r;
+}
+
+static int put(const struct pty *p, const struct termios2 *real, const struct pty_queues *q)
+{
+	struct termios2 quiet = quiet_termios(real);
+	int r = set_termios(p, &quiet);
+	if (r >= 0)
+		r = put_bytes(p->slave, p->master, &q->output, 0);
+	if (r >= 0)
+		r = put_input(p, &quiet, &q->input);
+	if (r >= 0)
+		r = put_flow(p, quiet, q->flow);
+	int back = set_termios(p, real);
+	return r < 0 ? r : back;
+}
+
+int pty_queues_copy(int master, int slave, struct pty_queues *ret)
+{
+	struct pty p;
+	int r = begin(&p, master, slave);
+	if (r < 0)
+		return r;
+	r = take(&p, ret);
+	int back = put(&p, &p.real, ret); /* whatever came out, even if not all did */
+	int ended = end(&p);
+	if (r >= 0)
+		r = back;
+	return r < 0 ? r : ended;
+}
+
+int pty_queues_fill(int master, int slave, const TtyInfoEntry *info, const struct pty_queues *q)
+{
+	struct pty p;
+	int r = begin(&p, master, slave);
+	if (r < 0)
+		return r;
+	r = tty_termios_apply(slave, info); /* for their bits, with nothing queued yet */
+	if (r >= 0 && ioctl(slave, TCGETS2, &p.real) < 0)
+		r = -errno;
+	if (r >= 0)
+		r = put(&p, &p.real, q);
+	int ended = end(&p);
+	return r < 0 ? r : ended;
+}

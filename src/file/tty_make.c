@@ -1,0 +1,244 @@
+/*
+ * Pseudo terminals made again, before the tree is: its sessions are born with them.
+ *
+ * The kernel gives out the lowest free number of a devpts instance, so ptmx is opened until the
+ * wanted one comes.  Order for one: queues and parameters while no session has it (no signals),
+ * then every slave of the images, then what would be in the way before: exclusive use, packet
+ * mode, the lock.  A slave that O_LARGEFILE betrays as not opened by a path was opened by
+ * TIOCGPTPEER.
+ */
+#include "file/tty.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+enum { RAW_O_LARGEFILE = 0100000, OWN_SLAVE = O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC };
+
+/* Masters with other numbers, kept open so that those do not come again. */
+struct making {
+	struct file_set *f;
+	VEC(int) wrong;
+};
+
+static const char *path_of(const struct file_set *f, const struct open_file *o, const char *other)
+{
+	const struct open_file *reg = file_find(f, o->e->tty->regf_id);
+	return reg ? reg->e->reg->name : other;
+}
+
+/* /dev/pts/7 -> /dev/pts/ptmx */
+static const char *ptmx_beside(struct file_set *f, const char *slave)
+{
+	size_t len = (size_t)(strrchr(slave, '/') - slave);
+	return arena_printf(&f->s->arena, "%.*s/ptmx", (int)len, slave);
+}
+
+static int open_master(struct making *m, const char *ptmx, int flags, unsigned wanted, int *ret_fd)
+{
+	struct session *s = m->f->s;
+	for (;;) {
+		int fd = path_open(m->f, ptmx, flags | O_NOCTTY | O_CLOEXEC);
+		unsigned index;
+		if (fd < 0)
+			return fail(s, fd, "open %s for the pseudo terminal number %u", ptmx, wanted);
+		if (ioctl(fd, TIOCGPTN, &index) < 0) {
+			int err = errno;
+			close(fd);
+			return fail(s, err, "%s makes no pseudo terminals", ptmx);
+		}
+		*ret_fd = fd;
+		if (index == wanted)
+			return 0;
+		*vec_push(&s->arena, &m->wrong) = fd;
+		if (index > wanted)
+			return fail(s, EEXIST, "the pseudo terminal number %u of %s is taken",
+				wanted, ptmx);
+	}
+}
+
+static int set_lock(int master, int locked)
+{
+	return ioctl(master, TIOCSPTLCK, &locked) < 0 ? -errno : 0;
+}
+
+static int open_slave(struct file_set *f, int master, struct open_file *o)
+{
+	int flags = tty_open_flags(o);
+	if (o->flags & RAW_O_LARGEFILE)
+		o->fd = path_open(f, path_of(f, o, "?"), flags);
+	if (o->fd < 0)
+		o->fd = ioctl(master, TIOCGPTPEER, flags);
+	return o->fd < 0 ? fail(f->s, errno, "%s: open the pseudo terminal %u",
+				   open_file_label(f, o), o->tty->info->pty->index)
+			 : 0;
+}
+
+static bool is_hung_up(const struct tty *t, const struct open_file *o)
+{
+	return !t->info->termios || (o->extra && o->extra->has_hung_up && o->extra->hung_up);
+}
+
+/* Those with or without a hangup behind them. */
+static int open_slaves(struct file_set *f, struct tty *slave, int master, bool hung_up)
+{
+	int r = 0, fd = -1;
+	for (size_t i = 0; slave && i < slave->files.n && r >= 0; i++) {
+		struct open_file *o = slave->files.v[i];
+		if (o->inherited >= 0 || is_hung_up(slave, o) != hung_up)
+			continue;
+		r = open_slave(f, master, o);
+		fd = o->fd;
+	}
+	if (r >= 0 && hung_up && fd >= 0 && ioctl(fd, TIOCVHANGUP) < 0)
+		r = fail(f->s, errno, "hang up the pseudo terminal %u", slave->info->pty->index);
+	return r;
+}
+
+static int set_owner(struct file_set *f, const struct tty *t, int fd)
+{
+	const TtyInfoEntry *e = t->info;
+	struct stat st;
+	if (fstat(fd, &st) < 0)
+		return fail(f->s, errno, "look at the pseudo terminal %u", e->pty->index);
+	if (e->has_uid && e->has_gid && (e->uid != st.st_uid || e->gid != st.st_gid) &&
+		fchown(fd, e->uid, e->gid) < 0)
+		return fail(f->s, errno, "give the pseudo terminal %u to user %u, group %u",
+			e->pty->index, e->uid, e->gid);
+	const struct open_file *reg =
+		t->files.n ? file_find(f, t->files.v[0]->e->tty->regf_id) : NULL;
+	mode_t mode = reg && reg->e->reg->has_mode ? reg->e->reg->mode & 07777 : st.st_mode & 07777;
+	if (mode != (st.st_mode & 07777) && fchmod(fd, mode) < 0)
+		return fail(f->s, errno, "set the mode of the pseudo terminal %u", e->pty->index);
+	return 0;
+}
+
+static void take_data(struct pty_bytes *to, const struct tty *t)
+{
+	if (!t || !t->data)
+		return;
+	to->len = t->data->data.len;
+	memcpy(to->data, t->data->data.data, to->len);
+}
+
+static int fill(struct file_set *f, const struct tty *master, int fd, int slave_fd)
+{
+	struct pty_queues *q = arena_new(&f->s->arena, struct pty_queues);
+	const FermataFileEntry *extra = master->files.v[0]->extra;
+	take_data(&q->output, master);
+	take_data(&q->input, master->peer);
+	if (extra && extra->has_stopped_by_ioctl)
+		q->flow = extra->stopped_by_ioctl ? PTY_STOPPED_BY_IOCTL : PTY_STOPPED_BY_CHAR;
+	int r = pty_queues_fill(fd, slave_fd, master->info, q);
+	if (r >= 0)
+		r = tty_winsize_apply(slave_fd, master->info);
+	return r < 0 ? fail(f->s, r, "fill the pseudo terminal %u", master->info->pty->index) : 0;
+}
+
+/* What would be in the way of opening and filling it. */
+static int finish(struct file_set *f, const struct tty *t, int fd, int slave_fd)
+{
+	const TtyInfoEntry *e = t->info;
+	int on = 1;
+	if ((e->exclusive && ioctl(fd, TIOCEXCL) < 0) ||
+		(t->peer && t->peer->info->exclusive && ioctl(slave_fd, TIOCEXCL) < 0) ||
+		(e->packet_mode && ioctl(fd, TIOCPKT, &on) < 0) ||
+		(e->locked && set_lock(fd, 1) < 0))
+		return fail(f->s, errno, "set the modes of the pseudo terminal %u", e->pty->index);
+	return 0;
+}
+
+static int make_pair(struct making *m, struct tty *t)
+{
+	struct file_set *f = m->f;
+	struct open_file *o = t->files.v[0];
+	int r = open_master(m, path_of(f, o, "/dev/ptmx"), tty_open_flags(o), t->info->pty->index,
+		&o->fd);
+	if (r < 0)
+		o->fd = -1; /* among the wrong ones */
+	if (r >= 0)
+		r = set_lock(o->fd, 0);
+	if (r >= 0)
+		r = open_slaves(f, t->peer, o->fd, /* hung_up= */ true);
+	if (r < 0)
+		return r;
+	t->fd = ioctl(o->fd, TIOCGPTPEER, OWN_SLAVE);
+	if (t->fd < 0)
+		return fail(f->s, errno, "open the pseudo terminal %u by its master",
+			t->info->pty->index);
+	r = fill(f, t, o->fd, t->fd);
+	if (r >= 0 && t->peer)
+		r = set_owner(f, t->peer, t->fd);
+	if (r >= 0)
+		r = open_slaves(f, t->peer, o->fd, /* hung_up= */ false);
+	return r < 0 ? r : finish(f, t, o->fd, t->fd);
+}
+
+/* Slaves whose master was closed: so is this one's. */
+static int make_hung_up(struct making *m, struct tty *t)
+{
+	_cleanup_close_ int master = -1;
+	const char *path = path_of(m->f, t->files.v[0], "/dev/pts/?");
+	int fd;
+	int r = open_master(m, ptmx_beside(m->f, path), O_RDWR, t->info->pty->index, &fd);
+	if (r < 0)
+		return r;
+	master = fd;
+	r = set_lock(master, 0);
+	for (size_t i = 0; i < t->files.n && r >= 0; i++)
+		r = open_slave(m->f, master, t->files.v[i]);
+	return r;
+}
+
+void pty_let_go(struct tty *t)
+{
+	if (t->fd < 0)
+		return;
+	int master = t->master && t->files.n ? t->files.v[0]->fd : -1;
+	const struct tty *slave = t->peer;
+	bool never_opened = master >= 0 && (!slave || (!slave->files.n && slave->info->termios));
+	if (never_opened) { /* see give_slave_back() in pty_data.c */
+		set_lock(master, 1);
+		int none = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+		if (none >= 0)
+			close(none);
+	}
+	close(take_fd(&t->fd));
+	if (never_opened)
+		set_lock(master, t->info->locked);
+}
+
+static bool is_ours(const struct tty *t)
+{
+	return t->info->type == TTY_TYPE__PTY && t->files.n && t->files.v[0]->inherited < 0;
+}
+
+static int by_index(const void *a, const void *b)
+{
+	const struct tty *const *x = a, *const *y = b;
+	uint32_t i = (*x)->info->id, j = (*y)->info->id;
+	return (i > j) - (i < j);
+}
+
+int pty_make_all(struct file_set *f)
+{
+	struct making m = {.f = f};
+	int r = 0;
+	if (f->ttys->all.n) /* a number that was passed over cannot be wanted later */
+		qsort(f->ttys->all.v, f->ttys->all.n, sizeof(*f->ttys->all.v), by_index);
+	for (size_t i = 0; i < f->ttys->all.n && r >= 0; i++) {
+		struct tty *t = f->ttys->all.v[i];
+		if (!is_ours(t))
+			continue;
+		if (t->master)
+			r = make_pair(&m, t);
+		else if (!t->peer && !t->info->termios)
+			r = make_hung_up(&m, t);
+	}
+	vec_for_each (&m.wrong, fd)
+		close(*fd);
+	return r;
+}
