@@ -11,7 +11,7 @@ STATUS = ("Name Umask Tgid NStgid Uid Gid Groups NoNewPrivs Seccomp Seccomp_filt
           "SigBlk SigIgn SigCgt CapInh CapPrm CapEff CapBnd CapAmb Threads THP_enabled "
           "VmLck").split()
 # Fields of /proc/PID/stat after the comm, numbered as in proc(5).
-STAT = {"pgrp": 5, "session": 6, "priority": 18, "nice": 19, "startcode": 26, "endcode": 27,
+STAT = {"pgrp": 5, "session": 6, "tty_nr": 7, "tpgid": 8, "priority": 18, "nice": 19, "startcode": 26, "endcode": 27,
         "startstack": 28, "rt_priority": 40, "policy": 41, "start_data": 45, "end_data": 46,
         "start_brk": 47, "arg_start": 48, "arg_end": 49, "env_start": 50, "env_end": 51,
         "exit_code": 52}
