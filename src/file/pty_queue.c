@@ -93,16 +93,15 @@ static bool is_char(const struct termios2 *t, unsigned which, char c)
 
 static bool ends_line(const struct termios2 *t, char c)
 {
-	return c == '\n' || is_char(t, VEOL, c) ||
-	       (t->c_lflag & IEXTEN && is_char(t, VEOL2, c));
+	return c == '\n' || is_char(t, VEOL, c) || (t->c_lflag & IEXTEN && is_char(t, VEOL2, c));
 }
 
 /* A byte of a line that has no meaning there. Control characters might have one elsewhere. */
 static int append_literal(struct pty_bytes *b, const struct termios2 *t, char c)
 {
 	bool can_quote = t->c_lflag & IEXTEN && t->c_cc[VLNEXT] != DISABLED;
-	bool must_quote = ends_line(t, c) || is_char(t, VEOF, c) ||
-			  (can_quote && is_char(t, VLNEXT, c));
+	bool must_quote =
+		ends_line(t, c) || is_char(t, VEOF, c) || (can_quote && is_char(t, VLNEXT, c));
 	bool control = ((unsigned char)c < ' ' && c != '\t') || c == 0x7f;
 	int r = 0;
 	if (can_quote && (must_quote || control))
@@ -148,7 +147,8 @@ static int take_raw(int fd, struct pty_bytes *b, const struct termios2 *quoted_f
 	while (has_input(fd)) {
 		ssize_t n = read_some(fd, buf, sizeof(buf));
 		if (n == -EAGAIN || n == -EIO || n == 0)
-			return 0; /* EIO: of a master whose slaves are closed, after the last byte */
+			return 0; /* EIO: of a master whose slaves are closed, after the last byte
+				   */
 		if (n < 0)
 			return (int)n;
 		int r = quoted_for ? append_line(b, quoted_for, buf, (size_t)n, /* whole= */ false)
@@ -250,7 +250,8 @@ static size_t put_directly(const struct pty *p, const struct termios2 *t, const 
 		for (size_t i = 0; i < len; i++)
 			if (ioctl(p->slave, TIOCSTI, &b->data[at + i]) < 0)
 				return at + i;
-		whole_line |= len == 1 && (ends_line(t, b->data[at]) || is_char(t, VEOF, b->data[at]));
+		whole_line |=
+			len == 1 && (ends_line(t, b->data[at]) || is_char(t, VEOF, b->data[at]));
 		at += len;
 		stored++;
 	}

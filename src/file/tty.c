@@ -31,8 +31,8 @@ static dev_t rdev_of(const struct file_view *v)
 
 static bool is_external(struct file_dump *d, const struct file_view *v)
 {
-	return external_find(d->s->opt, NULL, "tty[%jx:%jx]", (uintmax_t)rdev_of(v),
-		(uintmax_t)v->dev);
+	return external_find(
+		d->s->opt, NULL, "tty[%jx:%jx]", (uintmax_t)rdev_of(v), (uintmax_t)v->dev);
 }
 
 static bool tty_recognize(struct file_dump *d, const struct file_view *v)
@@ -174,8 +174,8 @@ static struct ttys_dump *ttys_of(struct file_dump *d)
 	return d->ttys;
 }
 
-static int add_record(
-	struct file_dump *d, const struct file_view *v, TtyType type, bool master, struct tty_dump **ret)
+static int add_record(struct file_dump *d, const struct file_view *v, TtyType type, bool master,
+	struct tty_dump **ret)
 {
 	struct ttys_dump *ttys = ttys_of(d);
 	uint32_t index = wanted_index(ttys, v, type, master);
@@ -214,8 +214,8 @@ static int add_record(
 
 /* --- what cannot be kept --- */
 
-static bool is_dumpable(struct file_dump *d, const struct file_view *v, const struct tty_dump *t,
-	bool hung_up)
+static bool is_dumpable(
+	struct file_dump *d, const struct file_view *v, const struct tty_dump *t, bool hung_up)
 {
 	int discipline = 0;
 	size_t before = d->s->blockers.n;
@@ -299,8 +299,7 @@ static int tty_collect(struct file_dump *d, struct file_view *v, struct dumped_f
 	e->tty_info_id = t->info->id;
 	if (type != TTY_TYPE__EXT_TTY) {
 		e->has_regf_id = true;
-		r = collect_path(
-			d, v, type == TTY_TYPE__PTY && !kind.master, &e->regf_id);
+		r = collect_path(d, v, type == TTY_TYPE__PTY && !kind.master, &e->regf_id);
 	}
 	if (r >= 0)
 		r = fown_dump(d, v, &e->fown);

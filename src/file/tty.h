@@ -59,13 +59,13 @@ struct tty_dump {
 	TtyInfoEntry *info;
 	struct file_source from; /* its first descriptor */
 	const char *link;
-	uint64_t device;	 /* what stat calls tty_nr: of a master, that of its slave */
-	uint64_t devpts;	 /* the instance of a pseudo terminal; 0: not known */
+	uint64_t device; /* what stat calls tty_nr: of a master, that of its slave */
+	uint64_t devpts; /* the instance of a pseudo terminal; 0: not known */
 	bool master;
-	bool hung_up;		 /* all of its files are */
-	bool slaves_closed;	 /* of a master: there were slaves, and none is left */
-	bool no_peer;		 /* of a master: its slave cannot be opened through it */
-	struct tty_dump *peer;	 /* the other end */
+	bool hung_up;	       /* all of its files are */
+	bool slaves_closed;    /* of a master: there were slaves, and none is left */
+	bool no_peer;	       /* of a master: its slave cannot be opened through it */
+	struct tty_dump *peer; /* the other end */
 	VEC(struct dumped_file *) files;
 };
 

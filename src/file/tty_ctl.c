@@ -128,9 +128,9 @@ static int set_foreground(struct file_set *f, struct stubs *st, struct task *t, 
 	int r = plan_receive(f, st, tty, p);
 	if (r < 0)
 		return r;
-	int step = program_step(p, "set the foreground group",
-		arena_printf(&f->s->arena, "%d", pgrp), SYS_ioctl, received(st), imm(TIOCSPGRP),
-		in_copy(p, &pgrp, sizeof(pgrp)));
+	int step =
+		program_step(p, "set the foreground group", arena_printf(&f->s->arena, "%d", pgrp),
+			SYS_ioctl, received(st), imm(TIOCSPGRP), in_copy(p, &pgrp, sizeof(pgrp)));
 	if (may_fail)
 		program_may_fail(p, step);
 	plan_close(st, p);

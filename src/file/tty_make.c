@@ -44,7 +44,8 @@ static int open_master(struct making *m, const char *ptmx, int flags, unsigned w
 		int fd = path_open(m->f, ptmx, flags | O_NOCTTY | O_CLOEXEC);
 		unsigned index;
 		if (fd < 0)
-			return fail(s, fd, "open %s for the pseudo terminal number %u", ptmx, wanted);
+			return fail(
+				s, fd, "open %s for the pseudo terminal number %u", ptmx, wanted);
 		if (ioctl(fd, TIOCGPTN, &index) < 0) {
 			int err = errno;
 			close(fd);
@@ -155,8 +156,8 @@ static int make_pair(struct making *m, struct tty *t)
 {
 	struct file_set *f = m->f;
 	struct open_file *o = t->files.v[0];
-	int r = open_master(m, path_of(f, o, "/dev/ptmx"), tty_open_flags(o), t->info->pty->index,
-		&o->fd);
+	int r = open_master(
+		m, path_of(f, o, "/dev/ptmx"), tty_open_flags(o), t->info->pty->index, &o->fd);
 	if (r < 0)
 		o->fd = -1; /* among the wrong ones */
 	if (r >= 0)

@@ -32,7 +32,8 @@ static int load_records(struct file_set *f)
 		if (!tty_params_sane(e) || (e->type == TTY_TYPE__PTY) != (e->pty != NULL) ||
 			(t->master && !e->termios) ||
 			(e->pty && (e->pty->index > PTY_INDEX_MAX || e->id / 2 != e->pty->index)))
-			return fail(f->s, EBADMSG, "tty-info.img: the record %u is not sane", e->id);
+			return fail(
+				f->s, EBADMSG, "tty-info.img: the record %u is not sane", e->id);
 		id_map_put(&f->s->arena, &f->ttys->by_id, e->id, t);
 		*vec_push(&f->s->arena, &f->ttys->all) = t;
 	}
@@ -78,8 +79,8 @@ static int attach(struct file_set *f, struct open_file *o)
 			e->tty_info_id);
 	struct open_file *reg = e->has_regf_id ? file_find(f, e->regf_id) : NULL;
 	if (e->has_regf_id && (!reg || !reg->e->reg || reg->e->reg->name[0] != '/'))
-		return fail(f->s, EBADMSG, "file %u: the path of this terminal is not in the images",
-			o->id);
+		return fail(f->s, EBADMSG,
+			"file %u: the path of this terminal is not in the images", o->id);
 	if (reg && !reg->uses_left)
 		reg->of_tty = true;
 	if (o->uses_left)
@@ -131,11 +132,12 @@ static int check_orphan(struct file_set *f, const struct open_file *o)
 		return fail_remedy(f->s, EINVAL,
 			"use --shell-job, or --inherit-fd fd[N]:tty[...] if it was dumped as "
 			"external",
-			"%s: it was dumped as a job of the terminal /dev/pts/%u", open_file_label(f, o),
-			e->pty->index);
+			"%s: it was dumped as a job of the terminal /dev/pts/%u",
+			open_file_label(f, o), e->pty->index);
 	if (!isatty(STDIN_FILENO))
 		return fail_remedy(f->s, ENOTTY, "start the restore from a terminal",
-			"%s: --shell-job gives it the terminal of the standard input, which is none",
+			"%s: --shell-job gives it the terminal of the standard input, which is "
+			"none",
 			open_file_label(f, o));
 	return 0;
 }
@@ -190,8 +192,8 @@ int tty_check(struct file_set *f, struct open_file *o)
 	switch (t->info->type) {
 	case TTY_TYPE__EXT_TTY:
 		return fail_remedy(f->s, ENOENT,
-			arena_printf(&f->s->arena, "use --inherit-fd fd[N]:%s",
-				tty_inherit_key(f, o)),
+			arena_printf(
+				&f->s->arena, "use --inherit-fd fd[N]:%s", tty_inherit_key(f, o)),
 			"%s: this terminal was dumped as external", open_file_label(f, o));
 	case TTY_TYPE__PTY:
 		return tty_is_orphan(t) ? check_orphan(f, o) : check_index_free(f, o);

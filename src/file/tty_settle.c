@@ -26,7 +26,7 @@
 
 enum { PTS_MAJOR = 136 };
 
-#define tty_block(d, t, remedy, fmt, ...)                                                       \
+#define tty_block(d, t, remedy, fmt, ...)                                              \
 	block((d)->s, (t)->from.task->vpid, (remedy), "fd %d: " fmt, (t)->from.number, \
 		##__VA_ARGS__)
 
@@ -102,8 +102,7 @@ static int add_closed_slave(struct file_dump *d, struct tty_dump *master)
 {
 	struct stat st;
 	_cleanup_close_ int fd = source_take(d, &master->from);
-	_cleanup_close_ int peer =
-		fd < 0 ? -1 : ioctl(fd, TIOCGPTPEER, O_PATH | O_CLOEXEC);
+	_cleanup_close_ int peer = fd < 0 ? -1 : ioctl(fd, TIOCGPTPEER, O_PATH | O_CLOEXEC);
 	if (fd < 0 || peer < 0 || fstat(peer, &st) < 0)
 		return fd < 0 ? fd : 0;
 	struct tty_dump *t = new_slave(d, master->info->pty->index, master->from);
@@ -262,8 +261,8 @@ static void note_no_tty(struct file_dump *d, struct task *t)
 {
 	const struct task *lead = session_leader(d, (uint32_t)t->sid);
 	if (task_lives(t) && lead && lead->stat.tty_nr && !t->stat.tty_nr && !d->dry)
-		extras_make(d->s, leader(t))->has_no_tty =
-			extras_make(d->s, leader(t))->no_tty = true;
+		extras_make(d->s, leader(t))->has_no_tty = extras_make(d->s, leader(t))->no_tty =
+			true;
 }
 
 int tty_dump_settle(struct file_dump *d)

@@ -6,6 +6,8 @@
 #include <sys/socket.h>
 #include <sys/sysmacros.h>
 
+#include "file/tty.h"
+
 #ifndef SECRETMEM_MAGIC
 #define SECRETMEM_MAGIC 0x5345434d
 #endif
@@ -65,20 +67,15 @@ static void block_socket(struct file_dump *d, const struct file_view *v)
 			v->link);
 }
 
-/* Majors of terminal drivers (Documentation/admin-guide/devices.txt). */
-static bool is_terminal(const struct file_view *v)
-{
-	unsigned major = v->st.stx_rdev_major;
-	return S_ISCHR(v->st.stx_mode) &&
-	       ((major >= 2 && major <= 5) || (major >= 128 && major <= 143) || major == 188 ||
-		       major == 204 || major == 229);
-}
-
 static void block_device(struct file_dump *d, const struct file_view *v)
 {
-	if (is_terminal(v))
-		view_block(d, v, "start the program with its input and output redirected",
-			"the terminal %s: terminals are not supported yet", v->link);
+	struct tty_kind kind = tty_kind_of(v->st.stx_rdev_major, v->st.stx_rdev_minor);
+	unsigned long rdev = makedev(v->st.stx_rdev_major, v->st.stx_rdev_minor);
+	if (S_ISCHR(v->st.stx_mode) && kind.name)
+		view_block(d, v,
+			arena_printf(&d->s->arena, "use --external tty[%lx:%lx]", rdev,
+				(unsigned long)v->dev),
+			"%s (%s), which cannot be dumped", v->link, kind.name);
 	else
 		view_block(d, v, NULL, "the %s device %s (%u:%u), whose state cannot be saved",
 			S_ISCHR(v->st.stx_mode) ? "character" : "block", v->link,

@@ -1,0 +1,292 @@
+"""Terminals whose other end is outside the tree, and real programs on terminals."""
+import fcntl
+import os
+import pty
+import re
+import select
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+
+from live import FERMATA, Failure, Program, Skipped, poll
+from scenario import scenario
+
+
+class Terminal:
+    """A pseudo terminal of ours: what is typed into it and what appears on it."""
+
+    def __init__(self, rows=24, cols=80):
+        self.master, self.slave = pty.openpty()
+        self.name = os.ttyname(self.slave)
+        fcntl.ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, cols, 0, 0))
+        self.screen = ""
+
+    def type(self, text):
+        os.write(self.master, text.encode())
+
+    def look(self, timeout=0.0):
+        if select.select([self.master], [], [], timeout)[0]:
+            try:
+                self.screen += os.read(self.master, 65536).decode(errors="replace")
+            except OSError:
+                pass
+        return self.screen
+
+    def expect(self, pattern, timeout=10):
+        """Wait until it appears; what came before it is forgotten."""
+        end = time.monotonic() + timeout
+        while not (found := re.search(pattern, self.look(0.02), re.S)):
+            if time.monotonic() > end:
+                raise Failure(f"no /{pattern}/ on the terminal within {timeout} s, but: "
+                              f"{self.screen!r}")
+        self.screen = self.screen[found.end():]
+        return found
+
+    def foreground(self):
+        return os.tcgetpgrp(self.master)
+
+    def size(self):
+        return struct.unpack("HHHH", fcntl.ioctl(self.master, termios.TIOCGWINSZ, bytes(8)))[:2]
+
+    def close(self):
+        for fd in (self.master, self.slave):
+            os.close(fd)
+
+
+def session_on(case, terminal, body):
+    """Run body() as the leader of a session that has the terminal. Not part of the tree."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.setsid()
+            fcntl.ioctl(terminal.slave, termios.TIOCSCTTY, 0)
+            for fd in (0, 1, 2):
+                os.dup2(terminal.slave, fd)
+            os.closerange(3, 100)
+            for sig in (signal.SIGTTOU, signal.SIGTTIN):
+                signal.signal(sig, signal.SIG_IGN)
+            body()
+        finally:
+            os._exit(1)
+    case.tools.add(pid)
+    return pid
+
+
+def shell(case, terminal, argv, note=None):
+    """A shell that runs one foreground job and takes its terminal back when that is over."""
+    def body():
+        job = os.fork()
+        if job == 0:
+            os.setpgid(0, 0)
+            os.tcsetpgrp(0, os.getpid())
+            for sig in (signal.SIGTTOU, signal.SIGTTIN):
+                signal.signal(sig, signal.SIG_DFL)
+            os.execv(argv[0], [str(a) for a in argv])
+        if note:
+            note.write_text(str(job))
+        _, status = os.waitpid(job, 0)
+        os.tcsetpgrp(0, os.getpid())
+        (case.dir / f"shell.{os.getpid()}").write_text(str(status))
+        while True:
+            signal.pause()
+    return session_on(case, terminal, body)
+
+
+def end_shell(case, pid):
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    case.tools.discard(pid)
+
+
+def prepare(case):
+    (case.dir / "ctl").write_bytes(bytes(4096))
+
+
+def shell_status(case, pid):
+    path = case.dir / f"shell.{pid}"
+    poll(lambda: path.exists() and path.read_text(), 20, "the end of the job")
+    return int(path.read_text())
+
+
+def restore_on(case, terminal, images, *options):
+    """restore --shell-job as a shell on that terminal would call it. The tool stays."""
+    log = images / "restore.log"
+    argv = [FERMATA, "restore", "-j", "-D", images, "-o", "restore.log", "-v4", *options]
+    pid = shell(case, terminal, argv)
+
+    def resumed():
+        if (case.dir / f"shell.{pid}").exists():
+            raise Failure(f"restore failed\n{log.read_text()[-3000:]}\n{terminal.look()}")
+        return log.exists() and "Tasks resumed" in log.read_text()
+    poll(resumed, 20, "the restore")
+    if "Error" in log.read_text():
+        raise Failure(f"the log has a line with Error\n{log.read_text()}")
+    return pid
+
+
+@scenario
+def test_job(case):
+    """Dumped from one terminal, restored to another: that of the caller.
+    PROVES: F189 F190 F186"""
+    prepare(case)
+    first, second = Terminal(30, 100), Terminal(40, 90)
+    program = Program("tty_job")
+    note = case.dir / "job"
+    outer = shell(case, first, [program.path, case.dir], note)
+    poll(case.is_ready, 10, "the job getting ready")
+    case.root = int(note.read_text())
+    ran = case.refused("dump", r"Consider using --shell-job", "-t", case.root)
+    if not re.search(rf"fd 0.*{first.name}.*session {outer}\b.*group {case.root}\b", ran.text):
+        raise Failure(f"session and group are not named: {ran.describe()}")
+    images = case.dump("--shell-job")
+    shell_status(case, outer)
+    end_shell(case, outer)
+    case.refused("restore", "shell-job", "-d", images=images)
+    case.refused("restore", "standard input", "-d", "-j", images=images)
+    new_shell = restore_on(case, second, images)
+    if os.getsid(case.root) != new_shell:
+        raise Failure(f"session {os.getsid(case.root)}, not that of the shell ({new_shell})")
+    if second.foreground() != case.root:
+        raise Failure(f"{second.foreground()} is in the foreground, not the job")
+    if second.size() != (40, 90):
+        raise Failure(f"the window of the terminal has changed to {second.size()}")
+    case.release()
+    second.expect("restored")
+    second.type("typed")
+    case.verdict()
+    if shell_status(case, new_shell):
+        raise Failure("the tool did not end well")
+    end_shell(case, new_shell)
+
+
+def bash_leader(case, terminal):
+    bash = shutil.which("bash")
+    if not bash:
+        raise Skipped("no bash here")
+    env = {"PS1": "prompt> ", "PATH": os.environ["PATH"], "TERM": "dumb"}
+    case.root = session_on(case, terminal, lambda: os.execve(
+        bash, ["bash", "--norc", "--noprofile", "-i"], env))
+    case.tools.discard(case.root)
+    terminal.expect("prompt> ")
+    terminal.type("sleep 1000 &\n")
+    terminal.expect(r"\[1\] \d+.*prompt> ")
+    terminal.type("answer=6\n")
+    terminal.expect("prompt> ")
+
+
+def use_bash(terminal):
+    terminal.type("echo $((answer*7))\n")
+    terminal.expect("\n42\r\nprompt> ")
+    terminal.type("sleep 1000 | cat\n")
+    terminal.expect("cat")
+    time.sleep(0.2)
+    terminal.type("\x1a")
+    terminal.expect(r"\[2\]\+ +Stopped.*prompt> ")
+    terminal.type("fg\n")
+    terminal.expect(r"sleep 1000 \| cat")
+    time.sleep(0.2)
+    terminal.type("\x03")
+    terminal.expect("prompt> ")
+    terminal.type("jobs\n")
+    terminal.expect(r"\[1\]\+ +Running +sleep 1000")
+
+
+@scenario
+def test_bash(case):
+    """A shell that leads the session of its terminal, which is not in the tree.
+    PROVES: F189 F185"""
+    first, second = Terminal(), Terminal()
+    bash_leader(case, first)
+    case.refused("dump", "Consider using --shell-job", "-t", case.root)
+    images = case.dump("--shell-job")
+    outer = restore_on(case, second, images)
+    if os.tcgetpgrp(second.master) != case.root or os.getsid(case.root) != case.root:
+        raise Failure("bash has not its terminal back")
+    use_bash(second)
+    second.type("kill %1; exit\n")
+    case.gone([case.root])
+    end_shell(case, outer)
+
+
+def external_key(fd):
+    st = os.fstat(fd)
+    return f"tty[{st.st_rdev:x}:{st.st_dev:x}]"
+
+
+@scenario
+def test_external(case):
+    """PROVES: F191"""
+    first, second = Terminal(), Terminal(50, 60)
+    program = Program("tty_job")
+    prepare(case)
+    child = subprocess.Popen([program.path, case.dir, "external"], stdin=first.slave,
+                             stdout=first.slave, stderr=first.slave, start_new_session=True)
+    case.root = child.pid
+    poll(case.is_ready, 10, "the program getting ready")
+    key = external_key(first.slave)
+    ran = case.refused("dump", "--external", "-t", case.root)
+    if key not in ran.text:
+        raise Failure(f"the refusal does not name {key}: {ran.describe()}")
+    images = case.new_images()
+    case.need(case.run("dump", images, "-t", case.root, "--external", key), "dump")
+    child.wait()
+    case.gone()
+    case.refused("restore", re.escape(key), "-d", images=images)
+    tool = case.run("restore", images, "-d", "--inherit-fd", f"fd[{second.slave}]:{key}",
+                    pass_fds=[second.slave])
+    case.need(tool, "restore")
+    if os.readlink(f"/proc/{case.root}/fd/0") != second.name:
+        raise Failure(f"it has {os.readlink(f'/proc/{case.root}/fd/0')}, not {second.name}")
+    case.release()
+    second.expect("restored")
+    second.type("typed")
+    case.verdict()
+
+
+@scenario
+def test_number_taken(case):
+    """PROVES: F184"""
+    case.start_program(Program("pty_pairs"))
+    images = case.dump()
+    blocker, _ = pty.openpty()
+    ran = case.refused("restore", r"pseudo terminal number 0 is taken: /dev/pts/0", "-d",
+                       images=images)
+    if "fork" in ran.text:
+        raise Failure(f"something was forked: {ran.describe()}")
+    os.close(blocker)
+    os.close(_)
+    case.restore(images)
+    case.release()
+    case.verdict()
+
+
+@scenario
+def test_slave_outside(case):
+    """The master is in the tree, the slave open elsewhere: whoever has it would be hung up.
+    PROVES: F034"""
+    prepare(case)
+    child = case.start([sys.executable, "-c", "import os, sys, time\nm = os.open('/dev/ptmx', "
+                        "os.O_RDWR)\nimport fcntl, struct\nfcntl.ioctl(m, 0x40045431, bytes(4))\n"
+                        "open(sys.argv[1], 'w').close()\nwhile 1: time.sleep(.01)",
+                        case.dir / "ready"])
+    fd = os.open("/dev/pts/0", os.O_RDWR | os.O_NOCTTY)
+    case.refused("dump", rf"/dev/pts/0, which process {os.getpid()} outside the tree", "-t", child)
+    os.close(fd)
+    case.kill()
+
+
+@scenario
+def test_unread_packet_status(case):
+    """PROVES: F034"""
+    prepare(case)
+    child = case.start([sys.executable, "-c", "import os, sys, time, pty, fcntl, struct, termios\n"
+                        "m, s = pty.openpty()\nfcntl.ioctl(m, 0x5420, struct.pack('i', 1))\n"
+                        "termios.tcflow(s, termios.TCOOFF)\nopen(sys.argv[1], 'w').close()\n"
+                        "while 1: time.sleep(.01)", case.dir / "ready"])
+    case.refused("dump", "status byte of packet mode", "-t", child)
+    case.advances(1)
+    case.kill()
