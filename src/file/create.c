@@ -11,6 +11,7 @@
 
 #include "file/restoring.h"
 #include "kernel/syscalls.h"
+#include "socket/unix.h"
 
 enum {
 	KEPT_MAX = 256,
@@ -94,6 +95,16 @@ void file_put(struct file_set *f, struct fd_table *holder, const struct fd_slot 
 		close(take_fd(&o->fd));
 }
 
+void file_passed(struct file_set *f, struct open_file *o)
+{
+	bool kept = o->holder && o->fd >= 0;
+	/* unix sockets in queues are still to be finished: unix_make_all() closes them */
+	if (--o->uses_left || o->fd < 0 || o->e->type == FD_TYPES__UNIXSK)
+		return;
+	f->n_kept -= kept;
+	close(take_fd(&o->fd));
+}
+
 int file_open(struct file_set *f, uint32_t id, int flags, int *ret_fd)
 {
 	struct open_file *o = file_find(f, id);
@@ -119,6 +130,7 @@ static void release(struct file_set *f)
 			close(take_fd(&(*o)->fd));
 	memfd_release(f);
 	tty_release(f);
+	unix_release(f);
 	int *owned[] = {&f->root_fd, &f->pipes_data, &f->fifo_data};
 	for (size_t i = 0; i < sizeof(owned) / sizeof(*owned); i++)
 		if (*owned[i] >= 0)

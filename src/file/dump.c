@@ -34,6 +34,7 @@ int file_dump_begin(struct session *s, struct tree *tree, bool dry, struct file_
 		.next_ghost = 1,
 		.pipes_data = IMAGE_WRITER_NONE,
 		.fifo_data = IMAGE_WRITER_NONE,
+		.sk_queues = IMAGE_WRITER_NONE,
 		.scratch = {-1, -1},
 	};
 	FownEntry *nobody = arena_new(&s->arena, FownEntry);
@@ -278,6 +279,9 @@ int file_dump_store(struct file_dump *d, struct task *t, const struct program *p
 int file_dump_check(struct file_dump *d)
 {
 	int r = tty_dump_settle(d);
+	for (const struct file_type *const *type = file_types; *type && r >= 0; type++)
+		if ((*type)->complete)
+			r = (*type)->complete(d);
 	for (size_t i = 0; i < d->when_all.n && r >= 0; i++)
 		r = d->when_all.v[i].act(d, d->when_all.v[i].object);
 	return r < 0 ? r : file_lock_check(d);
@@ -330,6 +334,7 @@ static int write_contents(struct file_dump *d)
 {
 	image_writer_init(&d->pipes_data, d->s->images, IMG_PIPES_DATA, 0);
 	image_writer_init(&d->fifo_data, d->s->images, IMG_FIFO_DATA, 0);
+	image_writer_init(&d->sk_queues, d->s->images, IMG_SK_QUEUES, 0);
 	int r = 0;
 	for (size_t i = 0; i < d->later.n && r >= 0; i++)
 		r = d->later.v[i].act(d, d->later.v[i].object);
@@ -337,8 +342,11 @@ static int write_contents(struct file_dump *d)
 		r = image_writer_close(d->s, &d->pipes_data);
 	if (r >= 0)
 		r = image_writer_close(d->s, &d->fifo_data);
+	if (r >= 0)
+		r = image_writer_close(d->s, &d->sk_queues);
 	image_writer_release(&d->pipes_data);
 	image_writer_release(&d->fifo_data);
+	image_writer_release(&d->sk_queues);
 	return r;
 }
 
@@ -348,6 +356,9 @@ static void release(struct file_dump *d)
 	for (size_t i = 0; i < sizeof(owned) / sizeof(*owned); i++)
 		if (*owned[i] >= 0)
 			close(take_fd(owned[i]));
+	vec_for_each (&d->kept, fd)
+		close(*fd);
+	d->kept.n = 0;
 }
 
 int file_dump_finish(struct file_dump *d)

@@ -36,8 +36,10 @@ struct inode_info {
 /* Where an open file can be had again from a stopped task: below /proc/PID. */
 struct file_source {
 	struct task *task;
-	const char *link; /* "map_files/..", "exe", "cwd"; NULL: a descriptor */
-	int number;	  /* which one, -1: none */
+	const char *link;  /* "map_files/..", "exe", "cwd"; NULL: a descriptor */
+	int number;	   /* which one, -1: none */
+	const char *label; /* "fd 7: a file in its queue": one that task, a stand-in for the
+			      controller, has only for the dump; NULL: the number says it */
 };
 
 /* An open file under examination. */
@@ -92,7 +94,9 @@ struct file_dump {
 	VEC(MemfdInodeEntry *) memfds;
 	VEC(struct link_dump *) links;
 	VEC(struct later) when_all, later;
-	struct image_writer pipes_data, fifo_data;
+	struct image_writer pipes_data, fifo_data, sk_queues;
+	struct unix_dump *unix_socks; /* socket/unix.h; NULL: none met */
+	VEC(int) kept;	/* files that only queues hold, open for the time of the dump */
 	int scratch[2]; /* a pipe to look into others with */
 	struct ttys_dump *ttys; /* tty.c; NULL: no terminals */
 };
@@ -102,6 +106,7 @@ struct file_dump {
 	block((d)->s, (v)->from.task->vpid, (remedy), "%s: " fmt, view_label((d), (v)), \
 		##__VA_ARGS__)
 const char *view_label(struct file_dump *d, const struct file_view *v);
+const char *source_label(struct file_dump *d, const struct file_source *from);
 
 /* examine.c: reads what the kernel tells about fd, which is the controller's. */
 int file_examine(struct file_dump *d, struct file_source from, int fd, bool path_only,
@@ -130,6 +135,8 @@ int source_take(struct file_dump *d, const struct file_source *from);
 
 /* fown.c: the owner of SIGIO, all zero if there is none. */
 int fown_dump(struct file_dump *d, const struct file_view *v, FownEntry **ret);
+/* A pid as the tree sees it, if it is one of the tree; otherwise as it is. */
+pid_t file_tree_pid(const struct file_dump *d, pid_t pid);
 
 /* regular.c: a REG entry for any file with a path; used by other types for theirs. */
 int regular_collect(struct file_dump *d, struct file_view *v, struct dumped_file *f);

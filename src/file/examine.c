@@ -21,11 +21,13 @@
 
 #include "kernel/proc_fdinfo.h"
 
-const char *view_label(struct file_dump *d, const struct file_view *v)
+const char *source_label(struct file_dump *d, const struct file_source *from)
 {
-	const char *link = v->from.link;
-	if (v->from.number >= 0)
-		return arena_printf(&d->s->arena, "fd %d", v->from.number);
+	const char *link = from->link;
+	if (from->label)
+		return from->label;
+	if (from->number >= 0)
+		return arena_printf(&d->s->arena, "fd %d", from->number);
 	if (strncmp(link, "map_files/", 10) == 0)
 		return arena_printf(&d->s->arena, "mapping %s", link + 10);
 	if (strcmp(link, "cwd") == 0)
@@ -33,6 +35,11 @@ const char *view_label(struct file_dump *d, const struct file_view *v)
 	if (strcmp(link, "root") == 0)
 		return "root directory";
 	return strcmp(link, "exe") == 0 ? "executable" : link;
+}
+
+const char *view_label(struct file_dump *d, const struct file_view *v)
+{
+	return source_label(d, &v->from);
 }
 
 struct inode_info *file_inode(struct file_dump *d, uint64_t dev, uint64_t ino)

@@ -18,6 +18,7 @@
 #include "file/file_lock.h"
 #include "file/restoring.h"
 #include "kernel/syscalls.h"
+#include "socket/unix.h"
 
 /* Numbers in use in one stub's table while it is filled. */
 struct occupied {
@@ -240,7 +241,8 @@ int file_restore_tables(struct file_set *f, struct stubs *st)
 	struct program p;
 	program_init(&p, f->s, "");
 	struct rlimit old = raise_own_limit();
-	int r = 0;
+	f->stubs = st;
+	int r = st->explain ? 0 : unix_make_all(f);
 	for (size_t i = 0; i < f->tables.n && r >= 0; i++)
 		r = install_table(f, st, f->tables.v[i], &p, &old, /* late= */ false);
 	setrlimit(RLIMIT_NOFILE, &old);

@@ -19,7 +19,7 @@
 
 /* --- dump --- */
 
-static int tree_pid(const struct file_dump *d, pid_t pid)
+pid_t file_tree_pid(const struct file_dump *d, pid_t pid)
 {
 	vec_for_each (&d->tree->tasks, t) {
 		if ((*t)->pid == pid)
@@ -56,7 +56,7 @@ int fown_dump(struct file_dump *d, const struct file_view *v, FownEntry **ret)
 	e->uid = uids[0];
 	e->euid = uids[1];
 	e->pid_type = (uint32_t)owner.type;
-	e->pid = (uint32_t)tree_pid(d, owner.pid);
+	e->pid = (uint32_t)file_tree_pid(d, owner.pid);
 	return 0;
 }
 

@@ -12,6 +12,7 @@
 #include "file/file_lock.h"
 #include "file/restoring.h"
 #include "kernel/syscalls.h"
+#include "socket/unix.h"
 
 struct open_file *file_find(const struct file_set *f, uint32_t id)
 {
@@ -136,6 +137,8 @@ int file_load(struct session *s, struct tree *tree, struct file_set **ret)
 		r = file_lock_load(f);
 	if (r >= 0)
 		r = pipe_data_load(f);
+	if (r >= 0)
+		r = unix_load(f);
 	if (r >= 0)
 		inherit_warn_unused(f);
 	return r;

@@ -94,6 +94,11 @@ struct file_set {
 	bool epoll_holders_known;  /* epoll_restore.c */
 	unsigned n_kept;	   /* shared files that are open in the controller */
 	struct tty_set *ttys;	   /* tty_restore.c; NULL: no terminals */
+
+	/* from file_restore_tables() on */
+	struct stubs *stubs;
+	/* socket/unix.h; NULL: none in the images */
+	struct unix_set *unix_socks;
 };
 
 struct open_file *file_find(const struct file_set *f, uint32_t id);
@@ -104,6 +109,9 @@ int file_get(struct file_set *f, struct open_file *o, int *ret_fd);
 void file_drop(struct file_set *f, struct open_file *o);
 /* The slot of its file has it now: closes the controller's copy unless others may soon want it. */
 void file_put(struct file_set *f, struct fd_table *holder, const struct fd_slot *slot);
+
+/* A queue has it now (one use): closes the controller's copy if nobody else wants it. */
+void file_passed(struct file_set *f, struct open_file *o);
 
 /* "pid 7 fd 3" of some holder, or "file 12": for messages */
 const char *open_file_label(const struct file_set *f, const struct open_file *o);

@@ -9,6 +9,7 @@
  *	recognize  is it one of ours? The first entry that says yes gets it.
  *	collect    reads it into f->detail; block() if it cannot be dumped. Contents are for later:
  *		   see file_dump_later().
+ *	complete   once, after all descriptors of all tasks, before the verdict
  * Restore:
  *	check      before anything is forked: is the entry sane, is what it names there?
  *	create     opens it in the controller; flags, signal and position are set by the caller
@@ -46,6 +47,7 @@ struct file_type {
 
 	bool (*recognize)(struct file_dump *d, const struct file_view *v);
 	int (*collect)(struct file_dump *d, struct file_view *v, struct dumped_file *f);
+	int (*complete)(struct file_dump *d);
 
 	int (*check)(struct file_set *set, struct open_file *o);
 	const char *(*inherit_key)(struct file_set *set, const struct open_file *o);

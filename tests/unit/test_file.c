@@ -176,7 +176,7 @@ static void map_holds_what_was_put(void **state)
 static void open_refused(struct fixture *x)
 {
 	char large[8192] = "x";
-	if (eventfd(0, 0) < 0 || socket(AF_UNIX, SOCK_STREAM, 0) < 0)
+	if (eventfd(0, 0) < 0 || socket(AF_VSOCK, SOCK_STREAM, 0) < 0)
 		_exit(1);
 	int fd = open(in_dir(x, "large"), O_CREAT | O_RDWR, 0600);
 	for (int i = 0; i < 4; i++)
@@ -194,7 +194,7 @@ static void blockers_name_object_and_option(void **state)
 	x->opt.ghost_limit = 4096;
 	with_child(x, open_refused);
 	dump_child(x, /* dry= */ true);
-	assert_true(blocked_by(x, "fd 1: a unix socket"));
+	assert_true(blocked_by(x, "fd 1: a vsock socket"));
 	assert_true(blocked_by(x, "large (deleted) holds 32768 bytes"));
 	assert_true(blocked_by(x, "the name "));
 	bool limit = false, link_option = false;

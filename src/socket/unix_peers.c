@@ -1,0 +1,155 @@
+/*
+ * Who a unix socket is connected to: looked at once all sockets of the tree are known.
+ *
+ *	peer in the tree            its inode in the image
+ *	client of a connection      the listener's inode; the listener keeps their order (waiting).
+ *	that waits to be accepted   What the client has sent by now cannot be seen: refused
+ *	peer closed                 streams are shut down both ways and have none; datagram sockets
+ *	                            go on failing until they notice (peer_gone)
+ *	peer outside the tree       with --external unix[INO], or --ext-unix-sk if it is a datagram
+ *	                            socket with a name: an entry of its own that says so
+ */
+#include "socket/unix.h"
+
+#include <string.h>
+
+static const char *name_of(struct file_dump *d, const struct unix_info *info)
+{
+	return unix_name_text(&d->s->arena, info->name, info->name_len);
+}
+
+/* --- outside --- */
+
+static bool is_reachable_by_name(const struct unix_info *peer)
+{
+	return peer->type == SOCK_DGRAM && peer->name_len;
+}
+
+static bool may_be_external(
+	struct file_dump *d, const struct unix_info *u, const struct unix_info *peer)
+{
+	return external_find(d->s->opt, NULL, "unix[%u]", u->ino) ||
+	       (peer && external_find(d->s->opt, NULL, "unix[%u]", peer->ino)) ||
+	       (peer && d->s->opt->ext_unix_sk && is_reachable_by_name(peer));
+}
+
+static void add_external(struct file_dump *d, struct unix_dumped *u, struct unix_info *peer)
+{
+	static const SkOptsEntry no_opts = SK_OPTS_ENTRY__INIT;
+	if (peer->external)
+		return;
+	peer->external = true;
+	struct dumped_file *f = file_dump_new(d, FD_TYPES__UNIXSK);
+	UnixSkEntry *e = arena_new(&d->s->arena, UnixSkEntry);
+	f->detail = e;
+	unix_sk_entry__init(e);
+	e->id = f->id;
+	e->ino = peer->ino;
+	e->type = SOCK_DGRAM;
+	e->state = UNIX_LISTEN;
+	e->uflags = UNIX_EXTERN;
+	e->fown = (FownEntry *)(uintptr_t)d->nobody;
+	e->opts = (SkOptsEntry *)(uintptr_t)&no_opts;
+	e->name.len = peer->name_len;
+	e->name.data = (uint8_t *)(uintptr_t)peer->name;
+	e->has_ns_id = u->e->has_ns_id;
+	e->ns_id = u->e->ns_id;
+	*vec_push(&d->s->arena, &d->files) = f;
+}
+
+static void peer_outside(struct file_dump *d, struct unix_dumped *u, struct unix_info *peer)
+{
+	if (may_be_external(d, u->info, peer)) {
+		add_external(d, u, peer);
+		return;
+	}
+	const char *remedy =
+		is_reachable_by_name(peer)
+			? "use --ext-unix-sk"
+			: arena_printf(&d->s->arena, "use --external unix[%u]", u->info->ino);
+	unix_block(d, u, remedy,
+		"(inode %u) is connected to a socket %s (inode %u) outside the tree", u->info->ino,
+		name_of(d, peer), peer->ino);
+}
+
+/* --- connections that wait to be accepted --- */
+
+static struct unix_info *listener_of(struct file_dump *d, uint32_t client)
+{
+	vec_for_each (&d->unix_socks->table->all, u)
+		for (size_t i = 0; i < (*u)->n_waiting; i++)
+			if ((*u)->waiting[i] == client)
+				return *u;
+	return NULL;
+}
+
+static void check_client(struct file_dump *d, struct unix_dumped *u)
+{
+	struct unix_info *listener = listener_of(d, u->info->ino);
+	if (!listener && u->info->shutdown == SK_SHUTDOWN__BOTH)
+		return; /* the other end was closed */
+	if (!listener)
+		unix_block(d, u, NULL, "is connected to a socket that cannot be found");
+	else if (!listener->dumped)
+		peer_outside(d, u, listener);
+	else if (u->info->out_bytes)
+		unix_block(d, u, "let the other side accept it",
+			"has sent data on a connection that is not accepted yet");
+	else
+		u->e->peer = listener->ino;
+}
+
+static void check_listener(struct file_dump *d, struct unix_dumped *u)
+{
+	const struct unix_info *info = u->info;
+	struct arena *a = &d->s->arena;
+	if (!info->n_waiting)
+		return;
+	FermataUnixSk *x = unix_extra_make(d, u->f);
+	x->waiting = arena_array(a, uint32_t, info->n_waiting);
+	for (size_t i = 0; i < info->n_waiting; i++) {
+		uint32_t ino = info->waiting[i];
+		const struct unix_info *client = id_map_get(&d->unix_socks->table->by_ino, ino);
+		if (client && client->dumped)
+			x->waiting[x->n_waiting++] = ino;
+		else if (!ino)
+			unix_block(d, u, "let the program accept it",
+				"has a connection to accept that its client has closed again");
+		else if (!may_be_external(d, info, NULL))
+			unix_block(d, u,
+				arena_printf(a, "use --external unix[%u] to drop it", info->ino),
+				"(inode %u) has a connection to accept from outside the tree",
+				info->ino);
+	}
+}
+
+/* --- */
+
+static void check_peer(struct file_dump *d, struct unix_dumped *u)
+{
+	const struct unix_info *info = u->info;
+	struct unix_info *peer =
+		info->peer ? id_map_get(&d->unix_socks->table->by_ino, info->peer) : NULL;
+	if (peer && !peer->dumped)
+		peer_outside(d, u, peer);
+	else if (info->peer && !peer)
+		unix_block(d, u, NULL, "is connected to a socket that cannot be found (inode %u)",
+			info->peer);
+	else if (!info->peer && info->has_peer && info->type == SOCK_DGRAM) {
+		FermataUnixSk *x = unix_extra_make(d, u->f);
+		x->has_peer_gone = x->peer_gone = true;
+	} else if (!info->peer && info->state == UNIX_ESTABLISHED && info->type != SOCK_DGRAM) {
+		check_client(d, u);
+	}
+}
+
+int unix_peers_dump(struct file_dump *d)
+{
+	vec_for_each (&d->unix_socks->socks, u) {
+		if ((*u)->info->state == UNIX_LISTEN)
+			check_listener(d, *u);
+		else
+			check_peer(d, *u);
+	}
+	return 0;
+}

@@ -1,0 +1,394 @@
+/*
+ * What is queued in unix sockets: sk-queues.img.
+ *
+ * A queue is a row of messages: of a stream socket as many bytes as one recvmsg() would return, of
+ * others a packet, which may be empty.  With a message go files (SCM_RIGHTS), the credentials of
+ * the sender (SCM_CREDENTIALS, if SO_PASSCRED is on) and, of datagram sockets, the sender's name.
+ *
+ * Dump: recvmsg(MSG_PEEK), with SO_PEEK_OFF moving from one message to the next; first to learn
+ * lengths and files, again to copy the bytes once the verdict is known.  An empty packet is shown
+ * only once that way (net/core/datagram.c marks it), which is enough; if it was shown to anyone
+ * before and now stands first, that is noticed, and refused.  Files are dumped like those of a
+ * task: peeking gives descriptors of the very files.
+ *
+ * Restore is in unix_feed.c.
+ */
+#include <errno.h>
+#include <linux/sockios.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+
+#include "socket/unix.h"
+
+#ifndef SCM_SECURITY
+#define SCM_SECURITY 0x03
+#endif
+#ifndef SCM_PIDFD /* 6.5 */
+#define SCM_PIDFD 0x04
+#endif
+
+enum {
+	SCM_MAX_FD = 253, /* net/core/scm.h */
+	CONTROL_ROOM = 8192,
+	FIRST_ROOM = 64 * 1024,
+};
+
+/* One message as it was peeked. */
+struct message {
+	struct unix_dumped *u;
+	size_t len;
+	int fds[SCM_MAX_FD];
+	unsigned n_fds;
+	bool has_creds, has_label, cut;
+	struct ucred creds;
+	struct sockaddr_un from;
+	size_t from_len;
+};
+
+typedef int message_fn(struct file_dump *d, struct message *m, const char *data);
+
+struct walk {
+	struct file_dump *d;
+	struct unix_dumped *u;
+	int fd;
+	char *data;
+	size_t room;
+	message_fn *fn;
+};
+
+static void close_files(struct message *m)
+{
+	for (unsigned i = 0; i < m->n_fds; i++)
+		if (m->fds[i] >= 0)
+			close(m->fds[i]);
+	m->n_fds = 0;
+}
+
+static void take_control(struct message *m, struct msghdr *msg)
+{
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
+		size_t len = c->cmsg_len - CMSG_LEN(0);
+		int pidfd;
+		if (c->cmsg_level != SOL_SOCKET)
+			continue;
+		if (c->cmsg_type == SCM_RIGHTS && len <= sizeof(m->fds)) {
+			memcpy(m->fds, CMSG_DATA(c), len);
+			m->n_fds = (unsigned)(len / sizeof(int));
+		} else if (c->cmsg_type == SCM_CREDENTIALS && len >= sizeof(m->creds)) {
+			memcpy(&m->creds, CMSG_DATA(c), sizeof(m->creds));
+			m->has_creds = true;
+		} else if (c->cmsg_type == SCM_PIDFD && len >= sizeof(pidfd)) {
+			memcpy(&pidfd, CMSG_DATA(c), sizeof(pidfd));
+			if (pidfd >= 0)
+				close(pidfd); /* follows from the credentials */
+		} else if (c->cmsg_type == SCM_SECURITY) {
+			m->has_label = true;
+		}
+	}
+}
+
+/* The message at SO_PEEK_OFF. 0, or -errno: -EAGAIN at the end. */
+static int peek(struct walk *w, struct message *m)
+{
+	char control[CONTROL_ROOM] __attribute__((aligned(8)));
+	struct iovec iov = {w->data, w->room};
+	struct msghdr msg = {
+		.msg_name = &m->from,
+		.msg_namelen = sizeof(m->from),
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof(control),
+	};
+	*m = (struct message){.u = w->u};
+	ssize_t n = recvmsg(w->fd, &msg, MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	if (n < 0)
+		return -errno;
+	m->len = (size_t)n;
+	m->cut = msg.msg_flags & MSG_CTRUNC;
+	if (msg.msg_namelen > offsetof(struct sockaddr_un, sun_path))
+		m->from_len = msg.msg_namelen - offsetof(struct sockaddr_un, sun_path);
+	take_control(m, &msg);
+	return msg.msg_flags & MSG_TRUNC ? -EMSGSIZE : 0;
+}
+
+static int set_offset(struct walk *w, int offset)
+{
+	if (setsockopt(w->fd, SOL_SOCKET, SO_PEEK_OFF, &offset, sizeof(offset)) < 0)
+		return fail(w->d->s, errno, "pid %d %s: look into its queue", w->u->from.task->vpid,
+			source_label(w->d, &w->u->from));
+	return 0;
+}
+
+static int grow(struct walk *w, size_t room)
+{
+	char *data = room > w->room ? realloc(w->data, room) : w->data;
+	if (!data)
+		return fail(w->d->s, ENOMEM, "look into a queue with room for %zu bytes", room);
+	w->data = data;
+	w->room = room > w->room ? room : w->room;
+	return 0;
+}
+
+/* As peek(), with room for all of it; pos is SO_PEEK_OFF, -1 for none. */
+static int peek_whole(struct walk *w, int pos, struct message *m)
+{
+	int r;
+	while ((r = peek(w, m)) == -EMSGSIZE) {
+		close_files(m);
+		r = grow(w, w->room * 2);
+		if (r >= 0 && pos >= 0)
+			r = set_offset(w, pos);
+		if (r < 0)
+			return r;
+	}
+	return r;
+}
+
+/*
+ * Nothing may be received beyond the last byte of a stream: it would report, and so take off, an
+ * error. A SEQPACKET socket that is shut down has no end but the count of its bytes: 0 is end of
+ * file, or an empty packet, which no reader can tell apart at the end.
+ */
+static int walk_messages(struct walk *w, int total)
+{
+	bool counted =
+		w->u->info->type != SOCK_DGRAM &&
+		(w->u->info->type == SOCK_STREAM || w->u->info->shutdown & SK_SHUTDOWN__READ);
+	int pos = 0, r = set_offset(w, 0);
+	while (r >= 0 && (!counted || pos < total)) {
+		struct message m;
+		r = peek_whole(w, pos, &m);
+		if (r == -EAGAIN)
+			return 0;
+		if (r < 0)
+			return fail(w->d->s, r, "pid %d %s: look into its queue",
+				w->u->from.task->vpid, source_label(w->d, &w->u->from));
+		pos += (int)m.len;
+		r = w->fn(w->d, &m, w->data);
+		close_files(&m);
+	}
+	return r;
+}
+
+/* Most streams: all at once, and the socket's SO_PEEK_OFF stays as it is. */
+static int walk_simple_stream(struct walk *w, int total)
+{
+	struct message m;
+	int r = grow(w, (size_t)total + 1);
+	if (r < 0)
+		return r;
+	if (peek(w, &m) < 0 || m.len != (size_t)total) {
+		close_files(&m);
+		return 0;
+	}
+	r = w->fn(w->d, &m, w->data);
+	close_files(&m);
+	return r < 0 ? r : 1;
+}
+
+static int walk_queue(struct file_dump *d, struct unix_dumped *u, message_fn *fn)
+{
+	_cleanup_close_ int fd = source_take(d, &u->from);
+	struct walk w = {.d = d, .u = u, .fd = fd, .fn = fn};
+	int total = 0, before = socket_int(fd, SO_PEEK_OFF, -1), r = 0;
+	if (fd < 0)
+		return fd;
+	if (ioctl(fd, SIOCINQ, &total) < 0)
+		return fail(d->s, errno, "pid %d %s: look into its queue", u->from.task->vpid,
+			source_label(d, &u->from));
+	if (u->info->type == SOCK_STREAM && !total)
+		return 0;
+	if (u->info->type == SOCK_STREAM && before < 0)
+		r = walk_simple_stream(&w, total);
+	if (r == 0)
+		r = grow(&w, u->info->type == SOCK_STREAM ? (size_t)total + 1 : FIRST_ROOM);
+	if (r == 0) {
+		r = walk_messages(&w, total);
+		int back = set_offset(&w, before);
+		r = r < 0 ? r : back;
+	}
+	free(w.data);
+	return r < 0 ? r : 0;
+}
+
+/* --- the first time: lengths, files, senders --- */
+
+/* An open file that only the controller has a descriptor of. */
+static int dump_file(struct file_dump *d, struct unix_dumped *u, int *fd, uint32_t *ret_id)
+{
+	struct task *stand_in = arena_new(&d->s->arena, struct task);
+	*stand_in = *u->from.task;
+	stand_in->pid = getpid();
+	struct file_source from = {.task = stand_in,
+		.number = *fd,
+		.label = arena_printf(
+			&d->s->arena, "%s: a file in its queue", source_label(d, &u->from))};
+	struct file_view v;
+	struct dumped_file *f;
+	int r = file_examine(d, from, *fd, /* path_only= */ false, &v);
+	if (r >= 0)
+		r = file_dump_view(d, &v, &f);
+	if (r < 0)
+		return r;
+	*ret_id = f->id;
+	if (f->from.task == stand_in) /* met first here: it will be asked for again */
+		*vec_push(&d->s->arena, &d->kept) = take_fd(fd);
+	return 0;
+}
+
+static FermataUnixPacket *packet_extra(struct file_dump *d, struct unix_dumped *u)
+{
+	struct arena *a = &d->s->arena;
+	FermataUnixSk *x = unix_extra_make(d, u->f);
+	uint32_t index = (uint32_t)u->packets.n;
+	if (x->n_packets && x->packets[x->n_packets - 1]->index == index)
+		return x->packets[x->n_packets - 1];
+	FermataUnixPacket *p = arena_new(a, FermataUnixPacket);
+	fermata_unix_packet__init(p);
+	p->index = index;
+	size_t n = x->n_packets;
+	if (!(n & (n - 1))) { /* doubles */
+		FermataUnixPacket **all = arena_array(a, FermataUnixPacket *, n ? 2 * n : 1);
+		if (n)
+			memcpy(all, x->packets, n * sizeof(*all));
+		x->packets = all;
+	}
+	x->packets[x->n_packets++] = p;
+	return p;
+}
+
+static void keep_sender(struct file_dump *d, const struct message *m)
+{
+	struct arena *a = &d->s->arena;
+	/* of a message that was sent before SO_PASSCRED: pid 0, ids of nobody */
+	if (m->has_creds && m->creds.pid) {
+		FermataUcred *creds = arena_new(a, FermataUcred);
+		fermata_ucred__init(creds);
+		creds->pid = (uint32_t)file_tree_pid(d, m->creds.pid);
+		creds->uid = m->creds.uid;
+		creds->gid = m->creds.gid;
+		packet_extra(d, m->u)->creds = creds;
+	}
+	if (m->u->info->type == SOCK_DGRAM && m->from_len) {
+		FermataUnixPacket *p = packet_extra(d, m->u);
+		size_t room = sizeof(m->from.sun_path);
+		p->has_from = true;
+		p->from.len = m->from_len < room ? m->from_len : room;
+		p->from.data = arena_memdup(a, m->from.sun_path, p->from.len);
+	}
+}
+
+static int look_at(struct file_dump *d, struct message *m, const char *data)
+{
+	struct arena *a = &d->s->arena;
+	(void)data;
+	if (m->cut || m->has_label) {
+		unix_block(d, m->u, "let the program receive it",
+			"has a message with %s in its queue",
+			m->cut ? "more than can be looked at" : "a security label");
+		return 0;
+	}
+	SkPacketEntry *e = arena_new(a, SkPacketEntry);
+	sk_packet_entry__init(e);
+	e->id_for = m->u->f->id;
+	e->length = (uint32_t)m->len;
+	if (m->n_fds) {
+		ScmEntry *scm = arena_new(a, ScmEntry);
+		scm_entry__init(scm);
+		scm->type = SCM_RIGHTS;
+		scm->n_rights = m->n_fds;
+		scm->rights = arena_array(a, uint32_t, m->n_fds);
+		e->n_scm = 1;
+		e->scm = arena_memdup(a, &scm, sizeof(scm));
+		for (unsigned i = 0; i < m->n_fds; i++) {
+			int r = dump_file(d, m->u, &m->fds[i], &scm->rights[i]);
+			if (r < 0)
+				return r;
+		}
+	}
+	keep_sender(d, m);
+	d->predicted += m->len;
+	*vec_push(a, &m->u->packets) = e;
+	return 0;
+}
+
+/* An empty packet that a look does not show any more, because there was one before. */
+static int check_hidden(struct file_dump *d, struct unix_dumped *u)
+{
+	if (u->info->type == SOCK_STREAM || u->info->shutdown & SK_SHUTDOWN__READ ||
+		(u->packets.n && !u->packets.v[0]->length))
+		return 0;
+	_cleanup_close_ int fd = source_take(d, &u->from);
+	char byte;
+	if (fd < 0)
+		return fd;
+	if (socket_int(fd, SO_PEEK_OFF, -1) < 0 &&
+		recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT | MSG_TRUNC) == 0)
+		unix_block(d, u, "let the program receive it",
+			"has an empty message in its queue that was looked at before");
+	return 0;
+}
+
+/* Descriptors of files in queues stay open until the end of the dump. */
+static void raise_limit(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max)
+		setrlimit(RLIMIT_NOFILE, &(struct rlimit){limit.rlim_max, limit.rlim_max});
+}
+
+int unix_queue_look(struct file_dump *d, struct unix_dumped *u)
+{
+	if (!u->has_input || (u->info->type != SOCK_DGRAM && u->info->state != UNIX_ESTABLISHED))
+		return 0;
+	raise_limit();
+	int r = walk_queue(d, u, look_at);
+	if (r >= 0)
+		r = check_hidden(d, u);
+	if (r >= 0 && u->packets.n)
+		file_dump_later(d, unix_queue_write, u);
+	return r;
+}
+
+/* --- the second time: bytes --- */
+
+/* Empty ones are not shown again. */
+static int write_empty(struct file_dump *d, struct unix_dumped *u)
+{
+	int r = 0;
+	while (r >= 0 && u->n_written < u->packets.n && !u->packets.v[u->n_written]->length)
+		r = image_write(d->s, &d->sk_queues, &u->packets.v[u->n_written++]->base);
+	return r;
+}
+
+static int write_one(struct file_dump *d, struct message *m, const char *data)
+{
+	struct unix_dumped *u = m->u;
+	int r = write_empty(d, u);
+	if (r < 0)
+		return r;
+	if (!m->len)
+		return 0;
+	const SkPacketEntry *e = u->n_written < u->packets.n ? u->packets.v[u->n_written] : NULL;
+	if (!e || e->length != m->len)
+		return fail(d->s, EAGAIN, "pid %d %s: its queue changed while it was read",
+			u->from.task->vpid, source_label(d, &u->from));
+	u->n_written++;
+	r = image_write(d->s, &d->sk_queues, &e->base);
+	return r < 0 ? r : image_write_payload(d->s, &d->sk_queues, data, m->len, 1);
+}
+
+int unix_queue_write(struct file_dump *d, void *object)
+{
+	struct unix_dumped *u = object;
+	int r = walk_queue(d, u, write_one);
+	if (r >= 0)
+		r = write_empty(d, u);
+	if (r >= 0 && u->n_written != u->packets.n)
+		r = fail(d->s, EAGAIN, "pid %d %s: its queue changed while it was read",
+			u->from.task->vpid, source_label(d, &u->from));
+	return r;
+}
