@@ -109,14 +109,11 @@ int stub_adopt(struct stubs *st, struct thread *t)
 	return wait_parked(st, t->tid, NULL, &event);
 }
 
-static int kick(struct stubs *st, struct thread *t, struct program *p)
+static int go_on(struct stubs *st, const struct thread *t)
 {
-	int n = channel_load(&t->channel, p);
-	if (n <= 0)
-		return n;
 	if (ptrace(PTRACE_CONT, t->tid, NULL, NULL) < 0)
 		return fail(st->s, errno, "pid %d: continue it", t->tid);
-	return n;
+	return 0;
 }
 
 /* As if every step had returned what it should. */
@@ -129,12 +126,23 @@ static int pretend(struct stubs *st, struct program *p)
 	return 0;
 }
 
-int stub_start(struct stubs *st, struct thread *t, struct program *p)
+int stub_load(struct stubs *st, struct thread *t, struct program *p)
+{
+	int r = st->explain ? 0 : channel_load(&t->channel, p);
+	return r < 0 ? r : 0;
+}
+
+int stub_go(struct stubs *st, struct thread *t, struct program *p)
 {
 	if (st->explain)
 		return pretend(st, p);
-	int r = kick(st, t, p);
-	return r < 0 ? r : 0;
+	return p->steps.n ? go_on(st, t) : 0;
+}
+
+int stub_start(struct stubs *st, struct thread *t, struct program *p)
+{
+	int r = stub_load(st, t, p);
+	return r < 0 ? r : stub_go(st, t, p);
 }
 
 /*
@@ -161,7 +169,9 @@ int stub_wait(struct stubs *st, struct thread *t, struct program *p)
 		if (r >= 0 && !clone_again(t, p, &tries))
 			r = channel_collect(&t->channel, p);
 		if (r >= 0)
-			r = kick(st, t, p);
+			r = channel_load(&t->channel, p);
+		if (r > 0)
+			r = go_on(st, t);
 		if (r < 0)
 			return r;
 	}

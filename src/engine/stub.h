@@ -61,6 +61,9 @@ int stub_play(struct stubs *st, struct thread *t, struct program *p);
 /* The two halves of it, to let several stubs work at once. */
 int stub_start(struct stubs *st, struct thread *t, struct program *p);
 int stub_wait(struct stubs *st, struct thread *t, struct program *p);
+/* stub_start() is these two; a thread may have its program before it is born. */
+int stub_load(struct stubs *st, struct thread *t, struct program *p);
+int stub_go(struct stubs *st, struct thread *t, struct program *p);
 
 /*
  * Descriptors for a stub: stub_send_fds() queues up to STUB_FDS_MAX of them on the socket, the step
@@ -74,10 +77,13 @@ const int *stub_plan_receive(struct stubs *st, struct program *p, unsigned n);
 /* The number on which descriptor i of a batch lands when nothing but our own two are open. */
 int stub_landing(const struct stubs *st, unsigned i);
 
+/* Gives a thread that will play nothing any more its registers and signal mask. */
+int stub_set_registers(struct stubs *st, struct thread *t);
+
 /*
- * Take-over: unmaps the region through the system call instruction at syscall_ip (in the task's
- * own vDSO), then gives every thread its registers and mask, then waits until all of them are in
- * the stop from which they may be let go. Do each for several tasks before the next.
+ * Take-over: the leader unmaps the region through the system call instruction at syscall_ip (in the
+ * task's own vDSO), gets into the stop from which it may be let go, and gets its registers.  The
+ * other threads have theirs by then. Do each for several tasks before the next.
  */
 int stub_begin_become(struct stubs *st, struct task *t, uint64_t syscall_ip);
 int stub_end_become(struct stubs *st, struct task *t);

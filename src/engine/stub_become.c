@@ -79,8 +79,10 @@ static int check_unmapped(struct stubs *st, const struct task *t)
 	return 0;
 }
 
-static int set_registers(struct stubs *st, struct thread *t)
+int stub_set_registers(struct stubs *st, struct thread *t)
 {
+	if (st->explain)
+		return 0;
 	int r = arch_set_xstate(t->tid, &t->regs);
 	if (r >= 0)
 		r = arch_set_gp(t->tid, &t->regs.gp);
@@ -106,11 +108,7 @@ int stub_end_become(struct stubs *st, struct task *t)
 	if (st->explain)
 		return 0;
 	int r = wait_stop(st, t->pid, /* event= */ false);
-	if (r >= 0)
-		r = begin_event_stop(st, leader(t));
-	for (size_t i = 1; i < t->threads.n && r >= 0; i++)
-		r = set_registers(st, t->threads.v[i]);
-	return r;
+	return r < 0 ? r : begin_event_stop(st, leader(t));
 }
 
 int stub_rest(struct stubs *st, struct task *t)
@@ -120,5 +118,5 @@ int stub_rest(struct stubs *st, struct task *t)
 	int r = wait_stop(st, t->pid, /* event= */ true);
 	if (r >= 0)
 		r = check_unmapped(st, t);
-	return r < 0 ? r : set_registers(st, leader(t));
+	return r < 0 ? r : stub_set_registers(st, leader(t));
 }

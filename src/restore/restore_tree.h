@@ -32,6 +32,16 @@ int restore_deaths(struct restore *r);
 
 /* settle.c: everything else of each task: files, threads, aspects. */
 int restore_settle(struct restore *r);
+/* An empty program for the thread, named after it. */
+struct program *restore_fresh_program(struct restore *re, struct thread *th);
+
+/*
+ * threads.c: makes the threads of a task complete, begun for all tasks before any is ended; but for
+ * those that restore_late_threads() completes once the leader has its aspects.
+ */
+int restore_begin_threads(struct restore *re, struct task *t);
+int restore_end_threads(struct restore *re, struct task *t);
+int restore_late_threads(struct restore *re, struct task *t);
 
 /* Calls step for every task that lives, in order, up to the first failure. */
 int restore_each_living(struct restore *re, int (*step)(struct restore *, struct task *));

@@ -7,7 +7,7 @@
 
 enum { LARGE_MEMORY = 32 << 20 }; /* bytes from which a second thread pays */
 
-static struct program *fresh_program(struct restore *re, struct thread *th)
+struct program *restore_fresh_program(struct restore *re, struct thread *th)
 {
 	struct arena *a = &re->s->arena;
 	const struct task *t = th->task;
@@ -24,7 +24,7 @@ static int fill_by_two(struct restore *re, struct task *t)
 	int r = stub_make_helper(&re->stubs, t, &helper);
 	if (r < 0)
 		return r;
-	struct program *own = fresh_program(re, leader(t)), *other = fresh_program(re, helper);
+	struct program *own = restore_fresh_program(re, leader(t)), *other = restore_fresh_program(re, helper);
 	r = mem_plan_fill(&re->stubs, t, 1, 2, other);
 	if (r >= 0)
 		r = stub_start(&re->stubs, helper, other);
@@ -41,13 +41,13 @@ static int fill_by_two(struct restore *re, struct task *t)
 static int begin_memory(struct restore *re, struct task *t)
 {
 	bool large = mem_image_bytes(t) >= LARGE_MEMORY;
-	struct program *p = fresh_program(re, leader(t));
+	struct program *p = restore_fresh_program(re, leader(t));
 	int r = mem_plan_map(&re->stubs, re->files, t, p);
 	if (r >= 0 && large) {
 		r = stub_play(&re->stubs, leader(t), p);
 		if (r >= 0)
 			r = fill_by_two(re, t);
-		p = fresh_program(re, leader(t));
+		p = restore_fresh_program(re, leader(t));
 	} else if (r >= 0) {
 		r = mem_plan_fill(&re->stubs, t, 0, 1, p);
 	}
@@ -69,55 +69,21 @@ static int end_memory(struct restore *re, struct task *t)
 	return r;
 }
 
-static int clone_threads(struct restore *re, struct task *t)
-{
-	if (t->threads.n == 1)
-		return 0;
-	struct program *p = fresh_program(re, leader(t));
-	int r = 0;
-	for (size_t i = 1; i < t->threads.n && r >= 0; i++) {
-		t->threads.v[i]->tid = t->threads.v[i]->vtid;
-		r = stub_plan_thread(&re->stubs, t->threads.v[i], p);
-	}
-	if (r >= 0)
-		r = stub_play(&re->stubs, leader(t), p);
-	for (size_t i = 1; i < t->threads.n && r >= 0; i++)
-		r = stub_adopt(&re->stubs, t->threads.v[i]);
-	return r;
-}
-
-static int start_aspects(struct restore *re, struct thread *th)
-{
-	int r = aspects_plan(re->s, th, &th->program);
-	return r < 0 ? r : stub_start(&re->stubs, th, &th->program);
-}
-
-/*
- * The leader first: a signal that it sets to be ignored would be flushed from the queues of
- * threads.
- */
 static int begin_aspects(struct restore *re, struct task *t)
 {
-	struct program *p = fresh_program(re, leader(t));
+	struct program *p = restore_fresh_program(re, leader(t));
 	int r = file_plan_fs(re->files, &re->stubs, t, p);
-	return r < 0 ? r : start_aspects(re, leader(t));
+	if (r >= 0)
+		r = aspects_plan(re->s, leader(t), p);
+	return r < 0 ? r : stub_start(&re->stubs, leader(t), p);
 }
 
-/* The other threads then work at once. */
 static int end_aspects(struct restore *re, struct task *t)
 {
 	int r = stub_wait(&re->stubs, leader(t), &leader(t)->program);
-	for (size_t i = 1; i < t->threads.n && r >= 0; i++) {
-		fresh_program(re, t->threads.v[i]);
-		r = start_aspects(re, t->threads.v[i]);
-	}
-	for (size_t i = 0; i < t->threads.n && r >= 0; i++) {
-		struct thread *th = t->threads.v[i];
-		r = stub_wait(&re->stubs, th, &th->program);
-		if (r >= 0 && !re->stubs.explain)
-			r = aspects_finish(re->s, th);
-	}
-	return r;
+	if (r >= 0 && !re->stubs.explain)
+		r = aspects_finish(re->s, leader(t));
+	return r < 0 ? r : restore_late_threads(re, t);
 }
 
 int restore_each_living(struct restore *re, int (*step)(struct restore *, struct task *))
@@ -140,7 +106,9 @@ int restore_settle(struct restore *re)
 	if (r >= 0)
 		r = restore_deaths(re);
 	if (r >= 0)
-		r = restore_each_living(re, clone_threads);
+		r = restore_each_living(re, restore_begin_threads);
+	if (r >= 0)
+		r = restore_each_living(re, restore_end_threads);
 	/* owners of files may be threads and groups; after this the stubs have no socket */
 	if (r >= 0)
 		r = file_restore_late(re->files, &re->stubs);
