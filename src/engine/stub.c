@@ -21,7 +21,7 @@
 
 size_t stubs_region_size(size_t n_tasks, size_t n_threads)
 {
-	return STUB_CODE_LEN + (n_tasks + 1) * STUB_TASK_CHANNEL + n_threads * STUB_THREAD_CHANNEL;
+	return STUB_CODE_LEN + n_tasks * STUB_TASK_CHANNEL + n_threads * STUB_THREAD_CHANNEL;
 }
 
 int stubs_init(struct session *s, struct stubs *st, size_t n_tasks, size_t n_threads, uint64_t addr,

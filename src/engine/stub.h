@@ -21,7 +21,6 @@ struct stubs {
 	uint64_t addr;  /* of the region in every stub */
 	char *shared;   /* the controller's mapping */
 	size_t size, used;
-	struct thread *helper; /* its channel is used again and again */
 	int memfd;
 	int socket;      /* controller's end for passing descriptors */
 	int task_socket; /* number of the other end in every stub */
@@ -47,12 +46,6 @@ int stub_plan_child(struct stubs *st, struct task *child, bool share_files, bool
 	struct program *p);
 /* Same for another thread of the task that plays p. */
 int stub_plan_thread(struct stubs *st, struct thread *t, struct program *p);
-/*
- * A thread of t that is none of the image's, with whatever TID the kernel gives it, to work beside
- * the leader for a while; and its end. At most one at a time.
- */
-int stub_make_helper(struct stubs *st, struct task *t, struct thread **ret);
-int stub_end_helper(struct stubs *st, struct thread *helper);
 /* After such a program was played: waits for the newborn's first stop. */
 int stub_adopt(struct stubs *st, struct thread *t);
 

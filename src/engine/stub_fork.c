@@ -49,8 +49,7 @@ struct stub_gate *stub_gate(struct stubs *st)
 
 int stub_region_channel(struct stubs *st, struct thread *t)
 {
-	bool large = t == leader(t->task) || t == st->helper;
-	size_t len = large ? STUB_TASK_CHANNEL : STUB_THREAD_CHANNEL;
+	size_t len = t == leader(t->task) ? STUB_TASK_CHANNEL : STUB_THREAD_CHANNEL;
 	if (st->used + len > st->size)
 		return fail(st->s, ENOSPC, "pid %d: no channel left to restore it", t->vtid);
 	channel_init(&t->channel, st->shared + st->used, st->addr + st->used, len, AGENT_PARK_TRAP);
@@ -214,7 +213,6 @@ int stub_fork_root(struct stubs *st, struct task *t, bool sibling)
 
 /* --- clones made by agents --- */
 
-/* vtid 0: whatever the kernel gives. */
 static int plan_clone(struct stubs *st, struct thread *t, uint64_t flags, struct program *p)
 {
 	int r = t->channel.shared ? 0 : stub_region_channel(st, t);
@@ -226,18 +224,16 @@ static int plan_clone(struct stubs *st, struct thread *t, uint64_t flags, struct
 		.exit_signal = flags & CLONE_THREAD ? 0 : SIGCHLD,
 		.stack = ch->task_addr,
 		.stack_size = ch->size,
-		.set_tid_size = t->vtid ? 1 : 0,
+		.set_tid_size = 1,
 	};
 	struct arg args_arg = in_copy(p, &args, sizeof(args));
-	if (t->vtid)
-		program_link(p, args_arg, offsetof(struct clone_args, set_tid),
-			in_copy(p, &t->vtid, sizeof(pid_t)));
+	program_link(p, args_arg, offsetof(struct clone_args, set_tid),
+		in_copy(p, &t->vtid, sizeof(pid_t)));
 	int step = program_step(p, flags & CLONE_THREAD ? "clone thread" : "fork",
 		arena_printf(&st->s->arena, "%d", t->vtid), AGENT_CALL_CLONE, args_arg,
 		imm(sizeof(args)), imm(ch->task_addr));
-	if (t->vtid)
-		program_expect(p, step, t->vtid);
-	return step;
+	program_expect(p, step, t->vtid);
+	return 0;
 }
 
 static const uint64_t thread_flags =
@@ -247,47 +243,10 @@ int stub_plan_child(struct stubs *st, struct task *child, bool share_files, bool
 	struct program *p)
 {
 	uint64_t flags = (share_files ? CLONE_FILES : 0) | (share_fs ? CLONE_FS : 0);
-	int step = plan_clone(st, leader(child), flags, p);
-	return step < 0 ? step : 0;
+	return plan_clone(st, leader(child), flags, p);
 }
 
 int stub_plan_thread(struct stubs *st, struct thread *t, struct program *p)
 {
-	int step = plan_clone(st, t, thread_flags, p);
-	return step < 0 ? step : 0;
-}
-
-int stub_make_helper(struct stubs *st, struct task *t, struct thread **ret)
-{
-	if (!st->helper)
-		st->helper = arena_new(&st->s->arena, struct thread);
-	struct thread *helper = st->helper;
-	helper->task = t;
-	struct program p;
-	program_init(&p, st->s, arena_printf(&st->s->arena, "pid %d", t->vpid));
-	int step = plan_clone(st, helper, thread_flags, &p);
-	if (step < 0)
-		return step;
-	int r = stub_play(st, leader(t), &p);
-	if (r < 0)
-		return r;
-	helper->tid = (pid_t)program_result(&p, step);
-	helper->channel.shared->pid = t->vpid;
-	helper->channel.shared->tid = helper->tid;
-	*ret = helper;
-	return stub_adopt(st, helper);
-}
-
-int stub_end_helper(struct stubs *st, struct thread *helper)
-{
-	struct program p;
-	program_init(&p, st->s, "helper");
-	program_step(&p, "exit", NULL, SYS_exit, imm(0));
-	int r = stub_start(st, helper, &p);
-	if (r < 0 || st->explain)
-		return r;
-	int status;
-	if (wait4(helper->tid, &status, __WALL, NULL) < 0 || WIFSTOPPED(status))
-		return fail(st->s, ECHILD, "pid %d: its helper thread did not end", helper->task->vpid);
-	return 0;
+	return plan_clone(st, t, thread_flags, p);
 }

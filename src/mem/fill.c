@@ -1,5 +1,6 @@
 /*
- * Page contents: preadv() steps from the pages image straight to the final addresses.
+ * Page contents: which stretches of the pages image go where in a task, and the preadv() steps that
+ * read them straight to their final addresses.  Those of large tasks go another way, fill_outside.c.
  *
  * Pages follow each other in the file as in the page map, so one step takes up to IOV_MAX
  * stretches of memory as long as nothing between them in the file is skipped.
@@ -20,69 +21,23 @@ enum {
 };
 
 struct filling {
-	struct stubs *st;
+	struct session *s;
 	struct task *t;
-	struct program *p;
 	bool early;
-	int fd_step; /* the step that opened the pages file, -1 before */
-	VEC(struct iovec) iov;
-	uint64_t file_start, file_end; /* of what iov holds */
-	uint64_t from, to;             /* only this part of the file */
-	size_t vma;                    /* index of the VMA that holds the page at hand */
+	size_t vma; /* index of the VMA that holds the page at hand */
+	struct stretches *to;
 };
-
-static void open_pages(struct filling *f)
-{
-	struct session *s = f->st->s;
-	char *name = arena_printf(&s->arena, "pages-%u.img", mem_of(f->t)->map.pages_id);
-	f->fd_step = program_step(f->p, "open", name, SYS_openat, imm((uint64_t)f->st->task_images),
-		in_str(f->p, name), imm(O_RDONLY | O_CLOEXEC));
-}
-
-static void flush(struct filling *f)
-{
-	if (!f->iov.n)
-		return;
-	if (f->fd_step < 0)
-		open_pages(f);
-	size_t len = f->iov.n * sizeof(f->iov.v[0]);
-	int step = program_step(f->p, "read pages", NULL, SYS_preadv, result_of(f->fd_step),
-		in_copy(f->p, f->iov.v, len), imm(f->iov.n), imm(f->file_start), imm(0));
-	program_expect(f->p, step, (int64_t)(f->file_end - f->file_start));
-	f->st->s->stats.pages_restored += (f->file_end - f->file_start) / PAGE;
-	f->iov.n = 0;
-}
 
 static void add(struct filling *f, uint64_t addr, uint64_t len, uint64_t offset)
 {
-	uint64_t skip = offset < f->from ? f->from - offset : 0;
-	if (skip >= len || offset >= f->to)
-		return;
-	addr += skip;
-	offset += skip;
-	len -= skip;
-	if (len > f->to - offset)
-		len = f->to - offset;
-	while (len) {
-		if (f->iov.n && (offset != f->file_end || f->file_end - f->file_start >= STEP_MAX))
-			flush(f);
-		if (!f->iov.n)
-			f->file_start = f->file_end = offset;
-		uint64_t room = STEP_MAX - (f->file_end - f->file_start);
-		uint64_t part = len < room ? len : room;
-		struct iovec *last = f->iov.n ? &f->iov.v[f->iov.n - 1] : NULL;
-		if (last && (uint64_t)(uintptr_t)last->iov_base + last->iov_len == addr)
-			last->iov_len += part;
-		else
-			*vec_push(&f->st->s->arena, &f->iov) =
-				(struct iovec){(void *)(uintptr_t)addr, part};
-		f->file_end += part;
-		addr += part;
-		offset += part;
-		len -= part;
-		if (f->iov.n == IOV_MAX)
-			flush(f);
-	}
+	struct stretches *to = f->to;
+	struct stretch *last = to->n ? &to->v[to->n - 1] : NULL;
+	f->s->stats.pages_restored += len / PAGE;
+	if (last && last->vma == f->vma && last->addr + last->len == addr &&
+		last->offset + last->len == offset)
+		last->len += len;
+	else
+		*vec_push(&f->s->arena, to) = (struct stretch){addr, len, offset, f->vma};
 }
 
 /* A stretch inside one VMA. */
@@ -94,7 +49,7 @@ static void fill_range(struct filling *f, uint64_t addr, uint64_t end, uint64_t 
 		return;
 	}
 	for (; addr < end; addr += PAGE, offset += PAGE)
-		if (!mem_page_is_inherited(f->st->s, f->t, addr))
+		if (!mem_page_is_inherited(f->s, f->t, addr))
 			add(f, addr, PAGE, offset);
 }
 
@@ -114,11 +69,75 @@ static void fill_entry(struct filling *f, const struct pagemap_range *range)
 	}
 }
 
-/* Pages of the parent that the child's image has not. */
-static void drop_strangers(struct filling *f)
+void mem_stretches(struct session *s, struct task *t, bool early, struct stretches *ret)
 {
-	const struct mem_plan *m = mem_of(f->t);
-	const struct mem_plan *theirs = m->kept.n ? mem_of(f->t->parent) : NULL;
+	const struct mem_plan *m = mem_of(t);
+	struct filling f = {.s = s, .t = t, .early = early, .to = ret};
+	for (size_t i = 0; i < m->map.n; i++)
+		fill_entry(&f, &m->map.ranges[i]);
+}
+
+/* --- steps --- */
+
+struct reading {
+	struct session *s;
+	struct program *p;
+	int fd_step; /* the step that opened the pages file */
+	VEC(struct iovec) iov;
+	uint64_t start, end; /* of what iov holds, in the file */
+};
+
+static void flush(struct reading *r)
+{
+	if (!r->iov.n)
+		return;
+	int step = program_step(r->p, "read pages", NULL, SYS_preadv, result_of(r->fd_step),
+		in_copy(r->p, r->iov.v, r->iov.n * sizeof(r->iov.v[0])), imm(r->iov.n),
+		imm(r->start), imm(0));
+	program_expect(r->p, step, (int64_t)(r->end - r->start));
+	r->iov.n = 0;
+}
+
+static void read_stretch(struct reading *r, struct stretch part)
+{
+	while (part.len) {
+		if (r->iov.n == IOV_MAX || part.offset != r->end || r->end - r->start >= STEP_MAX)
+			flush(r);
+		if (!r->iov.n)
+			r->start = r->end = part.offset;
+		uint64_t room = STEP_MAX - (r->end - r->start);
+		uint64_t len = part.len < room ? part.len : room;
+		*vec_push(&r->s->arena, &r->iov) =
+			(struct iovec){(void *)(uintptr_t)part.addr, len};
+		r->end += len;
+		part.addr += len;
+		part.offset += len;
+		part.len -= len;
+	}
+}
+
+static void plan_reads(struct stubs *st, struct task *t, bool early, struct program *p)
+{
+	struct session *s = st->s;
+	struct stretches all = {0};
+	mem_stretches(s, t, early, &all);
+	if (!all.n)
+		return;
+	char *name = arena_printf(&s->arena, "pages-%u.img", mem_of(t)->map.pages_id);
+	struct reading r = {.s = s, .p = p};
+	r.fd_step = program_step(p, "open", name, SYS_openat, imm((uint64_t)st->task_images),
+		in_str(p, name), imm(O_RDONLY | O_CLOEXEC));
+	vec_for_each(&all, part)
+		read_stretch(&r, *part);
+	flush(&r);
+	program_step(p, "close", "the pages", SYS_close, result_of(r.fd_step));
+}
+
+/* Pages of the parent that the child's image has not. */
+static void drop_strangers(const struct task *t, struct program *p)
+{
+	const struct mem_plan *m = mem_of(t);
+	const struct mem_plan *theirs = m->kept.n ? mem_of(t->parent) : NULL;
 	vec_for_each(&m->kept, k) {
 		const struct pagemap_range *range = pagemap_find(&theirs->map, k->start);
 		const struct pagemap_range *last = theirs->map.ranges + theirs->map.n;
@@ -131,26 +150,16 @@ static void drop_strangers(struct filling *f)
 				if (mine && mine->vaddr <= addr)
 					continue;
 				if (to != addr && to)
-					program_step(f->p, "drop inherited pages", NULL, SYS_madvise,
+					program_step(p, "drop inherited pages", NULL, SYS_madvise,
 						imm(from), imm(to - from), imm(MADV_DONTNEED));
 				from = to == addr ? from : addr;
 				to = addr + PAGE;
 			}
 		}
 		if (to)
-			program_step(f->p, "drop inherited pages", NULL, SYS_madvise, imm(from),
+			program_step(p, "drop inherited pages", NULL, SYS_madvise, imm(from),
 				imm(to - from), imm(MADV_DONTNEED));
 	}
-}
-
-static void fill(struct filling *f)
-{
-	const struct mem_plan *m = mem_of(f->t);
-	for (size_t i = 0; i < m->map.n; i++)
-		fill_entry(f, &m->map.ranges[i]);
-	flush(f);
-	if (f->fd_step >= 0)
-		program_step(f->p, "close", "the pages", SYS_close, result_of(f->fd_step));
 }
 
 uint64_t mem_image_bytes(const struct task *t)
@@ -160,24 +169,13 @@ uint64_t mem_image_bytes(const struct task *t)
 
 int mem_plan_fill_early(struct stubs *st, struct task *t, struct program *p)
 {
-	struct filling f = {
-		.st = st, .t = t, .p = p, .early = true, .fd_step = -1, .to = UINT64_MAX};
-	drop_strangers(&f);
-	fill(&f);
+	drop_strangers(t, p);
+	plan_reads(st, t, /* early= */ true, p);
 	return 0;
 }
 
-int mem_plan_fill(struct stubs *st, struct task *t, unsigned part, unsigned parts, struct program *p)
+int mem_plan_fill(struct stubs *st, struct task *t, struct program *p)
 {
-	uint64_t pages = mem_image_bytes(t) / PAGE;
-	struct filling f = {
-		.st = st,
-		.t = t,
-		.p = p,
-		.fd_step = -1,
-		.from = pages * part / parts * PAGE,
-		.to = pages * (part + 1) / parts * PAGE,
-	};
-	fill(&f);
+	plan_reads(st, t, /* early= */ false, p);
 	return 0;
 }

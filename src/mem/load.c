@@ -121,24 +121,29 @@ void mem_release(struct task *t)
 		m->pages = NULL;
 }
 
-const char *mem_image_page(struct session *s, struct task *t, uint64_t addr)
+const char *mem_image_pages(struct session *s, struct task *t)
 {
 	struct mem_plan *m = mem_of(t);
-	const struct pagemap_range *range = pagemap_find(&m->map, addr);
+	if (m->pages)
+		return m->pages;
+	_cleanup_close_ int fd = pagemap_open_pages(s, s->images, &m->map, O_RDONLY);
+	if (fd < 0)
+		return NULL;
+	bool small = m->map.pages_size <= POPULATE_MAX;
+	void *pages = mmap(NULL, m->map.pages_size, PROT_READ,
+		MAP_SHARED | (small ? MAP_POPULATE : 0), fd, 0);
+	if (pages != MAP_FAILED)
+		m->pages = pages;
+	return m->pages;
+}
+
+const char *mem_image_page(struct session *s, struct task *t, uint64_t addr)
+{
+	const struct pagemap_range *range = pagemap_find(&mem_of(t)->map, addr);
 	if (!range || range->vaddr > addr)
 		return NULL;
-	if (!m->pages) {
-		_cleanup_close_ int fd = pagemap_open_pages(s, s->images, &m->map, O_RDONLY);
-		if (fd < 0)
-			return NULL;
-		bool small = m->map.pages_size <= POPULATE_MAX;
-		void *pages = mmap(NULL, m->map.pages_size, PROT_READ,
-			MAP_SHARED | (small ? MAP_POPULATE : 0), fd, 0);
-		if (pages == MAP_FAILED)
-			return NULL;
-		m->pages = pages;
-	}
-	return m->pages + range->offset + (addr - range->vaddr);
+	const char *pages = mem_image_pages(s, t);
+	return pages ? pages + range->offset + (addr - range->vaddr) : NULL;
 }
 
 /* --- the hole for the agent --- */

@@ -10,7 +10,7 @@
  *	mem_inherit()     what a child keeps of its parent
  *	mem_plan_early()  steps before the task's children are cloned
  *	mem_plan_map()    after: maps the rest
- *	mem_plan_fill()   its contents, in one part or several for as many threads
+ *	mem_plan_fill()   its contents, or mem_fill_outside()
  *	mem_plan_final()  protections, locks, advice
  *	mem_finish()      what the controller does itself: a foreign vDSO
  */
@@ -71,8 +71,10 @@ int mem_plan_early(struct stubs *st, struct file_set *files, struct task *t, str
 bool mem_needs_files(const struct task *t, bool early);
 
 int mem_plan_map(struct stubs *st, struct file_set *files, struct task *t, struct program *p);
-/* Part `part` of `parts` of the contents. */
-int mem_plan_fill(struct stubs *st, struct task *t, unsigned part, unsigned parts, struct program *p);
+int mem_plan_fill(struct stubs *st, struct task *t, struct program *p);
+/* The same for a large task, at once and by the controller; whether this kernel lets it do so. */
+int mem_fill_outside(struct stubs *st, struct task *t);
+bool mem_can_fill_outside(void);
 /* Bytes of the pages image that the task has. */
 uint64_t mem_image_bytes(const struct task *t);
 void mem_plan_final(struct task *t, struct program *p);
@@ -86,6 +88,18 @@ int mem_find_syscall(struct stubs *st, struct task *t, uint64_t *ret_ip);
 
 /* The page of the image at an address; NULL when the pagemap has none. */
 const char *mem_image_page(struct session *s, struct task *t, uint64_t addr);
+/* The pages file of the task, mapped; NULL: it cannot be. */
+const char *mem_image_pages(struct session *s, struct task *t);
+/* fill.c: which part of the pages file goes where; never across VMAs */
+struct stretch {
+	uint64_t addr, len, offset;
+	size_t vma; /* index */
+};
+struct stretches {
+	struct stretch *v;
+	size_t n, cap;
+};
+void mem_stretches(struct session *s, struct task *t, bool early, struct stretches *ret);
 /* fill.c: steps that read the pages of heirlooms. */
 int mem_plan_fill_early(struct stubs *st, struct task *t, struct program *p);
 /* cow.c: the page that fork left at addr is what the image has there. */

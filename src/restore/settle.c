@@ -5,7 +5,7 @@
  */
 #include "restore/restore_tree.h"
 
-enum { LARGE_MEMORY = 32 << 20 }; /* bytes from which a second thread pays */
+enum { LARGE_MEMORY = 4 << 20 }; /* bytes from which two threads pay */
 
 struct program *restore_fresh_program(struct restore *re, struct thread *th)
 {
@@ -17,39 +17,19 @@ struct program *restore_fresh_program(struct restore *re, struct thread *th)
 	return &th->program;
 }
 
-/* Half of the contents is read by a thread that lives only for that. */
-static int fill_by_two(struct restore *re, struct task *t)
-{
-	struct thread *helper;
-	int r = stub_make_helper(&re->stubs, t, &helper);
-	if (r < 0)
-		return r;
-	struct program *own = restore_fresh_program(re, leader(t)), *other = restore_fresh_program(re, helper);
-	r = mem_plan_fill(&re->stubs, t, 1, 2, other);
-	if (r >= 0)
-		r = stub_start(&re->stubs, helper, other);
-	if (r >= 0)
-		r = mem_plan_fill(&re->stubs, t, 0, 2, own);
-	if (r >= 0)
-		r = stub_play(&re->stubs, leader(t), own);
-	if (r >= 0)
-		r = stub_wait(&re->stubs, helper, other);
-	return r < 0 ? r : stub_end_helper(&re->stubs, helper);
-}
-
 /* Starts it, or does all of it; end_memory() waits. */
 static int begin_memory(struct restore *re, struct task *t)
 {
-	bool large = mem_image_bytes(t) >= LARGE_MEMORY;
+	bool large = mem_image_bytes(t) >= LARGE_MEMORY && mem_can_fill_outside();
 	struct program *p = restore_fresh_program(re, leader(t));
 	int r = mem_plan_map(&re->stubs, re->files, t, p);
 	if (r >= 0 && large) {
 		r = stub_play(&re->stubs, leader(t), p);
 		if (r >= 0)
-			r = fill_by_two(re, t);
+			r = mem_fill_outside(&re->stubs, t);
 		p = restore_fresh_program(re, leader(t));
 	} else if (r >= 0) {
-		r = mem_plan_fill(&re->stubs, t, 0, 1, p);
+		r = mem_plan_fill(&re->stubs, t, p);
 	}
 	if (r < 0)
 		return r;

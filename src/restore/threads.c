@@ -2,8 +2,8 @@
  * Threads: cloned by their leader, batch by batch, and made what they were meanwhile.
  *
  * While the leader clones one batch, the programs of its threads are built and put into their
- * channels, and the batch before sets its aspects and gets its registers.  So a thread has two stops
- * before it is complete: that of its birth, and that after its program.
+ * channels, and the batch before sets its aspects and gets its registers.  So a thread has two
+ * stops before it is complete: that of its birth, and that after its program.
  *
  * A signal that the leader sets to be ignored would be flushed from the queues of threads: those
  * that have some play their program when the leader has played its own.
