@@ -276,9 +276,6 @@ static void check_task(struct session *s, const struct task *t)
 		block(s, t->pid, NULL, "its main thread has exited while other threads go on");
 	if (t->sid == 0)
 		block(s, t->pid, NULL, "its session belongs to another PID namespace");
-	if (t->stop_signo && t->stop_signo != SIGSTOP && t->stop_signo != SIGTSTP)
-		block(s, t->pid, "continue it first", "is stopped by signal %d (terminal access)",
-			t->stop_signo);
 	if (t->state != TASK_DEAD && leader(t)->status.n_nspid > 1)
 		block(s, t->pid, NULL, "lives in a PID namespace of its own, which is not supported yet");
 }

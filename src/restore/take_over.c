@@ -21,7 +21,7 @@
 enum {
 	STOP_WAIT_MS = 2000, /* a SIGCONT of somebody else may be faster */
 	STOP_POLL_MS = 1,
-	TSTP_ACTION = SIGTSTP - 3, /* in the image's list, which leaves SIGKILL and SIGSTOP out */
+	LEFT_OUT = 3, /* of the image's list of actions: signal 0, SIGKILL and SIGSTOP */
 };
 
 static int begin_become(struct restore *re, struct task *t)
@@ -71,14 +71,21 @@ static int announce(struct restore *re)
 	return r;
 }
 
-/*
- * The kernel ignores SIGTSTP in an orphaned group: it is only sent where a parent in the tree
- * cares. A task that blocks or catches it was stopped before it did.
- */
-static bool takes_tstp(const struct task *t)
+static bool is_of_job_control(uint32_t signo)
 {
-	const SaEntry *action = leader(t)->core->tc->sigactions[TSTP_ACTION];
-	if (action->sigaction || leader(t)->sigmask >> (SIGTSTP - 1) & 1)
+	return signo == SIGTSTP || signo == SIGTTIN || signo == SIGTTOU;
+}
+
+/*
+ * The kernel ignores these signals in an orphaned group: they are only sent where a parent in the
+ * tree cares. A task that blocks or catches it was stopped before it did.
+ */
+static bool takes_stop(const struct task *t, uint32_t signo)
+{
+	const TaskCoreEntry *tc = leader(t)->core->tc;
+	if (!is_of_job_control(signo) || signo - LEFT_OUT >= tc->n_sigactions ||
+		tc->sigactions[signo - LEFT_OUT]->sigaction ||
+		leader(t)->sigmask >> (signo - 1) & 1)
 		return false;
 	return t->parent && task_lives(t->parent) && t->parent->sid == t->sid &&
 	       t->parent->pgid != t->pgid;
@@ -92,8 +99,8 @@ static bool shall_stop(const struct restore *re, const struct task *t)
 static void stop(const struct restore *re, const struct task *t)
 {
 	const TaskCoreEntry *tc = leader(t)->core->tc;
-	bool tstp = tc->has_stop_signo && tc->stop_signo == SIGTSTP && takes_tstp(t);
-	kill(t->pid, tstp && !re->s->opt->leave_stopped ? SIGTSTP : SIGSTOP);
+	bool same = tc->has_stop_signo && takes_stop(t, tc->stop_signo);
+	kill(t->pid, same && !re->s->opt->leave_stopped ? (int)tc->stop_signo : SIGSTOP);
 }
 
 /* The signal is taken once the task runs; whoever waits for the tool shall find it stopped. */

@@ -290,3 +290,81 @@ def test_unread_packet_status(case):
     case.refused("dump", "status byte of packet mode", "-t", child)
     case.advances(1)
     case.kill()
+
+
+def need_tool(name):
+    path = shutil.which(name)
+    if not path:
+        raise Skipped(f"no {name} here")
+    return path
+
+
+DRIVER = """
+import os, pty, re, select, sys
+pid, fd = pty.fork()
+if pid == 0:
+    os.execvpe("bash", ["bash", "--norc", "--noprofile", "-i"],
+               {"PS1": "> ", "PATH": os.environ["PATH"], "TERM": "dumb"})
+seen = ""
+def expect(pattern):
+    global seen
+    while not (m := re.search(pattern, seen, re.S)):
+        seen += os.read(fd, 4096).decode()
+    seen = seen[m.end():]
+expect("> ")
+os.write(fd, b"trap 'echo HANGUP' HUP; total=0; sleep 1000 &\\n")
+expect(r"\\[1\\] \\d+.*> ")
+for i in range(400):
+    os.write(fd, b"total=$((total + %d)); e" % i)
+    os.write(fd, b"cho sum-$total-\\n")
+    expect(r"\\nsum-%d-\\r\\n> " % (i * (i + 1) // 2))
+    print(i, flush=True)
+os.write(fd, b"jobs; kill %1; exit\\n")
+expect("Running +sleep 1000")
+os.waitpid(pid, 0)
+print("HANGUP" in seen and "bad" or "good", flush=True)
+"""
+
+
+@scenario
+def test_python_drives_bash(case):
+    """A program that converses with a shell on a pseudo terminal, dumped in mid-sentence.
+    PROVES: F184 F186"""
+    need_tool("bash")
+    case.start([sys.executable, "-c", DRIVER], ready=False)
+    out = case.dir / "out"
+    for n in (20, 40, 60):
+        poll(lambda: f"\n{n}\n" in out.read_text() or not case.pids(), 20, f"round {n}")
+        case.restore(case.dump())
+    poll(lambda: not case.pids(), 30, "the end")
+    if not out.read_text().endswith("399\ngood\n"):
+        raise Failure(f"the driver said {out.read_text()[-500:]!r}")
+
+
+@scenario
+def test_script(case):
+    """script(1), which has a shell on a pseudo terminal and its own input from elsewhere.
+    PROVES: F184"""
+    need_tool("script")
+    os.mkfifo(case.dir / "keys")
+    case.start([need_tool("bash"), "-c", "exec script -qf -c 'bash --norc --noprofile -i' "
+                "$0/typescript <>$0/keys >/dev/null", case.dir], ready=False)
+    keys = os.open(case.dir / "keys", os.O_RDWR | os.O_NONBLOCK)
+    typescript = case.dir / "typescript"
+
+    def ask(number):
+        os.write(keys, f"n=$((n+1)); echo answer-{number}-$n-\n".encode())
+        poll(lambda: f"\nanswer-{number}-{number}-" in typescript.read_text().replace("\r", ""),
+             10, f"answer {number} in {typescript.read_text()!r}")
+    poll(lambda: typescript.exists() and "bash-" in typescript.read_text(), 10, "a prompt")
+    ask(1)
+    for number in (2, 3):
+        case.restore(case.dump())
+        ask(number)
+    images = case.dump("--leave-running")
+    case.kill()
+    case.restore(images)
+    ask(4)
+    os.write(keys, b"exit\n")
+    case.gone()
+    os.close(keys)

@@ -1,8 +1,8 @@
 /*
- * Sessions with controlling terminals, as a shell has them: a foreground and a background job,
- * /dev/tty open, a member forked before the leader had the terminal, one that gave it up; a
- * leader that has its terminal nowhere open; one whose foreground group has ended; an unlucky one
- * whose terminal was hung up. ^C reaches the right group, SIGHUP nobody before the master closes.
+ * Sessions with controlling terminals, as a shell has them: a foreground and a background job, one
+ * that was stopped by SIGTTIN, /dev/tty open, a member forked before the leader had the terminal,
+ * one that gave it up; a leader that has its terminal nowhere open; one whose foreground group has
+ * ended. ^C reaches the right group, SIGHUP nobody before the master closes.
  * PROVES: F185 F186 F193
  */
 #include "pty.h"
@@ -11,7 +11,7 @@ enum { ROOM = 128 };
 
 /* What the processes tell each other; shared. */
 struct board {
-	volatile int sigint[ROOM], sighup[ROOM], ready;
+	volatile int sigint[ROOM], sighup[ROOM], ready, checked;
 	volatile pid_t foreground, background, leader, early, gave_up;
 	volatile bool dismissed;
 };
@@ -32,8 +32,14 @@ static void settle(int place)
 	__atomic_add_fetch(&board->ready, 1, __ATOMIC_SEQ_CST);
 }
 
+static void checked(void)
+{
+	__atomic_add_fetch(&board->checked, 1, __ATOMIC_SEQ_CST);
+}
+
 static void idle(void)
 {
+	checked();
 	while (!board->dismissed)
 		nap_ms(5);
 	_exit(0);
@@ -95,10 +101,36 @@ static pid_t without_tty(int place, bool give_up)
 	return 0;
 }
 
+/* A background job that reads from the terminal and is stopped for it. */
+static pid_t reader(int slave)
+{
+	pid_t pid = fork();
+	char c;
+
+	NEED(pid >= 0);
+	if (pid == 0) {
+		setpgid(0, 0);
+		if (read(slave, &c, 1) > 0)
+			bad("the background job read something");
+		_exit(1); /* hung up */
+	}
+	setpgid(pid, pid);
+	return pid;
+}
+
+static void need_stopped(pid_t pid, int sig)
+{
+	int status;
+
+	SAME(waitpid(pid, &status, WUNTRACED), pid);
+	NEED(WIFSTOPPED(status));
+	SAME(WSTOPSIG(status), sig);
+}
+
 static void shell(int master)
 {
 	int slave, dev_tty;
-	pid_t pgrp;
+	pid_t pgrp, stopped;
 
 	setsid();
 	slave = open_slave_of(master, O_RDWR);
@@ -118,6 +150,9 @@ static void shell(int master)
 	while (board->ready < 6)
 		nap_ms(1);
 	NEED(!tcsetpgrp(slave, board->foreground));
+	stopped = reader(slave);
+	while (task_state(stopped, stopped) != 'T')
+		nap_ms(1);
 	board->leader = getpid();
 	int tty = tty_number();
 	await("release");
@@ -128,6 +163,13 @@ static void shell(int master)
 	NEED(!ioctl(dev_tty, TIOCGPGRP, &pgrp));
 	SAME(pgrp, board->foreground);
 	type(slave, "from the shell\n");
+	for (int i = 0; i < 2; i++) {
+		need_stopped(stopped, SIGTTIN);
+		NEED(!kill(stopped, SIGCONT));
+	}
+	need_stopped(stopped, SIGTTIN);
+	NEED(!kill(stopped, SIGKILL));
+	checked();
 	while (wait(NULL) > 0 || errno == EINTR)
 		;
 	_exit(0);
@@ -217,6 +259,7 @@ int main(int argc, char **argv)
 	nap_ms(10); /* the last ones have reached their wait */
 	park();
 	need_read(master, "from the shell\r\n");
+	await_count(&board->checked, 8);
 	for (int i = 0; i < ROOM; i++) {
 		SAME(board->sighup[i], 0);
 		SAME(board->sigint[i], 0);
