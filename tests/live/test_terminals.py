@@ -368,3 +368,104 @@ def test_script(case):
     os.write(keys, b"exit\n")
     case.gone()
     os.close(keys)
+
+
+def screen_shows(look, pattern, what):
+    """Wait for a line on the screen of a multiplexer."""
+    last = [""]
+
+    def shown():
+        last[0] = look()
+        return re.search(pattern, last[0], re.M)
+    try:
+        return poll(shown, 10, what)
+    except Failure as e:
+        raise Failure(f"{e}; the screen is\n{last[0]}") from None
+
+
+@scenario
+def test_tmux(case):
+    """A server with two windows, each with a shell; clients come and go.
+    PROVES: F184 F185"""
+    tmux = need_tool("tmux")
+    env = {**os.environ, "TERM": "xterm", "PS1": "$ ", "LC_ALL": "C.UTF-8", "TMUX_TMPDIR": str(case.dir)}
+    conf = case.dir / "conf"
+    conf.write_text("set -g default-command 'exec bash --norc --noprofile -i'\n"
+                    "set -g exit-empty off\nset -g default-size 90x25\n")
+
+    def call(*args):
+        ran = subprocess.run([tmux, "-f", conf, "-S", case.dir / "socket", *args], env=env,
+                             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20)
+        if ran.returncode:
+            raise Failure(f"tmux {' '.join(args)}: {ran.stderr}\n")
+        return ran.stdout
+
+    def look(window):
+        return lambda: call("capture-pane", "-p", "-t", f"main:{window}")
+
+    def ask(window, number):
+        call("send-keys", "-t", f"main:{window}", f"n=$((n+{number})); echo total-$n-$LINES", "Enter")
+
+    case.start([tmux, "-D", "-f", conf, "-S", case.dir / "socket"], ready=False, env=env)
+    poll(lambda: (case.dir / "socket").exists(), 10, "the server")
+    call("new-session", "-d", "-s", "main")
+    call("new-window", "-t", "main:1")
+    for window in (0, 1):
+        ask(window, 5)
+        screen_shows(look(window), "^total-5-25$", f"an answer in window {window}")
+    call("send-keys", "-t", "main:0", "sleep 1000 | cat", "Enter")
+    screen_shows(look(0), "sleep 1000", "a job")
+    call("send-keys", "-t", "main:1", "half a li")
+    before = [look(0)(), look(1)()]
+    for _ in range(2):
+        case.restore(case.dump())
+        if [look(0)(), look(1)()] != before:
+            raise Failure(f"the screens were {before}, are {[look(0)(), look(1)()]}")
+    call("send-keys", "-t", "main:0", "C-c")
+    ask(0, 2)
+    screen_shows(look(0), "^total-7-25$", "the shell after its job")
+    call("send-keys", "-t", "main:1", "C-u")
+    ask(1, 3)
+    screen_shows(look(1), "^total-8-25$", "the other shell")
+    call("resize-window", "-t", "main:1", "-x", "100", "-y", "31")
+    ask(1, 1)
+    screen_shows(look(1), "^total-9-31$", "the new size")
+    call("kill-server")
+    case.gone()
+
+
+@scenario
+def test_screen(case):
+    """PROVES: F184"""
+    screen = need_tool("screen")
+    sockets = case.dir / "S"
+    sockets.mkdir(0o700)
+    env = {**os.environ, "TERM": "vt100", "SCREENDIR": str(sockets), "LC_ALL": "C.UTF-8"}
+    rc = case.dir / "screenrc"
+    rc.write_text("shell bash\ndefsilence off\n")
+    hardcopy = case.dir / "hardcopy"
+
+    def call(*args):
+        # Fails as long as the server is not ready; whoever looks, looks again.
+        subprocess.run([screen, "-S", "test", "-p", "0", "-X", *args], env=env,
+                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, timeout=20)
+
+    def look():
+        call("hardcopy", str(hardcopy))
+        time.sleep(0.05)
+        return hardcopy.read_text(errors="replace") if hardcopy.exists() else ""
+
+    def ask(number):
+        call("stuff", f"n=\\$((n+{number})); echo total-\\$n-\\n")
+
+    case.start([screen, "-c", rc, "-D", "-m", "-S", "test", "bash", "--norc", "--noprofile", "-i"],
+               ready=False, env=env)
+    screen_shows(look, "bash-", "a prompt")
+    ask(5)
+    screen_shows(look, "^total-5-", "an answer")
+    for n in (1, 2):
+        case.restore(case.dump())
+        ask(1)
+        screen_shows(look, f"^total-{5 + n}-", "an answer after restore")
+    call("quit")
+    case.gone()
