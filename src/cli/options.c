@@ -16,6 +16,7 @@ void options_init(struct options *o)
 		.timeout = 10,
 		.ghost_fiemap = true,
 		.ghost_limit = 1 << 20,
+		.network_lock = NETLOCK_NFTABLES,
 		.libdir = libdir ? libdir : "/usr/lib/criu/",
 		.ps_socket = -1,
 		.status_fd = -1,

@@ -99,7 +99,11 @@ int dump_run(struct session *s)
 	enum release how = how_to_release(s->opt, r);
 	if (how != RELEASE_KILLED && how != RELEASE_STOPPED && d.files)
 		file_dump_undo(d.files);
+	if (how != RELEASE_KILLED && d.files)
+		file_dump_resume(d.files);
 	dump_release(&d, how);
+	if (how == RELEASE_KILLED)
+		file_dump_done(d.files);
 	s->stats.frozen_us = (uint32_t)(now_us() - d.stopped_us);
 	if (r >= 0) {
 		log_info(s, "Tasks were stopped for %u us", s->stats.frozen_us);

@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "base/share.h"
+#include "cli/options.h"
 #include "image/codec.h"
 #include "inventory.pb-c.h"
 #include "namespace.pb-c.h"
@@ -125,6 +126,9 @@ int dump_write_inventory(struct dump *d)
 	e.has_lsmtype = 1;
 	e.lsmtype = LSMTYPE__NO_LSM;
 	e.has_network_lock_method = 1;
+	e.network_lock_method = (uint32_t)d->tree.network_lock;
+	e.has_tcp_close = d->s->opt->tcp_close;
+	e.tcp_close = d->s->opt->tcp_close;
 	e.plugins_entry = &plugins;
 	e.dump_criu_run_id = d->s->run_id;
 	return image_write_one(d->s, IMG_INVENTORY, 0, &e.base);

@@ -11,6 +11,7 @@
 
 #include "file/restoring.h"
 #include "kernel/syscalls.h"
+#include "socket/inet.h"
 #include "socket/unix.h"
 
 enum {
@@ -156,11 +157,12 @@ int file_restore_finish(struct file_set *f)
 		if (o->type && o->type->finish && (o->holder || o->fd >= 0))
 			r = finish_one(f, o);
 	}
-	return r;
+	return r < 0 ? r : tcp_restore_hold(f);
 }
 
 void file_restore_done(struct file_set *f)
 {
+	tcp_restore_done(f);
 	vec_for_each (&f->links, link)
 		if (unlinkat(f->root_fd, path_relative(*link), 0) < 0 && errno != ENOENT)
 			log_warn(f->s, "cannot remove %s: %m", *link);
@@ -169,6 +171,7 @@ void file_restore_done(struct file_set *f)
 
 void file_restore_undo(struct file_set *f)
 {
+	tcp_restore_undo(f);
 	ghost_remove_all(f);
 	release(f);
 }

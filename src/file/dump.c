@@ -22,6 +22,7 @@
 #include "file/tty.h"
 #include "file/unsupported.h"
 #include "kernel/procfs.h"
+#include "socket/inet.h"
 
 int file_dump_begin(struct session *s, struct tree *tree, bool dry, struct file_dump **ret)
 {
@@ -389,6 +390,16 @@ int file_dump_finish(struct file_dump *d)
 			r = fs_write(d, d->tree->tasks.v[i]);
 	release(d);
 	return r;
+}
+
+void file_dump_resume(struct file_dump *d)
+{
+	tcp_dump_undo(d);
+}
+
+void file_dump_done(struct file_dump *d)
+{
+	tcp_dump_done(d);
 }
 
 void file_dump_undo(struct file_dump *d)

@@ -50,6 +50,12 @@ uint64_t file_dump_predicted(const struct file_dump *d);
 
 int file_dump_finish(struct file_dump *d);
 
+/* The dump failed or leaves the tasks alive: TCP connections go on. Before any task runs. */
+void file_dump_resume(struct file_dump *d);
+
+/* The tasks are dead, and with them their TCP connections, in silence. */
+void file_dump_done(struct file_dump *d);
+
 /* A failed dump, or one that leaves the tree running: removes the links made for --link-remap. */
 void file_dump_undo(struct file_dump *d);
 

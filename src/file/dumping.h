@@ -99,6 +99,7 @@ struct file_dump {
 	VEC(int) kept;	/* files that only queues hold, open for the time of the dump */
 	int scratch[2]; /* a pipe to look into others with */
 	struct ttys_dump *ttys; /* tty.c; NULL: no terminals */
+	struct inet_dump *inet; /* socket/inet.h; NULL: no such sockets */
 };
 
 /* "fd 3: FORMAT" as a blocker of the file's holder. */

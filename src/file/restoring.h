@@ -82,6 +82,7 @@ struct file_set {
 	struct session *s;
 	struct tree *tree;
 	struct id_map files, ghosts, memfds, pipes, fifos, numbers;
+	struct inet_restore *inet; /* socket/inet.h; NULL: no such sockets */
 	VEC(struct open_file *) all;
 	VEC(struct fd_table *) tables;
 	VEC(struct ghost *) ghost_list;

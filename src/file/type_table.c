@@ -4,7 +4,7 @@
 #include <stddef.h>
 
 extern const struct file_type pipe_type, fifo_type, memfd_type, eventfd_type, epoll_type,
-	signalfd_type, timerfd_type, tty_type, regular_type, unix_type;
+	signalfd_type, timerfd_type, tty_type, inet_type, unix_type, regular_type;
 
 const struct file_type *const file_types[] = {
 	&pipe_type,
@@ -15,8 +15,9 @@ const struct file_type *const file_types[] = {
 	&signalfd_type,
 	&timerfd_type,
 	&tty_type,
-	&regular_type,
+	&inet_type,
 	&unix_type,
+	&regular_type,
 	NULL,
 };
 

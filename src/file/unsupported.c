@@ -38,8 +38,6 @@ static const struct {
 };
 
 static const char *const socket_families[] = {
-	[AF_INET] = "an IPv4",
-	[AF_INET6] = "an IPv6",
 	[AF_NETLINK] = "a netlink",
 	[AF_PACKET] = "a packet",
 	[AF_ALG] = "a kernel crypto",

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <linux/netlink.h>
 #include <linux/sock_diag.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -20,12 +21,12 @@
 /* The kernel fills up to 32 KiB at once if the reader has that much room. */
 enum { ANSWER_MAX = 64 * 1024 };
 
-static int send_request(int fd, const void *request, size_t len)
+static int send_request(int fd, uint16_t type, uint16_t flags, const void *request, size_t len)
 {
 	struct nlmsghdr head = {
 		.nlmsg_len = (uint32_t)(NLMSG_HDRLEN + len),
-		.nlmsg_type = SOCK_DIAG_BY_FAMILY,
-		.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP,
+		.nlmsg_type = type,
+		.nlmsg_flags = NLM_F_REQUEST | flags,
 		.nlmsg_seq = 1,
 	};
 	struct iovec iov[2] = {{&head, NLMSG_HDRLEN}, {(void *)(uintptr_t)request, len}};
@@ -86,7 +87,7 @@ int sock_diag_list(struct session *s, const void *request, size_t len, sock_diag
 	_cleanup_free_ char *room = malloc(ANSWER_MAX);
 	if (!room)
 		return fail(s, ENOMEM, "list the sockets");
-	int r = send_request(fd, request, len);
+	int r = send_request(fd, SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, request, len);
 	if (r >= 0)
 		r = receive_all(fd, room, fn, arg);
 	return r < 0 && r != -ENOENT
@@ -129,4 +130,49 @@ uint8_t sock_diag_u8(
 	size_t n;
 	const uint8_t *at = sock_diag_attr(message, len, head_len, type, &n);
 	return at && n >= 1 ? *at : absent;
+}
+
+/* --- one socket --- */
+
+struct answer {
+	void *ret;
+	size_t len;
+	bool found;
+};
+
+static int take_answer(void *arg, const void *message, size_t len)
+{
+	struct answer *a = arg;
+	if (len < a->len)
+		return -EBADMSG;
+	memcpy(a->ret, message, a->len);
+	a->found = true;
+	return 0;
+}
+
+static int ask_one(uint16_t type, uint16_t flags, const void *request, size_t len, struct answer *a)
+{
+	_Alignas(struct nlmsghdr) char room[8192];
+	_cleanup_close_ int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+	if (fd < 0)
+		return -errno;
+	int r = send_request(fd, type, flags, request, len);
+	ssize_t n = r < 0 ? 0 : recv(fd, room, sizeof(room), 0);
+	if (r < 0 || n < 0)
+		return r < 0 ? r : -errno;
+	r = sock_diag_parse(room, (size_t)n, take_answer, a);
+	return r < 0 ? r : 0;
+}
+
+int sock_diag_get(const void *request, size_t len, void *ret, size_t ret_len)
+{
+	struct answer a = {.ret = ret, .len = ret_len};
+	int r = ask_one(SOCK_DIAG_BY_FAMILY, 0, request, len, &a);
+	return r < 0 ? r : a.found ? 0 : -ENOENT;
+}
+
+int sock_diag_destroy(const void *request, size_t len)
+{
+	struct answer none = {0};
+	return ask_one(SOCK_DESTROY, NLM_F_ACK, request, len, &none);
 }

@@ -25,6 +25,14 @@ typedef int sock_diag_fn(void *arg, const void *message, size_t len);
 int sock_diag_list(struct session *s, const void *request, size_t len, sock_diag_fn *fn, void *arg);
 
 /*
+ * Exact requests, of inet sockets: one socket by its addresses. The fixed part of the answer (of a
+ * listener, too, if there is no other), or a negative errno without a failure: -ENOENT there is
+ * none. destroy: SOCK_DESTROY, which ends a connection (CONFIG_INET_DIAG_DESTROY).
+ */
+int sock_diag_get(const void *request, size_t len, void *ret, size_t ret_len);
+int sock_diag_destroy(const void *request, size_t len);
+
+/*
  * The attribute of that type behind the fixed part (head_len bytes) of a message, and its length;
  * NULL if there is none. It may be unaligned for types over 4 bytes: copy those out.
  */

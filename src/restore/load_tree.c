@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/share.h"
+#include "cli/options.h"
 #include "image/codec.h"
 #include "inventory.pb-c.h"
 #include "task/extras.h"
@@ -32,6 +33,8 @@ static int load_inventory(struct restore *re)
 	if (inv->img_version != IMG_VERSION || !inv->fdinfo_per_id)
 		return fail(s, EOPNOTSUPP, "images of version %u are not supported", inv->img_version);
 	re->tree.run_id = inv->dump_criu_run_id;
+	re->tree.network_lock = inv->has_network_lock_method ? (int)inv->network_lock_method : NETLOCK_IPTABLES;
+	re->tree.tcp_close = inv->has_tcp_close && inv->tcp_close;
 	if (inv->plugins_entry && inv->plugins_entry->n_plugins)
 		return fail(s, EOPNOTSUPP, "the images need the plugin %s, and plugins are not supported yet",
 			inv->plugins_entry->plugins[0]);

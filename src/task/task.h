@@ -86,7 +86,10 @@ struct tree {
 	void *own_actions; /* sigaction.c: which signals stubs inherit as ignored */
 	void *own_creds; /* creds_restore.c: what stubs inherit from the controller */
 	void *shm; /* ipc/shm.c: shared memory segments, NULL = none */
-	const char *run_id; /* restore: of the dump; NULL in old images */
+	int network_lock; /* enum network_lock: of TCP connections at dump, and from the inventory */
+	/* restore, from the inventory */
+	const char *run_id; /* of the dump; NULL in old images */
+	bool tcp_close;
 };
 
 static inline struct thread *leader(const struct task *t)

@@ -1,0 +1,366 @@
+/*
+ * IPv4 and IPv6 sockets: TCP, UDP, UDP-Lite, raw, ping.
+ *
+ * Read on the controller's copy by getsockopt(2), with what only the kernel's lists tell; remade by
+ * the same calls a program makes.  Connections of TCP, both ways, are in tcp_dump.c and
+ * tcp_restore.c; the sequence of bind(2), listen(2) and connect(2) of all others in inet_bind.c.
+ *
+ * What can be lost without being asked is refused: datagrams that wait in a queue, a datagram in
+ * the making (cork), connections that nobody accepted, an error that waits to be fetched, data
+ * with an urgent mark, keys.
+ */
+#include "socket/inet.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sock_diag.h>
+#include <linux/tcp.h>
+#include <linux/udp.h>
+#include <net/if.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71
+#endif
+
+enum { ANY_TYPE = 0 };
+
+static const struct {
+	int protocol, type;
+} protocols[] = {
+	{0, ANY_TYPE},
+	{IPPROTO_TCP, SOCK_STREAM},
+	{IPPROTO_UDP, SOCK_DGRAM},
+	{IPPROTO_UDPLITE, SOCK_DGRAM},
+	{IPPROTO_ICMP, SOCK_DGRAM},
+	{IPPROTO_ICMPV6, SOCK_DGRAM},
+};
+
+static const struct {
+	int protocol;
+	const char *name;
+} others[] = {
+	{262, "MPTCP"},
+	{132, "SCTP"},
+	{33, "DCCP"},
+	{115, "L2TP"},
+	{256, "SMC"},
+};
+
+static bool is_supported(uint32_t type, uint32_t protocol)
+{
+	if (type == SOCK_RAW)
+		return true;
+	for (size_t i = 0; i < sizeof(protocols) / sizeof(*protocols); i++)
+		if (protocols[i].protocol == (int)protocol &&
+			(protocols[i].type == ANY_TYPE || protocols[i].type == (int)type))
+			return true;
+	return false;
+}
+
+static bool is_ping(const InetSkEntry *e)
+{
+	return e->type == SOCK_DGRAM && (e->proto == IPPROTO_ICMP || e->proto == IPPROTO_ICMPV6);
+}
+
+static bool is_datagram(const InetSkEntry *e)
+{
+	return e->proto == IPPROTO_UDP || e->proto == IPPROTO_UDPLITE;
+}
+
+/* --- dump --- */
+
+struct inet_dump *inet_dump_of(struct file_dump *d)
+{
+	if (!d->inet) {
+		uint64_t cookie = 0;
+		socklen_t len = sizeof(cookie);
+		d->inet = arena_new(&d->s->arena, struct inet_dump);
+		d->inet->lock.owner = -1;
+		_cleanup_close_ int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+		getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len);
+		d->inet->net_cookie = cookie;
+	}
+	return d->inet;
+}
+
+static bool inet_recognize(struct file_dump *d, const struct file_view *v)
+{
+	(void)d;
+	if (v->path_only || v->flags & O_PATH)
+		return false;
+	int family = socket_family(v);
+	return family == AF_INET || family == AF_INET6;
+}
+
+static const char *family_name(const InetSkEntry *e)
+{
+	return e->family == AF_INET ? "IPv4" : "IPv6";
+}
+
+/* "UDP socket 127.0.0.1:53 -> 127.0.0.1:99" */
+static const char *describe(struct session *s, const InetSkEntry *e)
+{
+	const char *name = e->type == SOCK_RAW		 ? "raw"
+			   : inet_is_tcp(e)		 ? "TCP"
+			   : e->proto == IPPROTO_UDP	 ? "UDP"
+			   : e->proto == IPPROTO_UDPLITE ? "UDP-Lite"
+							 : "ICMP";
+	const char *local = inet_label(s, e, false);
+	return e->dst_port ? arena_printf(&s->arena, "%s socket %s -> %s", name, local,
+				     inet_label(s, e, true))
+			   : arena_printf(&s->arena, "%s socket %s", name, local);
+}
+
+static bool block_protocol(struct file_dump *d, const struct file_view *v, const InetSkEntry *e)
+{
+	if (is_supported(e->type, e->proto))
+		return false;
+	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
+		if (others[i].protocol == (int)e->proto) {
+			view_block(d, v, NULL, "a socket of %s over %s, which is not supported",
+				others[i].name, family_name(e));
+			return true;
+		}
+	view_block(d, v, NULL, "an %s socket of type %u and protocol %u, which is not supported",
+		family_name(e), e->type, e->proto);
+	return true;
+}
+
+/* Whose network it is: one that the controller is in. */
+static bool block_namespace(struct file_dump *d, const struct file_view *v)
+{
+	uint64_t cookie = 0, own = inet_dump_of(d)->net_cookie;
+	socklen_t len = sizeof(cookie);
+	if (!own || getsockopt(v->fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len) < 0 ||
+		cookie == own)
+		return false;
+	view_block(d, v, "run the tool in that namespace", "a socket of another network namespace");
+	return true;
+}
+
+static void read_names(struct file_dump *d, const struct file_view *v, InetSkEntry *e,
+	const struct inet_listed *listed)
+{
+	struct sockaddr_storage local = {0}, remote = {0};
+	socklen_t len = sizeof(local);
+	getsockname(v->fd, (struct sockaddr *)&local, &len);
+	inet_store_name(d->s, e, /* remote= */ false, &local);
+	len = e->family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
+	getsockopt(v->fd, SOL_SOCKET, SO_PEERNAME, &remote, &len);
+	inet_store_name(d->s, e, /* remote= */ true, &remote);
+	/* without a port there is no peer for getpeername(2) */
+	if (!e->dst_port && listed)
+		memcpy(e->dst_addr, listed->remote, e->n_dst_addr * sizeof(*e->dst_addr));
+}
+
+static bool has_peer(const InetSkEntry *e)
+{
+	for (size_t i = 0; i < e->n_dst_addr; i++)
+		if (e->dst_addr[i])
+			return true;
+	return e->dst_port;
+}
+
+/* State, backlog; of a listener it also tells how many nobody has accepted. */
+static int read_state(
+	struct file_dump *d, const struct file_view *v, InetSkEntry *e, uint32_t *ret_pending)
+{
+	*ret_pending = 0;
+	e->state = has_peer(e) ? INET_ESTABLISHED : INET_CLOSE;
+	if (!inet_is_tcp(e))
+		return 0;
+	struct tcp_info info = {0};
+	socklen_t len = sizeof(info);
+	if (getsockopt(v->fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0)
+		return fail(d->s, errno, "pid %d %s: read the state of the TCP socket",
+			v->from.task->vpid, view_label(d, v));
+	e->state = info.tcpi_state;
+	if (e->state == INET_LISTEN) {
+		*ret_pending = info.tcpi_unacked;
+		e->backlog = info.tcpi_sacked;
+	}
+	return 0;
+}
+
+static void read_shutdown(
+	const struct file_view *v, InetSkEntry *e, const struct inet_listed *listed)
+{
+	uint8_t how = listed ? listed->shutdown : 0;
+	struct pollfd p = {.fd = v->fd, .events = POLLIN | POLLRDHUP};
+	if (!listed && e->state != INET_LISTEN && poll(&p, 1, 0) > 0 && p.revents & POLLRDHUP)
+		how = p.revents & POLLHUP ? SK_SHUTDOWN__BOTH : SK_SHUTDOWN__READ;
+	e->has_shutdown = how != 0;
+	e->shutdown = (SkShutdown)how;
+}
+
+/* A link-local address counts on its interface only. */
+static bool block_scope(struct file_dump *d, const struct file_view *v, InetSkEntry *e)
+{
+	struct sockaddr_in6 local;
+	socklen_t len = sizeof(local);
+	char name[IF_NAMESIZE];
+	if (e->family != AF_INET6 || !e->src_port ||
+		getsockname(v->fd, (struct sockaddr *)&local, &len) < 0 || !local.sin6_scope_id)
+		return false;
+	if (if_indextoname(local.sin6_scope_id, name)) {
+		e->ifname = arena_strdup(&d->s->arena, name);
+		return false;
+	}
+	view_block(d, v, NULL, "%s, on interface %u, which is gone", describe(d->s, e),
+		local.sin6_scope_id);
+	return true;
+}
+
+static bool is_corked(const struct file_view *v, const InetSkEntry *e)
+{
+	int cork = 0;
+	socklen_t len = sizeof(cork);
+	int level = e->proto == IPPROTO_UDPLITE ? IPPROTO_UDPLITE : IPPROTO_UDP;
+	return is_datagram(e) && getsockopt(v->fd, level, UDP_CORK, &cork, &len) == 0 && cork;
+}
+
+/* SO_MEMINFO counts also what SIOCINQ cannot tell from nothing: empty datagrams. */
+static void block_queues(struct file_dump *d, const struct file_view *v, const InetSkEntry *e)
+{
+	uint32_t memory[SK_MEMINFO_VARS] = {0};
+	socklen_t len = sizeof(memory);
+	getsockopt(v->fd, SOL_SOCKET, SO_MEMINFO, memory, &len);
+	if (is_corked(v, e))
+		view_block(d, v, "clear UDP_CORK", "%s, which is corked", describe(d->s, e));
+	else if (memory[SK_MEMINFO_RMEM_ALLOC] && !d->s->opt->skip_in_flight)
+		view_block(d, v, "use --skip-in-flight",
+			"%s has datagrams in its queue, which would be lost", describe(d->s, e));
+	else if (memory[SK_MEMINFO_WMEM_QUEUED])
+		view_block(d, v, "try again", "%s has a datagram that is not sent yet",
+			describe(d->s, e));
+}
+
+/* SO_ERROR cannot be asked without taking the error away. */
+static bool block_error(struct file_dump *d, const struct file_view *v, const InetSkEntry *e)
+{
+	struct pollfd p = {.fd = v->fd};
+	if (poll(&p, 1, 0) <= 0 || !(p.revents & POLLERR))
+		return false;
+	view_block(d, v, "try again", "%s has an error or a message in its error queue",
+		describe(d->s, e));
+	return true;
+}
+
+static int classify(
+	struct file_dump *d, const struct file_view *v, InetSkEntry *e, uint32_t pending)
+{
+	if (block_scope(d, v, e) || block_error(d, v, e))
+		return 0;
+	if (!inet_is_tcp(e))
+		block_queues(d, v, e);
+	else if (inet_is_connection(e))
+		return tcp_collect(d, v, e);
+	else if (pending && !d->s->opt->skip_in_flight)
+		view_block(d, v, "use --skip-in-flight",
+			"%s has %u connections that were not accepted yet", describe(d->s, e),
+			pending);
+	return 0;
+}
+
+static void init_entry(
+	struct file_dump *d, const struct file_view *v, struct dumped_file *f, InetSkEntry *e)
+{
+	inet_sk_entry__init(e);
+	f->detail = e;
+	e->id = f->id;
+	e->ino = (uint32_t)v->st.stx_ino;
+	e->flags = v->flags;
+	e->family = (uint32_t)socket_family(v);
+	e->type = (uint32_t)socket_int(v->fd, SO_TYPE, 0);
+	e->proto = (uint32_t)socket_int(v->fd, SO_PROTOCOL, 0);
+	e->has_ns_id = v->from.task->ids && v->from.task->ids->has_net_ns_id;
+	e->ns_id = e->has_ns_id ? v->from.task->ids->net_ns_id : 0;
+	(void)d;
+}
+
+static int inet_collect(struct file_dump *d, struct file_view *v, struct dumped_file *f)
+{
+	InetSkEntry *e = arena_new(&d->s->arena, InetSkEntry);
+	init_entry(d, v, f, e);
+	if (block_protocol(d, v, e) || block_namespace(d, v))
+		return 0;
+	const struct inet_listed *listed =
+		inet_listed(d, (int)e->family, (int)e->proto, (int)e->type, v->st.stx_ino);
+	read_names(d, v, e, listed);
+	int v6only = 0;
+	uint32_t pending;
+	socklen_t len = sizeof(v6only);
+	if (e->family == AF_INET6) {
+		getsockopt(v->fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6only, &len);
+		e->has_v6only = true;
+		e->v6only = v6only;
+	}
+	int r = read_state(d, v, e, &pending);
+	if (r >= 0)
+		r = sk_opts_dump(d, v, f, &e->opts);
+	if (r >= 0)
+		r = fown_dump(d, v, &e->fown);
+	if (r < 0)
+		return r;
+	read_shutdown(v, e, listed);
+	inet_options_dump(d, v->fd, e, f);
+	return classify(d, v, e, pending);
+}
+
+/* --- restore --- */
+
+struct inet_restore *inet_restore_of(struct file_set *f)
+{
+	if (!f->inet) {
+		f->inet = arena_new(&f->s->arena, struct inet_restore);
+		f->inet->lock.owner = -1;
+	}
+	return f->inet;
+}
+
+static int inet_check(struct file_set *f, struct open_file *o)
+{
+	const InetSkEntry *e = o->e->isk;
+	struct sockaddr_storage name;
+	o->flags = e->flags;
+	o->fown = e->fown;
+	if ((e->family != AF_INET && e->family != AF_INET6) || !is_supported(e->type, e->proto) ||
+		!inet_name(e, false, &name) || (e->n_dst_addr && !inet_name(e, true, &name)))
+		return fail(f->s, EBADMSG, "%s: the inet socket in its image is not sane",
+			open_file_label(f, o));
+	if (e->ifname && !if_nametoindex(e->ifname))
+		return fail(f->s, ENODEV, "%s: the socket %s is on the interface %s",
+			open_file_label(f, o), inet_label(f->s, e, false), e->ifname);
+	int r = sk_opts_check(f, o, e->opts);
+	if (r < 0)
+		return r;
+	if (inet_is_connection(e))
+		return tcp_check(f, o);
+	*vec_push(&f->s->arena, &inet_restore_of(f)->plain) = o;
+	return is_ping(e) ? 0 : inet_plain_check(f, o);
+}
+
+static int inet_create(struct file_set *f, struct open_file *o, int *ret_fd)
+{
+	/* listeners first: a bound connection could be in their way, but not they in its */
+	int r = inet_plain_make(f);
+	if (r < 0)
+		return r;
+	if (inet_is_connection(o->e->isk))
+		return tcp_create(f, o, ret_fd);
+	*ret_fd = o->fd;
+	return 0;
+}
+
+const struct file_type inet_type = {
+	.type = FD_TYPES__INETSK,
+	.name = "inet socket",
+	.detail = offsetof(FileEntry, isk),
+	.recognize = inet_recognize,
+	.collect = inet_collect,
+	.check = inet_check,
+	.create = inet_create,
+};

@@ -1,0 +1,118 @@
+/* What the files about inet sockets share. Internal to src/socket. */
+#ifndef FERMATA_SOCKET_INET_H
+#define FERMATA_SOCKET_INET_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/resource.h>
+
+#include "fermata/tcp.h"
+#include "socket/net_lock.h"
+#include "socket/socket.h"
+#include "socket/tcp_guard.h"
+
+/* States as the images have them, which are the kernel's (net/tcp_states.h). */
+enum { INET_ESTABLISHED = 1, INET_CLOSE = 7, INET_LISTEN = 10 };
+
+/* --- dump --- */
+
+/* What sock_diag and /proc/net know of a socket, by its inode. */
+struct inet_listed {
+	uint8_t shutdown; /* bits of SkShutdown */
+	uint32_t rqueue;
+	bool md5, ulp;
+	uint32_t remote[4]; /* of raw and ping sockets, which getpeername(2) does not tell */
+};
+
+/* A TCP connection that will be saved after the verdict. */
+struct tcp_source {
+	struct task *task;
+	const char *label; /* "fd 7: ..." for messages */
+	int fd;		   /* ours until the end of the dump */
+	bool paused;
+	InetSkEntry *e;
+};
+
+struct inet_dump {
+	struct id_map listed; /* by inode: struct inet_listed */
+	uint32_t asked;	      /* bit set of lists that were read */
+	uint64_t net_cookie;  /* of the controller's network namespace */
+	VEC(struct inet_usual *) usual;
+	VEC(struct tcp_source *) connections;
+	struct net_lock lock;
+	struct tcp_guard guard;
+	rlim_t old_limit; /* of descriptors; 0: not raised */
+	bool lock_checked;
+};
+
+/* The state of all inet sockets of the dump, made at the first request. */
+struct inet_dump *inet_dump_of(struct file_dump *d);
+
+/* inet_list.c: NULL if no list has it. */
+const struct inet_listed *inet_listed(
+	struct file_dump *d, int family, int protocol, int type, uint64_t ino);
+
+/* inet_options.c: IP, IPv6, TCP and UDP; those the image has no field for go to f->extra. */
+void inet_options_dump(struct file_dump *d, int fd, InetSkEntry *e, struct dumped_file *f);
+
+/* tcp_dump.c: a connection, to be saved later, or what is in the way. */
+int tcp_collect(struct file_dump *d, const struct file_view *v, InetSkEntry *e);
+/* The dump failed or leaves the tasks alive: connections go on. Before tasks run. */
+void tcp_dump_undo(struct file_dump *d);
+/* The tasks are dead. */
+void tcp_dump_done(struct file_dump *d);
+
+/* --- restore --- */
+
+struct tcp_target {
+	struct open_file *o;
+	const TcpStreamEntry *stream; /* NULL: --tcp-close */
+	uint64_t payload;	      /* its offset in the image */
+	int fd;			      /* from tcp_restore_hold() on */
+};
+
+struct inet_restore {
+	VEC(struct open_file *) plain; /* all but TCP connections */
+	bool plain_made;
+	VEC(struct tcp_target *) connections;
+	struct id_map by_file;
+	struct net_lock lock;
+	bool locked;
+	struct tcp_guard guard;
+	rlim_t old_limit;
+};
+
+struct inet_restore *inet_restore_of(struct file_set *f);
+
+/* Whether it is a TCP socket that has (or had) a peer. */
+bool inet_is_connection(const InetSkEntry *e);
+bool inet_is_tcp(const InetSkEntry *e);
+
+/* inet_name.c: "127.0.0.1:80", "[::1]:80"; port 0 of raw ones included */
+const char *inet_label(struct session *s, const InetSkEntry *e, bool remote);
+/* Length of the address, 0 if the entry has none that is sane. */
+socklen_t inet_name(const InetSkEntry *e, bool remote, struct sockaddr_storage *ret);
+void inet_store_name(
+	struct session *s, InetSkEntry *e, bool remote, const struct sockaddr_storage *name);
+/* The address is 0.0.0.0 or ::. */
+bool inet_is_any(const struct sockaddr_storage *name);
+
+/* inet_options.c: what bind(2) and connect(2) depend on; then the rest. */
+int inet_options_before(struct file_set *f, const struct open_file *o, int fd);
+int inet_options_after(struct file_set *f, const struct open_file *o, int fd);
+
+/* inet_bind.c: probes the address; makes all sockets that are no connections. */
+int inet_plain_check(struct file_set *f, struct open_file *o);
+int inet_plain_make(struct file_set *f);
+
+/* tcp_restore.c */
+int tcp_check(struct file_set *f, struct open_file *o);
+int tcp_create(struct file_set *f, struct open_file *o, int *ret_fd);
+/* Nothing else can fail: takes all connections in hand. */
+int tcp_restore_hold(struct file_set *f);
+/* The tasks are about to run. */
+void tcp_restore_done(struct file_set *f);
+void tcp_restore_undo(struct file_set *f);
+
+#endif

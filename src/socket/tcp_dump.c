@@ -1,0 +1,242 @@
+/*
+ * Dump of TCP connections: tcp-stream-<inode>.img, by libfermata-tcp.
+ *
+ * Collecting only keeps a descriptor of each.  After the verdict, with the tasks stopped: a
+ * guard (tcp_guard.h), the network lock for all of them at once, then each is paused and saved,
+ * and stays paused.  So a tree that is killed closes them in silence, and the lock stays until the
+ * restore.  A dump that fails or leaves the tasks alive removes the lock, then resumes them.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "socket/inet.h"
+
+static const char *describe(struct session *s, const InetSkEntry *e)
+{
+	return arena_printf(&s->arena, "TCP connection %s -> %s", inet_label(s, e, false),
+		inet_label(s, e, true));
+}
+
+/* Each stays open until the end. */
+static void raise_limit(struct inet_dump *in)
+{
+	struct rlimit limit;
+	if (in->old_limit)
+		return;
+	getrlimit(RLIMIT_NOFILE, &limit);
+	in->old_limit = limit.rlim_cur;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static void put_limit_back(struct inet_dump *in)
+{
+	struct rlimit limit;
+	if (!in->old_limit)
+		return;
+	getrlimit(RLIMIT_NOFILE, &limit);
+	limit.rlim_cur = in->old_limit;
+	setrlimit(RLIMIT_NOFILE, &limit);
+	in->old_limit = 0;
+}
+
+/* Urgent data: a mark, or a queue that ends before one for SIOCINQ but not for sock_diag. */
+static bool has_urgent(const struct file_view *v, const struct inet_listed *listed)
+{
+	struct pollfd p = {.fd = v->fd, .events = POLLPRI};
+	int queued = 0;
+	if (poll(&p, 1, 0) > 0 && p.revents & POLLPRI)
+		return true;
+	if (!listed || ioctl(v->fd, FIONREAD, &queued) < 0)
+		return false;
+	return listed->rqueue > (uint32_t)queued + 1; /* 1: a FIN */
+}
+
+static void check_lock(struct file_dump *d, const struct file_view *v)
+{
+	struct inet_dump *in = inet_dump_of(d);
+	if (in->lock_checked || d->s->opt->tcp_close)
+		return;
+	in->lock_checked = true;
+	int r = net_lock_probe(d->s->opt->network_lock);
+	if (r < 0)
+		view_block(d, v, "use --network-lock skip",
+			"the kernel cannot hold back the packets of TCP connections (%s)",
+			strerror(-r));
+}
+
+static bool block_connection(struct file_dump *d, const struct file_view *v, const InetSkEntry *e)
+{
+	struct session *s = d->s;
+	const struct inet_listed *listed =
+		inet_listed(d, (int)e->family, (int)e->proto, (int)e->type, v->st.stx_ino);
+	size_t before = s->blockers.n;
+	if (!s->opt->tcp_established && !s->opt->tcp_close)
+		view_block(d, v, "use --tcp-established or --tcp-close", "%s", describe(s, e));
+	if (s->opt->tcp_close)
+		return s->blockers.n > before;
+	if (listed && listed->md5)
+		view_block(d, v, "use --tcp-close", "%s has TCP-MD5 keys, which cannot be read",
+			describe(s, e));
+	if (listed && listed->ulp)
+		view_block(d, v, "use --tcp-close",
+			"%s is encrypted by the kernel (TLS), whose state cannot be saved",
+			describe(s, e));
+	if (has_urgent(v, listed))
+		view_block(d, v, "let the program read it first", "%s has urgent data",
+			describe(s, e));
+	check_lock(d, v);
+	return s->blockers.n > before;
+}
+
+static int write_stream(
+	struct file_dump *d, const struct tcp_source *t, const struct fermata_tcp *c)
+{
+	TcpStreamEntry e = TCP_STREAM_ENTRY__INIT;
+	e.inq_len = c->inq_len;
+	e.inq_seq = c->inq_seq;
+	e.outq_len = c->outq_len;
+	e.outq_seq = c->outq_seq;
+	e.opt_mask = c->options;
+	e.snd_wscale = c->snd_wscale;
+	e.mss_clamp = c->mss_clamp;
+	e.has_rcv_wscale = (c->options & TCPI_OPT_WSCALE) != 0;
+	e.rcv_wscale = c->rcv_wscale;
+	e.has_timestamp = (c->options & TCPI_OPT_TIMESTAMPS) != 0;
+	e.timestamp = c->timestamp;
+	e.has_unsq_len = true;
+	e.unsq_len = c->unsq_len;
+	e.has_snd_wl1 = e.has_snd_wnd = e.has_max_window = e.has_rcv_wnd = e.has_rcv_wup =
+		c->has_window;
+	e.snd_wl1 = c->snd_wl1;
+	e.snd_wnd = c->snd_wnd;
+	e.max_window = c->max_window;
+	e.rcv_wnd = c->rcv_wnd;
+	e.rcv_wup = c->rcv_wup;
+	_cleanup_image_writer_ struct image_writer w = IMAGE_WRITER_NONE;
+	image_writer_init(&w, d->s->images, IMG_TCP_STREAM, t->e->ino);
+	int r = image_write(d->s, &w, &e.base);
+	if (r >= 0 && c->inq_len)
+		r = image_write_payload(d->s, &w, c->inq, c->inq_len, 1);
+	if (r >= 0 && c->outq_len)
+		r = image_write_payload(d->s, &w, c->outq, c->outq_len, 1);
+	return r < 0 ? r : image_writer_close(d->s, &w);
+}
+
+static int save(struct file_dump *d, struct tcp_source *t)
+{
+	struct fermata_tcp c = {.failed = "TCP_REPAIR"};
+	int r = fermata_tcp_pause(t->fd);
+	if (r >= 0) {
+		t->paused = true;
+		r = fermata_tcp_save(t->fd, &c);
+	}
+	if (r < 0)
+		return fail(d->s, r, "pid %d %s: save it: %s", t->task->vpid, t->label, c.failed);
+	t->e->state = c.state; /* which may have moved on since it was collected */
+	r = write_stream(d, t, &c);
+	fermata_tcp_release(&c);
+	return r;
+}
+
+/* In the guard, or here: the lock first, so that the probe of the window gets out. */
+static void go_on(void *arg)
+{
+	struct inet_dump *in = arg;
+	net_lock_remove(&in->lock);
+	vec_for_each (&in->connections, it) {
+		const struct tcp_source *t = *it;
+		int paused = 0;
+		socklen_t len = sizeof(paused);
+		if (getsockopt(t->fd, IPPROTO_TCP, TCP_REPAIR, &paused, &len) == 0 && paused)
+			fermata_tcp_resume(t->fd, t->e->opts->reuseaddr);
+	}
+}
+
+static void fill_lock(struct file_dump *d, struct inet_dump *in)
+{
+	struct net_conn *conns = arena_array(&d->s->arena, struct net_conn, in->connections.n);
+	for (size_t i = 0; i < in->connections.n; i++) {
+		const InetSkEntry *e = in->connections.v[i]->e;
+		inet_name(e, /* remote= */ false, &conns[i].local);
+		inet_name(e, /* remote= */ true, &conns[i].remote);
+	}
+	in->lock = (struct net_lock){.method = d->s->opt->network_lock,
+		.run_id = d->s->run_id,
+		.conns = conns,
+		.n = in->connections.n,
+		.owner = -1};
+}
+
+static int save_all(struct file_dump *d, void *object)
+{
+	struct inet_dump *in = object;
+	fill_lock(d, in);
+	d->tree->network_lock = in->lock.method;
+	int r = tcp_guard_start(d->s, &in->guard, d->tree->root->pid, 0, go_on, in);
+	if (r >= 0)
+		r = net_lock_make(d->s, &in->lock, /* temporary= */ false);
+	for (size_t i = 0; i < in->connections.n && r >= 0; i++)
+		r = save(d, in->connections.v[i]);
+	return r;
+}
+
+int tcp_collect(struct file_dump *d, const struct file_view *v, InetSkEntry *e)
+{
+	struct inet_dump *in = inet_dump_of(d);
+	if (block_connection(d, v, e) || d->s->opt->tcp_close)
+		return 0;
+	uint32_t queued = 0;
+	if (ioctl(v->fd, FIONREAD, &queued) == 0)
+		d->predicted += queued;
+	if (d->dry)
+		return 0;
+	raise_limit(in);
+	struct tcp_source *t = arena_new(&d->s->arena, struct tcp_source);
+	*t = (struct tcp_source){
+		.task = v->from.task, .e = e, .fd = fcntl(v->fd, F_DUPFD_CLOEXEC, 0)};
+	t->label = arena_printf(&d->s->arena, "%s: %s", view_label(d, v), describe(d->s, e));
+	if (t->fd < 0)
+		return fail_remedy(d->s, errno, "raise the limit of open files (ulimit -n)",
+			"pid %d %s: keep its descriptor", v->from.task->vpid, t->label);
+	if (!in->connections.n)
+		file_dump_later(d, save_all, in);
+	*vec_push(&d->s->arena, &in->connections) = t;
+	return 0;
+}
+
+static void release(struct inet_dump *in)
+{
+	vec_for_each (&in->connections, t)
+		if ((*t)->fd >= 0)
+			close(take_fd(&(*t)->fd));
+	in->connections.n = 0;
+	put_limit_back(in);
+}
+
+void tcp_dump_undo(struct file_dump *d)
+{
+	struct inet_dump *in = d->inet;
+	if (!in || !in->connections.n)
+		return;
+	if (in->lock.run_id)
+		go_on(in);
+	tcp_guard_dismiss(&in->guard);
+	release(in);
+}
+
+void tcp_dump_done(struct file_dump *d)
+{
+	struct inet_dump *in = d->inet;
+	if (!in || !in->connections.n)
+		return;
+	tcp_guard_dismiss(&in->guard);
+	release(in);
+}
