@@ -110,7 +110,7 @@ size_t arch_sigframe_unmap_len(void);
 
 /*
  * Fills core->thread_info, which points into regs->xstate; live registers are fixed up by the
- * caller first.  Fills in what is stale in regs->xstate.
+ * caller first.
  */
 int arch_core_store(struct session *s, CoreEntry *core, pid_t tid, const struct arch_regs *regs);
 /* The reverse: what PTRACE_SETREGS and PTRACE_SETREGSET shall set. -EOPNOTSUPP for foreign images. */

@@ -49,6 +49,7 @@ static bool start(struct helper *h, const struct session *s, struct pile *p)
 	*h = (struct helper){.s = *s, .pile = p};
 	h->s.arena = (struct arena){0};
 	h->s.failure = (struct failure){0};
+	h->s.stats = (struct run_stats){0};
 	h->s.blockers.v = NULL;
 	h->s.blockers.n = h->s.blockers.cap = 0;
 	sigset_t all, before;
@@ -59,9 +60,18 @@ static bool start(struct helper *h, const struct session *s, struct pile *p)
 	return !err;
 }
 
+static void add_stats(struct run_stats *to, const struct run_stats *from)
+{
+	to->memdump_us += from->memdump_us;
+	to->memwrite_us += from->memwrite_us;
+	to->pages_scanned += from->pages_scanned;
+	to->pages_written += from->pages_written;
+}
+
 static int finish(struct helper *h, struct session *s)
 {
 	pthread_join(h->thread, NULL);
+	add_stats(&s->stats, &h->s.stats);
 	arena_adopt(&s->arena, &h->s.arena);
 	vec_for_each(&h->s.blockers, b)
 		*vec_push(&s->arena, &s->blockers) = *b;

@@ -92,21 +92,6 @@ static void load_gp(const UserX86RegsEntry *e, struct user_regs_struct *gp)
 	gp->orig_rax = UINT64_MAX;
 }
 
-/*
- * When the kernel reports FP or SSE as untouched, the legacy area of the xsave image may be stale;
- * PTRACE_GETFPREGS gives it filled in.
- */
-static int refresh_legacy(pid_t tid, uint8_t *xstate, uint64_t xstate_bv)
-{
-	if ((xstate_bv & 3) == 3)
-		return 0;
-	struct user_fpregs_struct legacy;
-	if (ptrace(PTRACE_GETFPREGS, tid, NULL, &legacy) < 0)
-		return -errno;
-	memcpy(xstate, &legacy, 416); /* up to and with the xmm registers */
-	return 0;
-}
-
 static UserX86XsaveEntry *store_xsave(struct session *s, uint8_t *xstate, uint64_t xstate_bv)
 {
 	UserX86XsaveEntry *e = arena_new(&s->arena, UserX86XsaveEntry);
@@ -180,9 +165,6 @@ int arch_core_store(struct session *s, CoreEntry *core, pid_t tid, const struct 
 	memcpy(&xstate_bv, regs->xstate + XSTATE_LEGACY_LEN, sizeof(xstate_bv));
 	if (xstate_bv & (1ull << XSTATE_TILECFG | 1ull << XSTATE_TILEDATA))
 		return fail(s, EOPNOTSUPP, "thread %d uses AMX tiles, which images cannot hold", tid);
-	int r = refresh_legacy(tid, regs->xstate, xstate_bv);
-	if (r < 0)
-		return fail(s, r, "thread %d: read FPU registers", tid);
 	ThreadInfoX86 *info = arena_new(&s->arena, ThreadInfoX86);
 	thread_info_x86__init(info);
 	info->gpregs = store_gp(s, &regs->gp);

@@ -2,7 +2,8 @@
  * Live registers of a stopped task by ptrace.
  *
  * NT_PRSTATUS tells the mode by its length: a 32-bit task gives the shorter i386 set.
- * NT_X86_XSTATE is always the standard, non-compacted layout (arch/x86/kernel/fpu/regset.c).
+ * NT_X86_XSTATE is always the standard, non-compacted layout (arch/x86/kernel/fpu/regset.c); parts that
+ * xstate_bv calls untouched are filled in since Linux 5.14.
  */
 #include "arch/arch.h"
 

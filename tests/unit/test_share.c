@@ -1,0 +1,80 @@
+/* share_out(): every piece once, failures and memory of both threads in one session. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+#undef fail
+
+#include "base/share.h"
+
+enum { MANY = 5000 };
+
+struct pieces {
+	int times[MANY];
+	char *text[MANY];
+	size_t bad; /* this one fails */
+};
+
+static int count(struct session *s, void *arg, size_t i)
+{
+	struct pieces *p = arg;
+	p->times[i]++;
+	p->text[i] = arena_printf(&s->arena, "piece %zu", i);
+	return i == p->bad ? fail(s, ENOSPC, "piece %zu is bad", i) : 0;
+}
+
+static void check(size_t n)
+{
+	struct session s;
+	session_init(&s);
+	struct pieces *p = arena_new(&s.arena, struct pieces);
+	p->bad = MANY;
+	assert_int_equal(share_out(&s, n, count, p), 0);
+	for (size_t i = 0; i < MANY; i++) {
+		char want[32];
+		snprintf(want, sizeof(want), "piece %zu", i);
+		assert_int_equal(p->times[i], i < n);
+		if (i < n)
+			assert_string_equal(p->text[i], want);
+	}
+	session_release(&s);
+}
+
+static void test_each_once(void **state)
+{
+	(void)state;
+	check(0);
+	check(1);
+	check(63);
+	check(64);
+	check(MANY - 3);
+	check(MANY);
+}
+
+static void test_failure(void **state)
+{
+	(void)state;
+	for (size_t bad = 0; bad < 200; bad += 7) {
+		struct session s;
+		session_init(&s);
+		struct pieces *p = arena_new(&s.arena, struct pieces);
+		p->bad = bad;
+		assert_int_equal(share_out(&s, MANY, count, p), -ENOSPC);
+		assert_int_equal(s.failure.err, ENOSPC);
+		assert_non_null(strstr(s.failure.message, "is bad"));
+		session_release(&s);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_each_once),
+		cmocka_unit_test(test_failure),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
