@@ -15,6 +15,8 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <signal.h>
+#include <sys/wait.h>
 
 #include "engine/robust.h"
 #include "engine/seize.h"
@@ -44,6 +46,36 @@ static void open_seats(struct visit *v)
 	v->seats_open = true;
 }
 
+/*
+ * A signal by which the thread can stop itself: ignored by default, and by this thread as long as
+ * it may get one at any time.  Without one (0) it waits, and is interrupted.
+ */
+static uint32_t stop_signal(const struct thread *t)
+{
+	static const int candidates[] = {SIGURG, SIGWINCH};
+	const struct proc_status *st = &t->status;
+	uint64_t unfit = t->sigmask | st->sig_cgt | st->sig_pnd | st->shd_pnd;
+	if (t->task->state != TASK_ALIVE || st->seccomp)
+		return 0;
+	for (size_t i = 0; i < sizeof(candidates) / sizeof(candidates[0]); i++)
+		if (!(unfit & 1ull << (candidates[i] - 1)))
+			return (uint32_t)candidates[i];
+	return 0;
+}
+
+static int load_seat(struct seat *seat)
+{
+	struct agent_channel *shared = seat->channel.shared;
+	int n = channel_load(&seat->channel, seat->p);
+	if (n < 0)
+		return n;
+	bool whole = seat->p->n_played + (size_t)n == seat->p->steps.n;
+	shared->pid = seat->t->task->vpid;
+	shared->tid = seat->t->vtid;
+	shared->stop_signal = whole ? stop_signal(seat->t) : 0;
+	return 0;
+}
+
 /* The thread's exit, its frame and the first load of its program. */
 static int prepare_seat(struct visit *v, size_t k, struct user_regs_struct *way_back, uint8_t *exit)
 {
@@ -60,7 +92,7 @@ static int prepare_seat(struct visit *v, size_t k, struct user_regs_struct *way_
 	arch_regs_exit(&gp, v->site.addr + site_exit(k), word);
 	int r = visit_build_frame(v, seat_offset(k), &t->regs, &gp,
 		may_call ? visit_all_signals : t->sigmask, &seat->channel);
-	return r < 0 ? r : channel_load(&seat->channel, seat->p);
+	return r < 0 ? r : load_seat(seat);
 }
 
 static int take_seat(struct visit *v, size_t k, const struct user_regs_struct *way_back)
@@ -70,13 +102,37 @@ static int take_seat(struct visit *v, size_t k, const struct user_regs_struct *w
 	int r = visit_aim(v, seat->t->tid, way_back, &seat->channel);
 	mark(v, k, AGENT_SEAT_TAKEN);
 	seat->taken = true;
+	seat->stopped = false;
 	return r < 0 ? r : visit_go(v, seat->t->tid);
+}
+
+/* Until the thread has stopped itself. */
+static int await_stop(struct visit *v, struct seat *seat)
+{
+	const struct agent_channel *shared = seat->channel.shared;
+	pid_t tid = seat->t->tid;
+	for (;;) {
+		int status;
+		if (wait4(tid, &status, __WALL, NULL) < 0) {
+			if (errno != EINTR)
+				return fail(v->s, errno, "pid %d: wait for its stop", tid);
+			continue;
+		}
+		uint32_t done = __atomic_load_n(&shared->done, __ATOMIC_SEQ_CST);
+		seat->stopped = WIFSTOPPED(status) && status >> 16 == 0 &&
+			(uint32_t)WSTOPSIG(status) == shared->stop_signal && done == shared->request;
+		if (seat->stopped)
+			return channel_collect(&seat->channel, seat->p);
+		int r = visit_go_on(v, tid, status);
+		if (r < 0)
+			return r;
+	}
 }
 
 static int leave_seat(struct visit *v, size_t k)
 {
 	struct seat *seat = &v->seats[k];
-	int r = seize_await(v->s, seat->t->tid);
+	int r = seat->stopped ? 0 : seize_await(v->s, seat->t->tid);
 	seat->taken = false;
 	/* its window stays writable for the next thread on this seat */
 	seat->channel.shared->unprotect = 0;
@@ -94,7 +150,7 @@ int visit_clear_seats(struct visit *v)
 	for (size_t k = 0; k < visit_seats(v); k++) {
 		if (!v->seats[k].taken)
 			continue;
-		int err = seize_ask(v->s, v->seats[k].t->tid);
+		int err = v->seats[k].stopped ? 0 : seize_ask(v->s, v->seats[k].t->tid);
 		asked[k] = err >= 0;
 		r = r < 0 ? r : err;
 	}
@@ -129,6 +185,7 @@ static int seat_all(struct visit *v, size_t n)
 int visit_send(struct visit *v, struct thread *const *threads, struct program *programs, size_t n)
 {
 	assert(n <= visit_seats(v));
+	assert(v->running); /* the words of the seats are in its channel, which it makes writable */
 	if (!v->seats_open)
 		open_seats(v);
 	for (size_t k = 0; k < n; k++) {
@@ -144,10 +201,14 @@ int visit_send(struct visit *v, struct thread *const *threads, struct program *p
 int visit_fetch(struct visit *v)
 {
 	int r = 0;
-	for (size_t k = 0; k < visit_seats(v) && r >= 0; k++)
-		if (v->seats[k].taken)
-			r = visit_play_out(v, v->seats[k].t->tid, &v->seats[k].channel,
-				v->seats[k].p);
+	for (size_t k = 0; k < visit_seats(v) && r >= 0; k++) {
+		struct seat *seat = &v->seats[k];
+		if (!seat->taken)
+			continue;
+		r = seat->channel.shared->stop_signal
+			? await_stop(v, seat)
+			: visit_play_out(v, seat->t->tid, &seat->channel, seat->p);
+	}
 	int cleared = visit_clear_seats(v);
 	return r < 0 ? r : cleared;
 }

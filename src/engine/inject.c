@@ -1,10 +1,14 @@
 /*
- * The agent in a live task: how it gets in, works on the leader, and gets out.
+ * The agent in a live task: how it gets in and out.
  *
  * In: a stub (arch/x86_64/stub.c: calls and the way back) is written into the site, and the leader
  * is pointed at it to make a shared mapping, the region.  That is opened through
  * /proc/PID/map_files, filled with the agent and entered.
  * Out: the stub again, for a munmap().
+ *
+ * Each way is a row of stages.  A stage ends by letting the leader run to its next stop, and the
+ * next one begins by waiting for that; so the same stage of many tasks is gone through before the
+ * next, and nobody waits for the two processors to hand one task back and forth.
  *
  * What happens if the controller dies (its tracees then run on):
  *  - before the leader is pointed at the stub: nothing was changed;
@@ -13,6 +17,7 @@
  *  - while the agent works or waits: it finishes its step list, sees FUTEX_OWNER_DIED, waits until
  *    the other threads have left their seats (guests.c), and leaves through its signal frame into
  *    the stub, which unmaps the region.
+ * This holds for each task by itself, however many visits are open.
  * Signals are blocked while the agent is in, and were never taken from the task's queues.  On the
  * way in the registers are set before the mask, on the way out after it: a task that is let go
  * in between still finds the agent's way to its own mask.
@@ -21,7 +26,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/futex.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -37,12 +41,6 @@
 #include "engine/visit.h"
 #include "kernel/syscalls.h"
 
-enum {
-	/* how often a silent agent's task is looked at: soon at first, then less */
-	FIRST_SLICE_US = 50,
-	LAST_SLICE_US = 20000,
-};
-
 const uint64_t visit_all_signals = UINT64_MAX;
 
 static int set_sigmask(struct session *s, pid_t tid, uint64_t mask)
@@ -52,15 +50,28 @@ static int set_sigmask(struct session *s, pid_t tid, uint64_t mask)
 	return 0;
 }
 
-/* --- one call through the stub --- */
+/* --- calls through the stub --- */
 
-/* Lets the leader run to its next system call stop; other stops on the way are none of ours. */
-static int run_to_syscall_stop(struct visit *v)
+/* gp points into the stub; the leader runs to the entry of its call. */
+static int begin_call(struct visit *v, const struct user_regs_struct *gp)
+{
+	pid_t tid = v->t->pid;
+	int r = arch_set_gp(tid, gp);
+	if (r < 0)
+		return fail(v->s, r, "pid %d: set registers", tid);
+	r = set_sigmask(v->s, tid, visit_all_signals);
+	if (r >= 0 && ptrace(PTRACE_SYSCALL, tid, NULL, NULL) < 0)
+		r = fail(v->s, errno, "pid %d: run a system call in it", tid);
+	return r;
+}
+
+/* Waits for the leader's next system call stop; other stops on the way are none of ours. */
+static int await_call_stop(struct visit *v)
 {
 	pid_t tid = v->t->pid;
 	for (;;) {
 		int status;
-		if (ptrace(PTRACE_SYSCALL, tid, NULL, NULL) < 0 || wait4(tid, &status, __WALL, NULL) < 0)
+		if (wait4(tid, &status, __WALL, NULL) < 0)
 			return fail(v->s, errno, "pid %d: run a system call in it", tid);
 		if (!WIFSTOPPED(status))
 			return fail(v->s, ESRCH, "pid %d died while it was being dumped", tid);
@@ -71,43 +82,25 @@ static int run_to_syscall_stop(struct visit *v)
 				WSTOPSIG(status));
 		if (WSTOPSIG(status) == SIGSTOP && status >> 16 == 0)
 			v->t->stop_signo = SIGSTOP; /* sent again when the task is let go */
+		if (ptrace(PTRACE_SYSCALL, tid, NULL, NULL) < 0)
+			return fail(v->s, errno, "pid %d: run a system call in it", tid);
 	}
 }
 
-/* gp points into the stub. Returns in the stop at the exit of its call. */
-static int call_through_stub(struct visit *v, struct user_regs_struct *gp, int64_t *ret_result)
+static int result_of_call(struct visit *v, int64_t *ret)
 {
-	pid_t tid = v->t->pid;
-	int r = arch_set_gp(tid, gp);
+	struct user_regs_struct gp;
+	int r = arch_get_gp(v->t->pid, &gp);
 	if (r < 0)
-		return fail(v->s, r, "pid %d: set registers", tid);
-	r = set_sigmask(v->s, tid, visit_all_signals);
-	if (r >= 0)
-		r = run_to_syscall_stop(v); /* entry */
-	if (r >= 0)
-		r = run_to_syscall_stop(v); /* exit */
-	if (r < 0)
-		return r;
-	r = arch_get_gp(tid, gp);
-	if (r < 0)
-		return fail(v->s, r, "pid %d: read registers", tid);
-	*ret_result = arch_result(gp);
+		return fail(v->s, r, "pid %d: read registers", v->t->pid);
+	*ret = arch_result(&gp);
 	return 0;
 }
 
 /* --- getting in --- */
 
-static int map_region(struct visit *v)
+static int open_region(struct visit *v)
 {
-	struct user_regs_struct gp = v->way_back;
-	arch_regs_stub_map(&gp, v->site.addr, REGION_LEN);
-	int64_t addr;
-	int r = call_through_stub(v, &gp, &addr);
-	if (r < 0)
-		return r;
-	if (addr < 0 && addr > -4096)
-		return fail(v->s, (int)addr, "pid %d: map the agent", v->t->pid);
-	v->region = (uint64_t)addr;
 	char path[80];
 	snprintf(path, sizeof(path), "/proc/%d/map_files/%llx-%llx", v->t->pid,
 		(unsigned long long)v->region, (unsigned long long)v->region + REGION_LEN);
@@ -174,23 +167,75 @@ static int build_way_out(struct visit *v)
 	return visit_build_frame(v, LEADER_FRAME, &lead->regs, &gp, visit_all_signals, &v->channel);
 }
 
-static int get_in(struct visit *v)
+static int make_map_call(struct visit *v)
 {
 	int r = write_stub(v);
+	struct user_regs_struct gp = v->way_back;
+	arch_regs_stub_map(&gp, v->site.addr, REGION_LEN);
+	return r < 0 ? r : begin_call(v, &gp);
+}
+
+static int pass_entry(struct visit *v)
+{
+	int r = await_call_stop(v);
+	if (r >= 0 && ptrace(PTRACE_SYSCALL, v->t->pid, NULL, NULL) < 0)
+		r = fail(v->s, errno, "pid %d: run a system call in it", v->t->pid);
+	return r;
+}
+
+static int take_region(struct visit *v)
+{
+	int64_t addr = 0;
+	int r = await_call_stop(v);
 	if (r >= 0)
-		r = map_region(v);
+		r = result_of_call(v, &addr);
 	if (r < 0)
 		return r;
+	if (addr < 0 && addr > -4096)
+		return fail(v->s, (int)addr, "pid %d: map the agent", v->t->pid);
+	v->region = (uint64_t)addr;
+	return open_region(v);
+}
+
+/* The leader is stopped before the agent's first instruction; its first program lets it go. */
+static int enter_agent(struct visit *v)
+{
 	visit_open_channel(v, &v->channel, LEADER_CHANNEL, LEADER_CHANNEL_LEN);
-	r = build_way_out(v);
+	int r = build_way_out(v);
 	if (r < 0)
 		return r;
 	robust_hold(v->channel.shared);
-	r = visit_aim(v, v->t->pid, &v->way_back, &v->channel);
-	return r < 0 ? r : visit_go(v, v->t->pid);
+	return visit_aim(v, v->t->pid, &v->way_back, &v->channel);
 }
 
-int visit_begin(struct session *s, struct task *t, uint64_t vdso, uint64_t vdso_len,
+typedef int (*stage_fn)(struct visit *v);
+static const stage_fn way_in[] = {make_map_call, pass_entry, take_region, enter_agent};
+enum { WAY_IN = sizeof(way_in) / sizeof(way_in[0]) };
+
+static int go_through(struct visit *v, const stage_fn *way, int stage)
+{
+	if (v->failed || v->stage != stage)
+		return 0;
+	int r = way[stage](v);
+	v->failed = r < 0;
+	v->stage++;
+	return r;
+}
+
+/* All of them stage by stage; one that fails does not keep the others from going on. */
+static int go_together(struct visit *const *v, size_t n, const stage_fn *way, int n_stages)
+{
+	int r = 0;
+	for (int stage = 0; stage < n_stages; stage++) {
+		for (size_t i = 0; i < n; i++) {
+			int err = v[i] ? go_through(v[i], way, stage) : 0;
+			r = r < 0 ? r : err;
+		}
+	}
+	return r;
+}
+
+int visit_open(struct session *s, struct task *t, uint64_t vdso, uint64_t vdso_len,
 	struct visit **ret_visit)
 {
 	struct visit *v = arena_new(&s->arena, struct visit);
@@ -199,114 +244,22 @@ int visit_begin(struct session *s, struct task *t, uint64_t vdso, uint64_t vdso_
 	v->way_back = leader(t)->regs.gp;
 	v->controller = (uint32_t)gettid();
 	arch_fix_restart(t->pid, &v->way_back);
-	*ret_visit = v; /* visit_end() cleans up whatever was reached */
+	*ret_visit = v; /* visits_end() cleans up whatever was reached */
 	int r = site_open(s, &v->site, t->pid, vdso, vdso_len);
-	return r < 0 ? r : get_in(v);
+	v->failed = r < 0;
+	return r < 0 ? r : go_through(v, way_in, 0);
 }
 
-/* --- working --- */
-
-/* Clears FUTEX_WAITERS (bit 31) and wakes in one call: nobody may die between the two. */
-static void ring(struct agent_channel *shared)
+int visits_enter(struct visit *const *v, size_t n)
 {
-	const uint32_t op = (FUTEX_OP_ANDN | FUTEX_OP_OPARG_SHIFT) << 28 | FUTEX_OP_CMP_EQ << 24 |
-		31u << 12;
-	syscall(SYS_futex, &shared->hold, FUTEX_WAKE_OP, 1, NULL, &shared->hold, op);
+	return go_together(v, n, way_in, WAY_IN);
 }
 
-/* Signals that cannot be blocked may stop the task; it must go on until the agent is done. */
-static int look_after(struct visit *v, pid_t tid)
+int visit_begin(struct session *s, struct task *t, uint64_t vdso, uint64_t vdso_len,
+	struct visit **ret_visit)
 {
-	int status;
-	pid_t got = wait4(tid, &status, __WALL | WNOHANG, NULL);
-	if (got == 0)
-		return 0;
-	if (tid == v->t->pid)
-		v->running = false;
-	if (got < 0 || !WIFSTOPPED(status))
-		return fail(v->s, ESRCH, "pid %d died while it was being dumped", tid);
-	int signo = WSTOPSIG(status);
-	if (status >> 16 == 0 && signo != SIGSTOP)
-		return fail(v->s, EFAULT, "pid %d: the agent got signal %d", tid, signo);
-	if (status >> 16 == 0)
-		v->t->stop_signo = SIGSTOP;
-	if (ptrace(PTRACE_CONT, tid, NULL, NULL) < 0)
-		return fail(v->s, errno, "pid %d: continue the agent", tid);
-	v->running |= tid == v->t->pid;
-	return 0;
-}
-
-static long longer(long slice_us)
-{
-	return slice_us < LAST_SLICE_US / 4 ? slice_us * 4 : LAST_SLICE_US;
-}
-
-static int wait_done(struct visit *v, pid_t tid, struct agent_channel *shared)
-{
-	/* A task in group-stop stops once more on its way into the agent. */
-	bool look = v->t->state == TASK_STOPPED;
-	for (long slice_us = FIRST_SLICE_US;; slice_us = longer(slice_us)) {
-		const struct timespec slice = {.tv_nsec = slice_us * 1000};
-		uint32_t done = __atomic_load_n(&shared->done, __ATOMIC_SEQ_CST);
-		if (done == shared->request)
-			return 0;
-		int looked = look ? look_after(v, tid) : 0;
-		if (looked < 0)
-			return looked;
-		long r = syscall(SYS_futex, &shared->done, FUTEX_WAIT, done, &slice, NULL, 0);
-		look = r < 0 && errno == ETIMEDOUT;
-	}
-}
-
-int visit_play_out(struct visit *v, pid_t tid, struct channel *ch, struct program *p)
-{
-	for (;;) {
-		int r = wait_done(v, tid, ch->shared);
-		if (r >= 0)
-			r = channel_collect(ch, p);
-		if (r < 0 || p->n_played == p->steps.n)
-			return r;
-		r = channel_load(ch, p);
-		if (r < 0)
-			return r;
-		ring(ch->shared);
-	}
-}
-
-int visit_play_meanwhile(struct visit *v, struct program *p, int (*meanwhile)(void *arg), void *arg)
-{
-	struct channel *ch = &v->channel;
-	int r = channel_load(ch, p);
-	if (r < 0)
-		return r;
-	ring(ch->shared);
-	int done_here = meanwhile(arg);
-	r = visit_play_out(v, v->t->pid, ch, p);
-	return r < 0 ? r : done_here;
-}
-
-int64_t visit_await_step(const struct visit *v, int step, unsigned timeout_ms)
-{
-	const struct agent_channel *shared = v->channel.shared;
-	uint64_t deadline_us = now_us() + timeout_ms * 1000ull;
-	for (;;) {
-		int64_t result = __atomic_load_n(&shared->steps[step].result, __ATOMIC_SEQ_CST);
-		if (result != AGENT_RESULT_NONE)
-			return result;
-		if (now_us() > deadline_us)
-			return -ETIMEDOUT;
-	}
-}
-
-int visit_play(struct visit *v, struct program *p)
-{
-	if (p->n_played == p->steps.n)
-		return 0;
-	int r = channel_load(&v->channel, p);
-	if (r < 0)
-		return r;
-	ring(v->channel.shared);
-	return visit_play_out(v, v->t->pid, &v->channel, p);
+	int r = visit_open(s, t, vdso, vdso_len, ret_visit);
+	return r < 0 ? r : visits_enter(ret_visit, 1);
 }
 
 int visit_give_back(struct visit *v, const struct thread *t)
@@ -343,23 +296,38 @@ void visit_abandon(struct visit *v)
 	v->shared = NULL;
 }
 
-static int unmap_region(struct visit *v)
+static int ask_to_stop(struct visit *v)
 {
+	int r = visit_clear_seats(v);
+	int asked = v->running ? seize_ask(v->s, v->t->pid) : 0;
+	return r < 0 ? r : asked;
+}
+
+static int make_unmap_call(struct visit *v)
+{
+	int r = v->running ? seize_await(v->s, v->t->pid) : 0;
+	v->running = false;
+	if (r < 0 || !v->region)
+		return r;
 	struct user_regs_struct gp = v->way_back;
 	arch_regs_stub_unmap(&gp, v->site.addr, v->region, REGION_LEN);
-	int64_t result;
-	int r = call_through_stub(v, &gp, &result);
-	if (r >= 0 && result < 0)
-		r = fail(v->s, (int)result, "pid %d: unmap the agent", v->t->pid);
+	return begin_call(v, &gp);
+}
+
+/* Out of a system call stop into an event stop, before any further instruction. */
+static int leave_call(struct visit *v)
+{
+	pid_t tid = v->t->pid;
+	int r = v->region ? await_call_stop(v) : 0;
+	if (r >= 0 && (ptrace(PTRACE_INTERRUPT, tid, NULL, NULL) < 0 ||
+			      ptrace(PTRACE_CONT, tid, NULL, NULL) < 0))
+		r = fail(v->s, errno, "pid %d: stop it again", tid);
 	return r;
 }
 
-/* From a system call stop into an event stop, before any instruction runs. */
-static int to_event_stop(struct visit *v)
+static int await_event_stop(struct visit *v)
 {
 	pid_t tid = v->t->pid;
-	if (ptrace(PTRACE_INTERRUPT, tid, NULL, NULL) < 0 || ptrace(PTRACE_CONT, tid, NULL, NULL) < 0)
-		return fail(v->s, errno, "pid %d: stop it again", tid);
 	int status;
 	do {
 		if (wait4(tid, &status, __WALL, NULL) < 0 || !WIFSTOPPED(status))
@@ -368,25 +336,43 @@ static int to_event_stop(struct visit *v)
 	return 0;
 }
 
-static int get_out(struct visit *v)
+static int give_back_all(struct visit *v)
 {
-	int r = visit_clear_seats(v);
-	int stopped = v->running ? seize_interrupt(v->s, v->t->pid) : 0;
-	r = r < 0 ? r : stopped;
+	int64_t result = 0;
+	int r = await_event_stop(v);
 	if (r >= 0 && v->region)
-		r = unmap_region(v);
-	if (r >= 0)
-		r = to_event_stop(v);
+		r = result_of_call(v, &result);
+	if (r >= 0 && result < 0)
+		r = fail(v->s, (int)result, "pid %d: unmap the agent", v->t->pid);
 	if (r >= 0)
 		r = visit_give_back(v, leader(v->t));
 	return r < 0 ? r : site_clear(v->s, &v->site);
 }
 
+static const stage_fn way_out[] = {ask_to_stop, make_unmap_call, leave_call, give_back_all};
+enum { WAY_OUT = sizeof(way_out) / sizeof(way_out[0]) };
+
+/* From wherever it got to on its way in. */
+static void turn_round(struct visit *v)
+{
+	v->failed = !v->site.written;
+	v->stage = 0;
+}
+
+int visits_end(struct visit *const *v, size_t n)
+{
+	/* those that are still on their way in: to a stop whose meaning is known */
+	int r = go_together(v, n, way_in, WAY_IN);
+	for (size_t i = 0; i < n; i++)
+		if (v[i])
+			turn_round(v[i]);
+	int left = go_together(v, n, way_out, WAY_OUT);
+	for (size_t i = 0; i < n; i++)
+		visit_abandon(v[i]);
+	return r < 0 ? r : left;
+}
+
 int visit_end(struct visit *v)
 {
-	if (!v)
-		return 0;
-	int r = v->site.written ? get_out(v) : 0;
-	visit_abandon(v);
-	return r;
+	return visits_end(&v, 1);
 }

@@ -15,8 +15,8 @@
 struct visit;
 
 /*
- * Maps the agent into the stopped task and starts it on the leader. The leader's registers and
- * signal mask are in t->threads.v[0]->regs and ->sigmask already.
+ * Maps the agent into the stopped task. The leader's registers and signal mask are in
+ * t->threads.v[0]->regs and ->sigmask already.
  * vdso: start of the task's [vdso] mapping and its length, 0 when it has none.
  */
 int visit_begin(struct session *s, struct task *t, uint64_t vdso, uint64_t vdso_len,
@@ -24,6 +24,21 @@ int visit_begin(struct session *s, struct task *t, uint64_t vdso, uint64_t vdso_
 
 /* Plays a program on the leader; returns when it is done. */
 int visit_play(struct visit *v, struct program *p);
+
+/* Takes the agent out; the task is stopped with its own registers, as before visit_begin(). */
+int visit_end(struct visit *v);
+
+/*
+ * The same for several tasks of different address spaces, whose waits then overlap: visit_open()
+ * makes the first move and returns, visits_enter() makes the others; p[i] is played in v[i].
+ * Visits that are NULL are left out, and visits_end() is right after any failure.
+ */
+enum { VISITS_MAX = 48 }; /* the kernel looks at 2048 robust futexes of a dead controller */
+int visit_open(struct session *s, struct task *t, uint64_t vdso, uint64_t vdso_len,
+	struct visit **ret_visit);
+int visits_enter(struct visit *const *v, size_t n);
+int visits_play(struct visit *const *v, struct program *p, size_t n);
+int visits_end(struct visit *const *v, size_t n);
 
 /*
  * Plays a program and calls meanwhile() once while the task is at it, for a program that waits for
@@ -40,7 +55,8 @@ int64_t visit_await_step(const struct visit *v, int step, unsigned timeout_ms);
 /*
  * The same on other stopped threads of the task, several at once.  visit_send() starts n of them,
  * visit_seats() at most, each with a program of its own, and returns; visit_fetch() waits until all
- * are done and stopped, with their registers put back.  Nothing else may be asked of those threads
+ * are done and stopped, with their registers put back.  The leader has played something before.
+ * Nothing else may be asked of those threads
  * or of the leader's agent in between.
  */
 enum { VISIT_SEATS_MAX = AGENT_SEATS };
@@ -51,9 +67,6 @@ int visit_fetch(struct visit *v);
 /* The mappings of the visit in the task, which are none of its own. */
 uint64_t visit_start(const struct visit *v);
 uint64_t visit_end_addr(const struct visit *v);
-
-/* Takes the agent out; the task is stopped with its own registers, as before visit_begin(). */
-int visit_end(struct visit *v);
 
 /* Forgets a visit of a task that is about to be killed: nothing is put back. */
 void visit_abandon(struct visit *v);

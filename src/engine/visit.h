@@ -1,5 +1,6 @@
 /*
- * The inside of a visit, for engine/inject.c (the leader) and engine/guests.c (other threads).
+ * The inside of a visit, for engine/inject.c (in and out), engine/visit_play.c (the leader) and
+ * engine/guests.c (other threads).
  *
  * The region:
  *	agent code | leader's frame | per seat: frame, channel | leader's channel
@@ -31,6 +32,7 @@ struct seat {
 	struct thread *t;
 	struct program *p;
 	bool taken;
+	bool stopped; /* by its stop signal, with its program played */
 };
 
 struct visit {
@@ -44,6 +46,8 @@ struct visit {
 	struct seat seats[AGENT_SEATS];
 	bool seats_open;
 	bool running; /* the leader is in the agent, not in a ptrace stop */
+	int stage;    /* of its way in, then of its way out: the next one */
+	bool failed;  /* goes no further on that way */
 	struct user_regs_struct way_back; /* restart-fixed: for leaving without the controller */
 };
 
@@ -62,10 +66,16 @@ static inline void visit_open_channel(
 int visit_build_frame(struct visit *v, size_t offset, const struct arch_regs *regs,
 	const struct user_regs_struct *gp, uint64_t sigmask, struct channel *ch);
 
-/* Points the stopped thread at the agent. visit_go() starts it. */
+/* Points the stopped thread at the agent; the leader has its mask by then. visit_go() starts it. */
 int visit_aim(struct visit *v, pid_t tid, const struct user_regs_struct *from,
 	const struct channel *ch);
 int visit_go(struct visit *v, pid_t tid);
+
+/*
+ * Deals with a stop that wait4() reported and nobody asked for: signals that cannot be blocked may
+ * stop the task; it must go on until the agent is done.
+ */
+int visit_go_on(struct visit *v, pid_t tid, int status);
 
 /* Plays the rest of p; what was loaded into ch before is being played already. */
 int visit_play_out(struct visit *v, pid_t tid, struct channel *ch, struct program *p);

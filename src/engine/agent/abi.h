@@ -14,6 +14,8 @@
  *    its robust list: if the controller dies, the kernel marks it FUTEX_OWNER_DIED and wakes the
  *    agent, which returns the task to its own life through the prepared signal frame.  The leader
  *    goes last, since its way out unmaps the region.
+ *    With a `stop_signal`, one that the task ignores, it first sends that to itself: a traced
+ *    thread stops for it as for SIGTRAP, another never notices and goes on to wait.
  */
 #ifndef FERMATA_AGENT_ABI_H
 #define FERMATA_AGENT_ABI_H
@@ -62,6 +64,8 @@ struct agent_channel {
 	int32_t failed;    /* index of the step that stopped the program, or -1 */
 	uint64_t unprotect; /* length from the channel's start to make writable first, or 0 */
 	int32_t pid, tid;  /* of whoever plays this channel, in its own pid namespace */
+	uint32_t stop_signal; /* 0: none */
+	uint32_t unused;
 	uint64_t leave;    /* address of the signal frame that ends an AGENT_PARK_FUTEX task's visit */
 	uint64_t unmap_len; /* address of the length that this frame unmaps, or 0 */
 	uint32_t seats[AGENT_SEATS]; /* leader's: enum agent_seat; each is cleared by its thread */

@@ -12,7 +12,8 @@
 enum {
 	MAX_ERRNO = 4095,
 	SIGTRAP = 5,
-	GRACE_MS = 500,
+	SIG_SETMASK = 2,
+	GRACE_MS = 250,
 	PAGE = 4096,
 	PROT_READ = 1,
 	PROT_WRITE = 2,
@@ -91,6 +92,18 @@ static void wait_for_request(struct agent_channel *ch)
 	}
 }
 
+static void set_mask(uint64_t mask)
+{
+	agent_syscall(__NR_rt_sigprocmask, SIG_SETMASK, (uint64_t)&mask, 0, sizeof(mask), 0, 0);
+}
+
+static void stop(const struct agent_channel *ch)
+{
+	set_mask(~(1ull << (ch->stop_signal - 1)));
+	agent_syscall(__NR_tgkill, (uint64_t)ch->pid, (uint64_t)ch->tid, ch->stop_signal, 0, 0, 0);
+	set_mask(~0ull);
+}
+
 __attribute__((noreturn, used)) void agent_main(struct agent_channel *ch)
 {
 	for (;;) {
@@ -99,7 +112,9 @@ __attribute__((noreturn, used)) void agent_main(struct agent_channel *ch)
 		uint32_t request = ch->request;
 		play(ch);
 		__atomic_store_n(&ch->done, request, __ATOMIC_SEQ_CST);
-		if (ch->park == AGENT_PARK_FUTEX)
+		if (ch->stop_signal)
+			stop(ch);
+		else if (ch->park == AGENT_PARK_FUTEX)
 			agent_syscall(__NR_futex, (uint64_t)&ch->done, FUTEX_WAKE, 1, 0, 0, 0);
 		else
 			agent_syscall(__NR_tgkill, (uint64_t)ch->pid, (uint64_t)ch->tid, SIGTRAP, 0, 0, 0);
