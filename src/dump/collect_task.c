@@ -1,8 +1,11 @@
 /*
- * Reading one stopped task: from outside first, then by programs that the agent plays in it.
+ * Reading stopped tasks: from outside first, then by programs that the agent plays in them.
+ *
+ * Tasks go through this in batches, each step for all of a batch before the next, so that the
+ * controller works while tasks run and the other way round.
  *
  * Everything that running in the task could change (pending signals, rseq, registers) is read by
- * the aspects' inspect hooks before the agent enters.
+ * the aspects' inspect hooks before the agent enters that thread.
  */
 #include "dump/dump_tree.h"
 
@@ -14,16 +17,23 @@
 
 static int inspect_threads(struct dump *d, struct task *t, struct aspect_states *states)
 {
-	for (size_t i = 0; i < t->threads.n; i++) {
-		struct thread *th = t->threads.v[i];
-		int r = arch_get_xstate(d->s, th->tid, &th->regs);
-		if (r < 0)
-			return fail(d->s, r, "pid %d: read extended registers", th->tid);
-		r = aspects_inspect(d->s, th, &states[i]);
-		if (r < 0)
-			return r;
-	}
-	return 0;
+	int r = 0;
+	for (size_t i = 0; i < t->threads.n && r >= 0; i++)
+		r = aspects_inspect(d->s, t->threads.v[i], &states[i]);
+	return r;
+}
+
+/* The registers in the image are those with which a restored thread goes on. */
+static int read_registers(struct session *s, struct thread *th)
+{
+	int r = arch_get_xstate(s, th->tid, &th->regs);
+	if (r < 0)
+		return fail(s, r, "pid %d: read extended registers", th->tid);
+	struct user_regs_struct live = th->regs.gp;
+	arch_fix_restart(th->tid, &th->regs.gp);
+	r = arch_core_store(s, th->core, th->tid, &th->regs);
+	th->regs.gp = live;
+	return r;
 }
 
 static const VmaEntry *find_vdso(const struct task *t)
@@ -34,30 +44,33 @@ static const VmaEntry *find_vdso(const struct task *t)
 	return NULL;
 }
 
-static int begin_visit(struct dump *d, struct task *t, struct visit **ret)
+/* how: visit_begin() or visit_open() */
+static int begin_visit(struct dump *d, struct task *t, typeof(visit_open) *how, struct visit **ret)
 {
 	const VmaEntry *vdso = find_vdso(t);
-	return visit_begin(d->s, t, vdso ? vdso->start : 0, vdso ? vdso->end - vdso->start : 0, ret);
+	return how(d->s, t, vdso ? vdso->start : 0, vdso ? vdso->end - vdso->start : 0, ret);
 }
 
-static int visit_leader(struct dump *d, struct task *t, struct visit *v, struct aspect_states *st)
+/* A task of a batch. */
+struct collecting {
+	struct task *t;
+	struct aspect_states *states; /* of each thread */
+};
+
+static int plan_leader(struct dump *d, const struct collecting *c, struct program *p)
 {
-	struct thread *lead = leader(t);
-	struct program *p = &d->program;
 	program_reset(p);
-	p->about = arena_printf(&d->s->arena, "pid %d", t->pid);
-	int r = aspects_collect(d->s, lead, p, st);
+	p->about = arena_printf(&d->s->arena, "pid %d", c->t->pid);
+	int r = aspects_collect(d->s, leader(c->t), p, c->states);
 	if (r >= 0)
-		r = vma_dump_plan(d->vmas[t->index], p);
-	if (r >= 0)
-		r = file_dump_collect(d->files, t, p);
-	if (r >= 0)
-		r = visit_play(v, p);
-	if (r >= 0)
-		r = aspects_store(d->s, lead, p, st);
-	if (r >= 0)
-		r = vma_dump_store(d->vmas[t->index], p);
-	return r;
+		r = vma_dump_plan(d->vmas[c->t->index], p);
+	return r < 0 ? r : file_dump_collect(d->files, c->t, p);
+}
+
+static int store_leader(struct dump *d, const struct collecting *c, const struct program *p)
+{
+	int r = aspects_store(d->s, leader(c->t), p, c->states);
+	return r < 0 ? r : vma_dump_store(d->vmas[c->t->index], p);
 }
 
 /* Threads that are visited together. */
@@ -73,9 +86,11 @@ static int collect_group(struct dump *d, struct task *t, struct aspect_states *s
 	g->first = first;
 	g->n = first + max <= t->threads.n ? max : t->threads.n - first;
 	for (size_t k = 0; k < g->n && r >= 0; k++) {
+		struct thread *th = t->threads.v[first + k];
 		program_reset(&g->programs[k]);
-		r = aspects_collect(d->s, t->threads.v[first + k], &g->programs[k],
-			&states[first + k]);
+		r = read_registers(d->s, th);
+		if (r >= 0)
+			r = aspects_collect(d->s, th, &g->programs[k], &states[first + k]);
 	}
 	return r;
 }
@@ -115,59 +130,66 @@ static int visit_threads(struct dump *d, struct task *t, struct visit *v, struct
 	return r < 0 ? r : store_group(d, t, states, other);
 }
 
-static int store_registers(struct dump *d, struct task *t)
+/* Everything that is read while nothing runs in the task. */
+static int read_outside(struct dump *d, struct collecting *c)
 {
-	for (size_t i = 0; i < t->threads.n; i++) {
-		struct thread *th = t->threads.v[i];
-		struct user_regs_struct live = th->regs.gp;
-		arch_fix_restart(th->tid, &th->regs.gp);
-		int r = arch_core_store(d->s, th->core, th->tid, &th->regs);
-		th->regs.gp = live;
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-static int visit_task(struct dump *d, struct task *t, struct aspect_states *states)
-{
-	struct visit *v = NULL;
-	int r = begin_visit(d, t, &v);
+	struct task *t = c->t;
+	c->states = arena_array(&d->s->arena, struct aspect_states, t->threads.n);
+	int r = inspect_threads(d, t, c->states);
 	if (r >= 0)
-		r = visit_leader(d, t, v, states);
-	if (r >= 0)
-		r = visit_threads(d, t, v, states);
-	int left = visit_end(v);
-	return r < 0 ? r : left;
-}
-
-int dump_collect_task(struct dump *d, struct task *t)
-{
-	struct aspect_states *states =
-		arena_array(&d->s->arena, struct aspect_states, t->threads.n);
-	int r = inspect_threads(d, t, states);
-	if (r >= 0)
-		r = vma_dump_collect(d->s, d->files, t, 0, 0, &d->vmas[t->index]);
+		r = vma_dump_collect(d->s, d->files, d->vmas[t->index]);
 	if (r < 0)
 		return r;
-	if (d->dry)
-		return file_dump_collect(d->files, t, NULL);
-	r = store_registers(d, t);
+	return d->dry ? file_dump_collect(d->files, t, NULL) : read_registers(d->s, leader(t));
+}
+
+static int play_inside(struct dump *d, struct collecting *c, struct visit *const *visits, size_t n)
+{
+	int r = visits_enter(visits, n);
 	if (r >= 0)
-		r = visit_task(d, t, states);
-	if (r >= 0)
-		r = file_dump_store(d->files, t, &d->program);
+		r = visits_play(visits, d->programs, n);
+	for (size_t i = 0; i < n && r >= 0; i++) {
+		r = store_leader(d, &c[i], &d->programs[i]);
+		if (r >= 0)
+			r = visit_threads(d, c[i].t, visits[i], c[i].states);
+	}
 	return r;
 }
 
-int dump_task_pages(struct dump *d, struct task *t)
+int dump_collect_batch(struct dump *d, struct task *const *tasks, size_t n)
+{
+	struct collecting c[VISITS_MAX] = {0};
+	struct visit *visits[VISITS_MAX] = {0};
+	int r = 0;
+	for (size_t i = 0; i < n && r >= 0; i++) {
+		c[i].t = tasks[i];
+		r = read_outside(d, &c[i]);
+		if (r >= 0 && !d->dry)
+			r = begin_visit(d, tasks[i], visit_open, &visits[i]);
+		if (r >= 0 && !d->dry)
+			r = plan_leader(d, &c[i], &d->programs[i]);
+	}
+	if (d->dry)
+		return r;
+	if (r >= 0)
+		r = play_inside(d, c, visits, n);
+	int left = visits_end(visits, n);
+	r = r < 0 ? r : left;
+	for (size_t i = 0; i < n && r >= 0; i++)
+		r = file_dump_store(d->files, tasks[i], &d->programs[i]);
+	return r;
+}
+
+int dump_visit_pages(struct dump *d, struct task *t)
 {
 	struct visit *v = NULL;
-	int r = pages_prepare_visit(d->vmas[t->index]);
-	if (r > 0)
-		r = begin_visit(d, t, &v);
+	int r = pages_prepare(d->vmas[t->index]);
+	if (r <= 0)
+		return r;
+	r = begin_visit(d, t, visit_begin, &v);
 	if (r >= 0)
 		r = pages_dump_task(d->s, t, d->vmas[t->index], v);
 	int left = visit_end(v);
-	return r < 0 ? r : left;
+	r = r < 0 ? r : left;
+	return r < 0 ? r : 1;
 }

@@ -16,6 +16,34 @@
 #include "ipc/ipc.h"
 #include "task/seccomp.h"
 
+/* The living tasks from *at on that can be visited at the same time; advances *at. */
+static size_t next_batch(const struct dump *d, size_t *at, struct task **ret)
+{
+	size_t n = 0;
+	for (; *at < d->tree.tasks.n && n < VISITS_MAX; ++*at) {
+		struct task *t = d->tree.tasks.v[*at];
+		if (!task_lives(t))
+			continue;
+		for (size_t i = 0; i < n; i++)
+			if (ret[i]->ids->vm_id == t->ids->vm_id)
+				return n;
+		ret[n++] = t;
+	}
+	return n;
+}
+
+static int collect_tasks(struct dump *d)
+{
+	struct task *batch[VISITS_MAX];
+	size_t n, at = 0;
+	int r = 0;
+	for (size_t i = 0; i < VISITS_MAX; i++)
+		program_init(&d->programs[i], d->s, NULL);
+	while (r >= 0 && (n = next_batch(d, &at, batch)) > 0)
+		r = dump_collect_batch(d, batch, n);
+	return r;
+}
+
 int dump_collect(struct dump *d)
 {
 	struct session *s = d->s;
@@ -26,13 +54,11 @@ int dump_collect(struct dump *d)
 	if (r >= 0 && !d->dry)
 		r = hook_run(s, HOOK_QUERY_EXT_FILES);
 	if (r >= 0)
-		r = dump_collect_ids(d);
+		r = dump_read_tasks(d);
 	if (r >= 0)
 		r = file_dump_begin(s, &d->tree, d->dry, &d->files);
-	d->vmas = arena_array(&s->arena, struct vma_dump *, d->tree.tasks.n);
-	for (size_t i = 0; i < d->tree.tasks.n && r >= 0; i++)
-		if (task_lives(d->tree.tasks.v[i]))
-			r = dump_collect_task(d, d->tree.tasks.v[i]);
+	if (r >= 0)
+		r = collect_tasks(d);
 	return r < 0 ? r : file_dump_check(d->files);
 }
 
@@ -47,16 +73,11 @@ static int verdict(struct session *s)
 static int write_all(struct dump *d)
 {
 	struct session *s = d->s;
-	int r = 0;
-	for (size_t i = 0; i < d->tree.tasks.n && r >= 0; i++)
-		if (task_lives(d->tree.tasks.v[i]))
-			r = dump_task_pages(d, d->tree.tasks.v[i]);
-	if (r >= 0)
-		r = seccomp_write_image(s, &d->tree);
+	int r = seccomp_write_image(s, &d->tree);
 	if (r >= 0)
 		r = shm_write(s, &d->tree);
-	for (size_t i = 0; i < d->tree.tasks.n && r >= 0; i++)
-		r = dump_write_task(d, d->tree.tasks.v[i]);
+	if (r >= 0)
+		r = dump_write_tasks(d);
 	if (r >= 0)
 		r = file_dump_finish(d->files);
 	if (r >= 0)
@@ -84,7 +105,7 @@ static int ask_scripts(struct session *s)
 
 int dump_run(struct session *s)
 {
-	struct dump d = {.s = s, .program = {.s = s}};
+	struct dump d = {.s = s};
 	s->root_pid = s->opt->tree;
 	int r = hook_run(s, HOOK_PRE_DUMP);
 	if (r < 0)

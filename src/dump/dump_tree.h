@@ -2,6 +2,7 @@
 #ifndef FERMATA_DUMP_DUMP_TREE_H
 #define FERMATA_DUMP_DUMP_TREE_H
 
+#include "engine/inject.h"
 #include "file/dump.h"
 #include "mem/vma_dump.h"
 #include "task/aspect.h"
@@ -12,7 +13,8 @@ struct dump {
 	struct tree tree;
 	struct file_dump *files;
 	struct vma_dump **vmas; /* by task index */
-	struct program program; /* what the leader of the task under way plays; its room is kept */
+	const struct namespace_names *own_namespaces; /* kobj_ids.c */
+	struct program programs[VISITS_MAX]; /* what the leaders of a batch play; their room is kept */
 	uint64_t start_us, stopped_us;
 	bool dry; /* preflight: nothing is written, nothing runs in the tasks */
 };
@@ -20,16 +22,29 @@ struct dump {
 /* seize_tree.c: stops the tree below s->opt->tree and builds the model of it. */
 int dump_seize_tree(struct dump *d);
 
-/* kobj_ids.c: which kernel objects tasks share; t->ids. */
-int dump_collect_ids(struct dump *d);
+/* read_tasks.c: what two threads can read at once: state, mappings, t->ids. */
+int dump_read_tasks(struct dump *d);
 
-/* collect_task.c: everything but page contents, of one task. */
-int dump_collect_task(struct dump *d, struct task *t);
-/* Its pages. */
-int dump_task_pages(struct dump *d, struct task *t);
+/*
+ * kobj_ids.c: which kernel objects tasks share; t->ids. First all get theirs made, then the kinds
+ * can be read and the namespaces looked at in any order (share_out()), then all are checked.
+ */
+enum { DUMP_ID_KINDS = 3 };
+int dump_prepare_ids(struct dump *d);
+int dump_read_ids(struct session *s, const struct dump *d, int kind);
+int dump_check_namespaces(struct session *s, const struct dump *d, const struct task *t);
+int dump_check_ids(struct dump *d);
+
+/*
+ * collect_task.c: everything but page contents, of at most VISITS_MAX tasks, no two of which share
+ * an address space.
+ */
+int dump_collect_batch(struct dump *d, struct task *const *tasks, size_t n);
+/* The pages of one, if they take a visit; returns 1 then, and 0 if they are to be copied. */
+int dump_visit_pages(struct dump *d, struct task *t);
 
 /* write_images.c: what was collected, as images. */
-int dump_write_task(struct dump *d, struct task *t);
+int dump_write_tasks(struct dump *d);
 int dump_write_tree(struct dump *d);
 int dump_write_inventory(struct dump *d);
 

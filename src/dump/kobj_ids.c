@@ -1,6 +1,6 @@
 /*
  * Who shares what: kernel objects of tasks (address space, descriptor table, fs, signal handlers)
- * by kcmp(2), namespaces by their inode numbers.
+ * by kcmp(2), namespaces by their names in /proc/PID/ns.
  *
  * 1 is the dumper itself; tasks start at 2.  Descriptor tables and fs structs may be shared with
  * the parent only, since a restore can only make them so by clone(); address spaces and handlers
@@ -9,10 +9,12 @@
 #include "dump/dump_tree.h"
 
 #include <errno.h>
-#include <stdio.h>
-#include <sys/stat.h>
+#include <fcntl.h>
+#include <unistd.h>
 
+#include "base/cleanup.h"
 #include "kernel/kcmp.h"
+#include "kernel/procfs.h"
 
 static const struct {
 	const char *name, *text;
@@ -31,24 +33,31 @@ static const struct {
 #undef NS
 };
 
-enum { N_NAMESPACES = sizeof(namespaces) / sizeof(namespaces[0]) };
+enum { N_NAMESPACES = sizeof(namespaces) / sizeof(namespaces[0]), NAME_ROOM = 32 };
 
-struct own_namespaces {
-	ino_t ino[N_NAMESPACES]; /* 0: the kernel has none of this kind */
+/* The links of /proc/PID/ns, as "net:[4026531840]"; empty: the kernel has none of this kind. */
+struct namespace_names {
+	char name[N_NAMESPACES][NAME_ROOM];
 };
 
-static ino_t namespace_ino(pid_t pid, const char *name)
+static int read_namespaces(struct session *s, pid_t pid, struct namespace_names *ret)
 {
-	char path[64];
-	struct stat st;
-	snprintf(path, sizeof(path), "/proc/%d/ns/%s", pid, name);
-	return stat(path, &st) < 0 ? 0 : st.st_ino;
+	_cleanup_close_ int dir = proc_open_pid(s, pid, "ns", O_PATH | O_DIRECTORY);
+	if (dir < 0)
+		return fail(s, dir, "pid %d: look at its namespaces", pid);
+	*ret = (struct namespace_names){0};
+	for (int i = 0; i < N_NAMESPACES; i++)
+		if (readlinkat(dir, namespaces[i].name, ret->name[i], NAME_ROOM - 1) < 0 &&
+			errno != ENOENT)
+			return fail(s, errno, "pid %d: look at its %s namespace", pid,
+				namespaces[i].text);
+	return 0;
 }
 
-static void set_namespace_ids(TaskKobjIdsEntry *ids, const struct own_namespaces *own)
+static void set_namespace_ids(TaskKobjIdsEntry *ids, const struct namespace_names *own)
 {
 	for (uint32_t i = 0; i < N_NAMESPACES; i++) {
-		if (!own->ino[i])
+		if (!*own->name[i])
 			continue;
 		uint32_t id = i + 1;
 		protobuf_c_boolean yes = 1;
@@ -57,105 +66,127 @@ static void set_namespace_ids(TaskKobjIdsEntry *ids, const struct own_namespaces
 	}
 }
 
-static void check_namespaces(struct session *s, const struct task *t, const struct own_namespaces *own)
+int dump_prepare_ids(struct dump *d)
 {
-	for (int i = 0; i < N_NAMESPACES; i++)
-		if (own->ino[i] && namespace_ino(t->pid, namespaces[i].name) != own->ino[i])
-			block(s, t->pid, "dump it from inside of that namespace",
-				"lives in another %s namespace, which is not supported yet",
-				namespaces[i].text);
-}
-
-static void check_sharing(struct session *s, const struct task *t, uint32_t id, uint32_t parent_id,
-	bool seen_before, bool may_share, const char *what)
-{
-	if (!seen_before || (may_share && t->parent && id == parent_id))
-		return;
-	block(s, t->pid, NULL, "shares its %s with another process%s", what,
-		may_share ? " that is not its parent" : "");
-}
-
-struct id_trees {
-	struct kcmp_tree vm, files, fs;
-	uint32_t next_sighand;
-};
-
-/* A node's object marks the first task that has it; *ret_first is another than t, or NULL. */
-static int id_of(struct session *s, struct kcmp_tree *tree, struct task *t, uint32_t *ret_id,
-	struct task **ret_first)
-{
-	struct kcmp_node *node;
-	int r = kcmp_tree_task(s, tree, t->pid, &node);
+	struct session *s = d->s;
+	struct namespace_names *own = arena_new(&s->arena, struct namespace_names);
+	d->own_namespaces = own;
+	int r = read_namespaces(s, getpid(), own);
 	if (r < 0)
 		return r;
-	*ret_first = node->object;
-	if (!node->object)
-		node->object = t;
-	*ret_id = node->id;
+	vec_for_each(&d->tree.tasks, it) {
+		if (!task_lives(*it))
+			continue;
+		(*it)->ids = arena_new(&s->arena, TaskKobjIdsEntry);
+		task_kobj_ids_entry__init((*it)->ids);
+		set_namespace_ids((*it)->ids, own);
+	}
 	return 0;
 }
 
+int dump_check_namespaces(struct session *s, const struct dump *d, const struct task *t)
+{
+	const struct namespace_names *own = d->own_namespaces;
+	struct namespace_names its;
+	int r = read_namespaces(s, t->pid, &its);
+	for (int i = 0; i < N_NAMESPACES && r >= 0; i++)
+		if (strcmp(its.name[i], own->name[i]))
+			block(s, t->pid, "dump it from inside of that namespace",
+				"lives in another %s namespace, which is not supported yet",
+				namespaces[i].text);
+	return r;
+}
+
+/* Objects that are told apart by kcmp(2). */
+static const struct {
+	enum kcmp_type type;
+	size_t id_offset;
+	const char *text;
+	bool may_share; /* with the parent */
+} kinds[DUMP_ID_KINDS] = {
+	{KCMP_VM, offsetof(TaskKobjIdsEntry, vm_id), "address space (CLONE_VM)", false},
+	{KCMP_FILES, offsetof(TaskKobjIdsEntry, files_id), "descriptor table (CLONE_FILES)", true},
+	{KCMP_FS, offsetof(TaskKobjIdsEntry, fs_id), "working directory and umask (CLONE_FS)", true},
+};
+
+static uint32_t *id_of(const struct task *t, int kind)
+{
+	return (void *)((char *)t->ids + kinds[kind].id_offset);
+}
+
+int dump_read_ids(struct session *s, const struct dump *d, int kind)
+{
+	struct kcmp_tree tree = KCMP_TREE(kinds[kind].type, 2);
+	int r = 0;
+	for (size_t i = 0; i < d->tree.tasks.n && r >= 0; i++) {
+		const struct task *t = d->tree.tasks.v[i];
+		struct kcmp_node *node;
+		if (!task_lives(t))
+			continue;
+		r = kcmp_tree_task(s, &tree, t->pid, &node);
+		if (r >= 0)
+			*id_of(t, kind) = node->id;
+	}
+	return r;
+}
+
+/* Who has an id first; ids count up from 2. */
+struct owners {
+	struct task **first[DUMP_ID_KINDS];
+};
+
+static struct task *first_with(struct owners *o, int kind, struct task *t)
+{
+	struct task **first = &o->first[kind][*id_of(t, kind)];
+	if (!*first)
+		*first = t;
+	return *first == t ? NULL : *first;
+}
+
+static void refuse_sharing(struct session *s, const struct task *t, bool may_share, const char *text)
+{
+	block(s, t->pid, NULL, "shares its %s with another process%s", text,
+		may_share ? " that is not its parent" : "");
+}
+
 /* clone(2) shares handlers only along with memory, and execve(2) parts with both. */
-static int sighand_id_of(struct session *s, struct id_trees *trees, struct task *t,
-	struct task *same_vm, struct task **ret_first)
+static int check_sighand(struct session *s, struct task *t, const struct task *same_vm,
+	uint32_t *next_sighand)
 {
 	int order = same_vm ? kcmp_tasks(s, KCMP_SIGHAND, t->pid, same_vm->pid) : 1;
 	if (order < -1)
 		return order;
-	*ret_first = order ? NULL : same_vm;
-	t->ids->sighand_id = order ? trees->next_sighand++ : same_vm->ids->sighand_id;
+	t->ids->sighand_id = order ? (*next_sighand)++ : same_vm->ids->sighand_id;
+	if (!order)
+		refuse_sharing(s, t, false, "signal handlers (CLONE_SIGHAND)");
 	return 0;
 }
 
-static int collect_task_ids(struct session *s, struct id_trees *trees, struct task *t)
+static int check_task_ids(
+	struct session *s, struct owners *o, struct task *t, uint32_t *next_sighand)
 {
-	TaskKobjIdsEntry *ids = t->ids;
-	const TaskKobjIdsEntry *up = t->parent ? t->parent->ids : NULL;
-	struct task *same_vm, *seen;
-	int r = id_of(s, &trees->vm, t, &ids->vm_id, &same_vm);
-	if (r < 0)
-		return r;
-	check_sharing(s, t, ids->vm_id, 0, same_vm, false, "address space (CLONE_VM)");
-	r = id_of(s, &trees->files, t, &ids->files_id, &seen);
-	if (r < 0)
-		return r;
-	check_sharing(s, t, ids->files_id, up ? up->files_id : 0, seen, true,
-		"descriptor table (CLONE_FILES)");
-	r = id_of(s, &trees->fs, t, &ids->fs_id, &seen);
-	if (r < 0)
-		return r;
-	check_sharing(s, t, ids->fs_id, up ? up->fs_id : 0, seen, true,
-		"working directory and umask (CLONE_FS)");
-	r = sighand_id_of(s, trees, t, same_vm, &seen);
-	if (r < 0)
-		return r;
-	check_sharing(s, t, ids->sighand_id, 0, seen, false, "signal handlers (CLONE_SIGHAND)");
-	return 0;
-}
-
-int dump_collect_ids(struct dump *d)
-{
-	struct session *s = d->s;
-	struct own_namespaces own;
-	for (int i = 0; i < N_NAMESPACES; i++)
-		own.ino[i] = namespace_ino(getpid(), namespaces[i].name);
-	struct id_trees trees = {
-		.vm = KCMP_TREE(KCMP_VM, 2),
-		.files = KCMP_TREE(KCMP_FILES, 2),
-		.fs = KCMP_TREE(KCMP_FS, 2),
-		.next_sighand = 2,
-	};
-	vec_for_each(&d->tree.tasks, it) {
-		struct task *t = *it;
-		if (!task_lives(t))
-			continue;
-		t->ids = arena_new(&s->arena, TaskKobjIdsEntry);
-		task_kobj_ids_entry__init(t->ids);
-		set_namespace_ids(t->ids, &own);
-		check_namespaces(s, t, &own);
-		int r = collect_task_ids(s, &trees, t);
-		if (r < 0)
-			return r;
+	const struct task *up = t->parent && t->parent->ids ? t->parent : NULL;
+	const struct task *same_vm = NULL;
+	for (int kind = 0; kind < DUMP_ID_KINDS; kind++) {
+		const struct task *same = first_with(o, kind, t);
+		bool with_parent = up && *id_of(up, kind) == *id_of(t, kind);
+		if (same && !(kinds[kind].may_share && with_parent))
+			refuse_sharing(s, t, kinds[kind].may_share, kinds[kind].text);
+		if (kinds[kind].type == KCMP_VM)
+			same_vm = same;
 	}
-	return 0;
+	return check_sighand(s, t, same_vm, next_sighand);
+}
+
+int dump_check_ids(struct dump *d)
+{
+	struct owners o;
+	uint32_t next_sighand = 2;
+	int r = 0;
+	for (int kind = 0; kind < DUMP_ID_KINDS; kind++)
+		o.first[kind] = arena_array(&d->s->arena, struct task *, d->tree.tasks.n + 2);
+	for (size_t i = 0; i < d->tree.tasks.n && r >= 0; i++)
+		if (task_lives(d->tree.tasks.v[i]))
+			r = check_task_ids(d->s, &o, d->tree.tasks.v[i], &next_sighand);
+	return r;
 }

@@ -146,10 +146,16 @@ static void new_threads(struct session *s, const struct task *t, const pid_vec *
 	}
 }
 
+/* The last one's status was read when all known ones were stopped: could any other have been born? */
+static bool knows_all_threads(const struct task *t)
+{
+	return t->threads.n && t->threads.v[t->threads.n - 1]->status.threads == (int)t->threads.n;
+}
+
 static int seize_threads(struct seizing *z, struct task *t)
 {
 	struct session *s = z->d->s;
-	for (;;) {
+	while (!knows_all_threads(t)) {
 		pid_vec tids = {0}, fresh = {0};
 		begun_vec begun = {0};
 		int r = proc_list_tids(s, t->pid, &tids);
@@ -167,6 +173,7 @@ static int seize_threads(struct seizing *z, struct task *t)
 		if (r < 0)
 			return r;
 	}
+	return 0;
 }
 
 static int seize_task(struct seizing *z, struct task *parent, struct begun b);
@@ -315,6 +322,12 @@ static int seize_root(struct seizing *z)
 	return r < 0 ? r : 0;
 }
 
+/* Only who has descendants can be left their orphans; or the init of a PID namespace. */
+static bool may_adopt(const struct task *t)
+{
+	return t->children.n || t->vpid == 1;
+}
+
 int dump_seize_tree(struct dump *d)
 {
 	struct session *s = d->s;
@@ -322,11 +335,12 @@ int dump_seize_tree(struct dump *d)
 	arm_timeout(&z, s->opt->timeout);
 	int r = seize_root(&z);
 	/* Late births: orphans that a subreaper of the tree adopted meanwhile; the kernel gives them
-	 * to the leader.  A lone task has no descendants whose death could leave any. */
+	 * to the leader. */
 	for (size_t before = 1; r >= 0 && before != d->tree.tasks.n;) {
 		before = d->tree.tasks.n;
 		for (size_t i = 0; i < d->tree.tasks.n && r >= 0; i++)
-			r = seize_children(&z, d->tree.tasks.v[i], 1);
+			if (may_adopt(d->tree.tasks.v[i]))
+				r = seize_children(&z, d->tree.tasks.v[i], 1);
 	}
 	disarm_timeout();
 	if (r < 0)

@@ -6,6 +6,7 @@
 #include "base/share.h"
 #include "cli/options.h"
 #include "image/codec.h"
+#include "mem/pages_dump.h"
 #include "inventory.pb-c.h"
 #include "namespace.pb-c.h"
 #include "task/extras.h"
@@ -35,9 +36,8 @@ static int write_zombie(struct session *s, const struct task *t)
 	return image_write_one(s, IMG_CORE, (uint64_t)t->vpid, &core.base);
 }
 
-int dump_write_task(struct dump *d, struct task *t)
+static int write_images(struct session *s, struct task *t)
 {
-	struct session *s = d->s;
 	if (!task_lives(t))
 		return write_zombie(s, t);
 	TaskCoreEntry *tc = leader(t)->core->tc;
@@ -55,6 +55,38 @@ int dump_write_task(struct dump *d, struct task *t)
 	if (r >= 0)
 		r = image_write_one(s, IMG_IDS, (uint64_t)t->vpid, &t->ids->base);
 	return r;
+}
+
+/* Of each task: are its pages written already? */
+struct writing {
+	struct dump *d;
+	bool *pages_done;
+};
+
+static int write_task(struct session *s, void *arg, size_t i)
+{
+	const struct writing *w = arg;
+	struct task *t = w->d->tree.tasks.v[i];
+	int r = 0;
+	if (task_lives(t) && !w->pages_done[i])
+		r = pages_dump_task(s, t, w->d->vmas[i], NULL);
+	return r < 0 ? r : write_images(s, t);
+}
+
+/* What takes a visit first, by this thread; the others share the rest. */
+int dump_write_tasks(struct dump *d)
+{
+	struct session *s = d->s;
+	size_t n = d->tree.tasks.n;
+	struct writing w = {d, arena_array(&s->arena, bool, n)};
+	for (size_t i = 0; i < n; i++) {
+		struct task *t = d->tree.tasks.v[i];
+		int r = task_lives(t) ? dump_visit_pages(d, t) : 0;
+		if (r < 0)
+			return r;
+		w.pages_done[i] = r > 0;
+	}
+	return share_out(s, n, write_task, &w);
 }
 
 static int write_pstree_entry(struct session *s, struct image_writer *w, const struct task *t)

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "file/file_extras.h"
+#include "base/share.h"
 #include "file/file_lock.h"
 #include "file/fs.h"
 #include "file/fd_table.h"
@@ -362,6 +363,13 @@ static void release(struct file_dump *d)
 	d->kept.n = 0;
 }
 
+static int write_task(struct session *s, void *arg, size_t i)
+{
+	const struct task *t = ((const struct tree *)arg)->tasks.v[i];
+	int r = task_lives(t) ? fd_table_write(s, t) : 0;
+	return r >= 0 && task_lives(t) ? fs_write(s, t) : r;
+}
+
 int file_dump_finish(struct file_dump *d)
 {
 	if (d->dry) {
@@ -382,12 +390,8 @@ int file_dump_finish(struct file_dump *d)
 		r = write_memfds(d);
 	if (r >= 0)
 		r = file_lock_write(d);
-	for (size_t i = 0; i < d->tree->tasks.n && r >= 0; i++)
-		if (task_lives(d->tree->tasks.v[i]))
-			r = fd_table_write(d, d->tree->tasks.v[i]);
-	for (size_t i = 0; i < d->tree->tasks.n && r >= 0; i++)
-		if (task_lives(d->tree->tasks.v[i]))
-			r = fs_write(d, d->tree->tasks.v[i]);
+	if (r >= 0)
+		r = share_out(d->s, d->tree->tasks.n, write_task, d->tree);
 	release(d);
 	return r;
 }

@@ -167,13 +167,13 @@ int fd_table_number(struct file_dump *d, const struct task *t, const struct dump
 	return l ? l->fd : -1;
 }
 
-int fd_table_write(struct file_dump *d, struct task *t)
+int fd_table_write(struct session *s, const struct task *t)
 {
 	if (shares_files(t))
 		return 0;
-	struct fd_listing *list = t->files;
+	const struct fd_listing *list = t->files;
 	_cleanup_image_writer_ struct image_writer w = IMAGE_WRITER_NONE;
-	image_writer_init(&w, d->s->images, IMG_FDINFO, t->ids->files_id);
+	image_writer_init(&w, s->images, IMG_FDINFO, t->ids->files_id);
 	vec_for_each (&list->fds, l) {
 		if (!l->file)
 			continue;
@@ -182,9 +182,9 @@ int fd_table_write(struct file_dump *d, struct task *t)
 		e.type = l->file->kind;
 		e.flags = l->flags;
 		e.fd = (uint32_t)l->fd;
-		int r = image_write(d->s, &w, &e.base);
+		int r = image_write(s, &w, &e.base);
 		if (r < 0)
 			return r;
 	}
-	return image_writer_close(d->s, &w);
+	return image_writer_close(s, &w);
 }

@@ -10,7 +10,8 @@ bool shares_files(const struct task *t);
 
 int fd_table_collect(struct file_dump *d, struct task *t, struct program *p);
 int fd_table_store(struct file_dump *d, struct task *t, const struct program *p);
-int fd_table_write(struct file_dump *d, struct task *t);
+/* Fit for share_out(). */
+int fd_table_write(struct session *s, const struct task *t);
 
 /* After all tasks were stored: what fd of t is; NULL: not open, or blocked. */
 struct dumped_file *fd_table_find(const struct task *t, uint32_t fd);

@@ -51,9 +51,9 @@ int fs_store(struct file_dump *d, struct task *t, const struct program *p)
 	return r;
 }
 
-int fs_write(struct file_dump *d, struct task *t)
+int fs_write(struct session *s, const struct task *t)
 {
-	return image_write_one(d->s, IMG_FS, (uint64_t)t->vpid, &t->fs->base);
+	return image_write_one(s, IMG_FS, (uint64_t)t->vpid, &t->fs->base);
 }
 
 /* --- restore --- */

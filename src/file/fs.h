@@ -7,6 +7,7 @@
 
 int fs_collect(struct file_dump *d, struct task *t, struct program *p);
 int fs_store(struct file_dump *d, struct task *t, const struct program *p);
-int fs_write(struct file_dump *d, struct task *t);
+/* Fit for share_out(). */
+int fs_write(struct session *s, const struct task *t);
 
 #endif

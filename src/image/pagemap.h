@@ -28,7 +28,7 @@ uint64_t image_page_size(void);
  */
 struct pages_writer {
 	struct image_writer map;
-	struct image_dir *dir;
+	const struct image_dir *dir;
 	uint32_t pages_id;
 	int fd;			  /* of the pages file; -1 until pages_writer_fd() */
 	uint64_t size;		  /* bytes of the pages file spoken for */
@@ -47,6 +47,9 @@ void pages_writer_release(struct pages_writer *w);
 /* type is IMG_PAGEMAP or IMG_PAGEMAP_SHMEM. Takes the next pages id of the directory. */
 int pages_writer_open(struct session *s, struct pages_writer *w, struct image_dir *dir,
 	enum image_type type, uint64_t id);
+/* The same with an id that was taken before. */
+int pages_writer_open_as(struct session *s, struct pages_writer *w, const struct image_dir *dir,
+	enum image_type type, uint64_t id, uint32_t pages_id);
 
 /*
  * Adds pages that follow all earlier ones. flags are of enum page_flags. ret_offset may be NULL;

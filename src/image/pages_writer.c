@@ -27,7 +27,13 @@ void pages_writer_release(struct pages_writer *w)
 int pages_writer_open(struct session *s, struct pages_writer *w, struct image_dir *dir,
 	enum image_type type, uint64_t id)
 {
-	*w = (struct pages_writer){.dir = dir, .pages_id = dir->next_pages_id++, .fd = -1};
+	return pages_writer_open_as(s, w, dir, type, id, dir->next_pages_id++);
+}
+
+int pages_writer_open_as(struct session *s, struct pages_writer *w, const struct image_dir *dir,
+	enum image_type type, uint64_t id, uint32_t pages_id)
+{
+	*w = (struct pages_writer){.dir = dir, .pages_id = pages_id, .fd = -1};
 	image_writer_init(&w->map, dir, type, id);
 	PagemapHead head = PAGEMAP_HEAD__INIT;
 	head.pages_id = w->pages_id;

@@ -102,8 +102,23 @@ static int list_share(struct session *s, void *arg, size_t i)
 	return proc_gone(err) ? 0 : err;
 }
 
+/* Most tasks have one thread, and need no directory to look it up in. */
+static int list_of_one(struct session *s, pid_t pid, pid_t tid, pid_vec *out)
+{
+	char path[PROC_PATH_MAX];
+	_cleanup_proc_buf_ struct proc_buf b = {0};
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", pid, tid);
+	int err = proc_read(s, path, &b);
+	if (err)
+		return proc_gone(err) ? 0 : err;
+	err = proc_children_parse(&s->arena, b.data, b.len, out);
+	return err ? proc_malformed(s, err, pid, "children") : 0;
+}
+
 int proc_list_children_of(struct session *s, pid_t pid, const pid_vec *tids, pid_vec *out)
 {
+	if (tids->n == 1)
+		return list_of_one(s, pid, tids->v[0], out);
 	_cleanup_close_ int dir = proc_open_pid(s, pid, "task", O_PATH | O_DIRECTORY);
 	if (dir < 0)
 		return dir;

@@ -99,8 +99,9 @@ static bool want_visit(struct vma_dump *v)
 	return memory_cgroup_allows(v->s, v->t->pid);
 }
 
-int pages_prepare_visit(struct vma_dump *v)
+int pages_prepare(struct vma_dump *v)
 {
+	v->pages_id = v->s->images->next_pages_id++;
 	if (!want_visit(v))
 		return 0;
 	int r = vdso_dump_keep(v);
@@ -241,8 +242,8 @@ static int dump(struct plan *p, struct visit *visit)
 {
 	uint64_t start_us = now_us();
 	find_stack_pages(p);
-	int r = pages_writer_open(
-		p->s, &p->out, p->s->images, IMG_PAGEMAP, (uint64_t)p->v->t->vpid);
+	int r = pages_writer_open_as(p->s, &p->out, p->s->images, IMG_PAGEMAP,
+		(uint64_t)p->v->t->vpid, p->v->pages_id);
 	if (r >= 0)
 		r = each_piece(p->v, add_piece, p);
 	uint64_t mapped_us = now_us();
@@ -257,6 +258,7 @@ static int dump(struct plan *p, struct visit *visit)
 int pages_dump_task(struct session *s, struct task *t, struct vma_dump *v, struct visit *visit)
 {
 	(void)t; /* it is v->t */
+	v->s = s;
 	struct plan p = {.s = s, .v = v, .out = PAGES_WRITER_NONE};
 	int r = dump(&p, visit);
 	pages_writer_release(&p.out);

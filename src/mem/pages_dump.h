@@ -6,11 +6,11 @@
 #include "mem/vma_dump.h"
 
 /*
- * Whether a visit makes pages_dump_task() faster: the task then writes its pages itself. Without
- * one they are copied from outside.  Returns 1 (and has kept what the agent will be sitting on), 0
- * or -errno.
+ * Gives the pages image its id and tells whether a visit makes pages_dump_task() faster: the task
+ * then writes its pages itself. Without one they are copied from outside, which is fit for
+ * share_out().  Returns 1 (and has kept what the agent will be sitting on), 0 or -errno.
  */
-int pages_prepare_visit(struct vma_dump *v);
+int pages_prepare(struct vma_dump *v);
 
 /*
  * Writes both images; visit may be NULL. The registers of the threads must still be those of the

@@ -23,7 +23,6 @@ enum { AUXV_WORDS_MAX = 44 };
 
 struct collecting {
 	struct vma_dump *v;
-	struct file_dump *files;
 	int map_files_fd; /* -1 until needed */
 };
 
@@ -60,42 +59,20 @@ static int read_fdflags(struct collecting *c, const struct vma_info *info, VmaEn
 	return 0;
 }
 
-static int add_file(struct collecting *c, const struct vma_info *info, VmaEntry *e)
+/*
+ * Neighbours are pieces of one mapping, as the loader and mprotect() leave them; but a shared one
+ * that may become writable was opened otherwise than one that may not.
+ */
+static int add_fdflags(struct collecting *c, const struct vma_info *info, VmaEntry *e)
 {
 	const struct dumped_vma *before = same_file_before(c->v, info);
-	/*
-	 * Neighbours are pieces of one mapping, as the loader and mprotect() leave them; but a
-	 * shared one that may become writable was opened otherwise than one that may not.
-	 */
 	bool piece = before && before->e.end == e->start && before->info->shared == info->shared &&
 		!((before->info->vmflags ^ info->vmflags) & VMF(MW));
-	if (piece) {
-		e->has_fdflags = before->e.has_fdflags;
-		e->fdflags = before->e.fdflags;
-	} else {
-		int r = read_fdflags(c, info, e);
-		if (r < 0)
-			return r;
-	}
-	if (before) {
-		e->shmid = before->e.shmid;
-		e->status |= before->e.status & VMA_MEMFD;
-		return 0;
-	}
-	uint32_t id = 0, type = 0;
-	int r = file_dump_mapping(c->files, c->v->t, info, &id, &type);
-	if (r < 0)
-		return r;
-	e->shmid = id;
-	if (type == FD_TYPES__MEMFD)
-		e->status |= VMA_MEMFD;
+	if (!piece)
+		return read_fdflags(c, info, e);
+	e->has_fdflags = before->e.has_fdflags;
+	e->fdflags = before->e.fdflags;
 	return 0;
-}
-
-static int add_segment(struct collecting *c, const struct vma_info *info, VmaEntry *e)
-{
-	int r = read_fdflags(c, info, e);
-	return r < 0 ? r : shm_collect(c->v->s, c->files, c->v->t, info, e);
 }
 
 static int add_vma(struct collecting *c, const struct vma_info *info)
@@ -106,19 +83,17 @@ static int add_vma(struct collecting *c, const struct vma_info *info)
 	bool refused = vma_refuse(v->s, v->t, info, &vma.e);
 	if (refused || !strcmp(info->name, "[uprobes]"))
 		return 0;
-	int r = has_file ? add_file(c, info, &vma.e) : 0;
+	int r = has_file ? add_fdflags(c, info, &vma.e) : 0;
 	if (r >= 0 && vma.e.status & VMA_SYSVIPC)
-		r = add_segment(c, info, &vma.e);
-	if (r < 0)
-		return r;
-	*vec_push(&v->s->arena, &v->vmas) = vma;
-	return 0;
+		r = read_fdflags(c, info, &vma.e);
+	if (r >= 0)
+		*vec_push(&v->s->arena, &v->vmas) = vma;
+	return r;
 }
 
-static int collect_vmas(
-	struct vma_dump *v, struct file_dump *files, uint64_t visit_start, uint64_t visit_end)
+static int read_vmas(struct vma_dump *v, uint64_t visit_start, uint64_t visit_end)
 {
-	struct collecting c = {.v = v, .files = files, .map_files_fd = -1};
+	struct collecting c = {.v = v, .map_files_fd = -1};
 	int r = proc_smaps_read(v->s, v->t->pid, &v->smaps);
 	if (r < 0)
 		return fail(v->s, r, "pid %d: read its mappings", v->t->pid);
@@ -129,6 +104,40 @@ static int collect_vmas(
 	}
 	cleanup_close(&c.map_files_fd);
 	return r;
+}
+
+static bool maps_same_file(const struct dumped_vma *a, const struct dumped_vma *b)
+{
+	return vma_has_file(&a->e) && a->info->ino == b->info->ino && a->info->dev == b->info->dev &&
+	       !strcmp(a->info->name, b->info->name);
+}
+
+/* Ids of the mapped files; a file is asked for once, however many VMAs it has in a row. */
+static int add_files(struct vma_dump *v, struct file_dump *files)
+{
+	for (size_t i = 0; i < v->vmas.n; i++) {
+		struct dumped_vma *vma = &v->vmas.v[i];
+		uint32_t id = 0, type = 0;
+		int r = 0;
+		if (vma->e.status & VMA_SYSVIPC)
+			r = shm_collect(v->s, files, v->t, vma->info, &vma->e);
+		if (r < 0)
+			return r;
+		if (!vma_has_file(&vma->e))
+			continue;
+		if (i && maps_same_file(vma - 1, vma)) {
+			vma->e.shmid = vma[-1].e.shmid;
+			vma->e.status |= vma[-1].e.status & VMA_MEMFD;
+			continue;
+		}
+		r = file_dump_mapping(files, v->t, vma->info, &id, &type);
+		if (r < 0)
+			return r;
+		vma->e.shmid = id;
+		if (type == FD_TYPES__MEMFD)
+			vma->e.status |= VMA_MEMFD;
+	}
+	return 0;
 }
 
 /* --- the mm_entry --- */
@@ -181,7 +190,7 @@ static void fill_layout(const struct vma_dump *v, MmEntry *mm)
 			mm->mm_brk = vma->e.end;
 }
 
-static int fill_mm(struct vma_dump *v, struct file_dump *files)
+static int fill_mm(struct vma_dump *v)
 {
 	struct task *t = v->t;
 	if (!t->mm) {
@@ -195,18 +204,17 @@ static int fill_mm(struct vma_dump *v, struct file_dump *files)
 	if (r < 0)
 		return fail(v->s, r, "pid %d: read its auxiliary vector", t->pid);
 	t->mm->n_mm_saved_auxv = n < AUXV_WORDS_MAX ? n : AUXV_WORDS_MAX;
-	uint32_t type;
-	return file_dump_path(files, t, "exe", &t->mm->exe_file_id, &type);
+	return 0;
 }
 
-int vma_dump_collect(struct session *s, struct file_dump *fd, struct task *t, uint64_t visit_start,
-	uint64_t visit_end, struct vma_dump **ret)
+int vma_dump_read(struct session *s, struct task *t, uint64_t visit_start, uint64_t visit_end,
+	struct vma_dump **ret)
 {
 	struct vma_dump *v = arena_new(&s->arena, struct vma_dump);
 	v->s = s;
 	v->t = t;
 	v->brk_step = -1;
-	int r = collect_vmas(v, fd, visit_start, visit_end);
+	int r = read_vmas(v, visit_start, visit_end);
 	if (r >= 0)
 		r = vdso_dump_collect(v);
 	if (r >= 0)
@@ -214,13 +222,21 @@ int vma_dump_collect(struct session *s, struct file_dump *fd, struct task *t, ui
 	if (r >= 0)
 		r = pages_scan_task(v);
 	if (r >= 0)
-		r = fill_mm(v, fd);
-	if (r >= 0)
-		r = shm_check_whole(s, t);
+		r = fill_mm(v);
 	if (r < 0)
 		return r;
 	*ret = v;
 	return 0;
+}
+
+int vma_dump_collect(struct session *s, struct file_dump *fd, struct vma_dump *v)
+{
+	uint32_t type;
+	v->s = s;
+	int r = add_files(v, fd);
+	if (r >= 0)
+		r = shm_check_whole(s, v->t);
+	return r < 0 ? r : file_dump_path(fd, v->t, "exe", &v->t->mm->exe_file_id, &type);
 }
 
 int vma_dump_plan(struct vma_dump *v, struct program *p)

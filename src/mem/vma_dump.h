@@ -29,16 +29,20 @@ struct vma_dump {
 	VEC(struct kept_bytes) kept;
 	bool knows_guards; /* the kernel can tell guard pages from others */
 	int brk_step;
+	uint32_t pages_id; /* of its pages image */
 };
 
 /*
  * Reads all mappings of t, before an agent is in it. [visit_start, visit_end) is left out anyway.
  * Allocates t->mm and fills what can be read from outside; mm_brk is only exact after
  * vma_dump_store(), dumpable and thp_disabled are the aspects'.  What cannot be dumped goes to
- * block().
+ * block().  Needs t->stat, changes nothing but t, and so is fit for share_out().
  */
-int vma_dump_collect(struct session *s, struct file_dump *fd, struct task *t, uint64_t visit_start,
-	uint64_t visit_end, struct vma_dump **ret);
+int vma_dump_read(struct session *s, struct task *t, uint64_t visit_start, uint64_t visit_end,
+	struct vma_dump **ret);
+
+/* After that: the files behind the mappings, and the executable. s is for all that follows. */
+int vma_dump_collect(struct session *s, struct file_dump *fd, struct vma_dump *v);
 
 /* Appends the steps that must run inside, and takes their results. */
 int vma_dump_plan(struct vma_dump *v, struct program *p);

@@ -29,7 +29,7 @@ FermataEntry *extras_make(struct session *s, struct thread *t)
 		t->extras = arena_new(&s->arena, FermataEntry);
 		fermata_entry__init(t->extras);
 		t->extras->tid = (uint32_t)t->vtid;
-		t->extras->run_id = s->run_id;
+		t->extras->run_id = arena_strdup(&s->arena, s->run_id);
 	}
 	return t->extras;
 }

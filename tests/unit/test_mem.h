@@ -48,6 +48,13 @@ void file_dump_reserve_shmid(struct file_dump *d, uint32_t id)
 	(void)d, (void)id;
 }
 
+static inline int collect_vmas(
+	struct session *s, struct file_dump *files, struct task *t, struct vma_dump **ret)
+{
+	int r = vma_dump_read(s, t, 0, 0, ret);
+	return r < 0 ? r : vma_dump_collect(s, files, *ret);
+}
+
 /* cmocka's fail_msg() cannot be used beside our fail(). */
 #define bad(...) (print_error(__VA_ARGS__), assert_true(false))
 

@@ -97,7 +97,7 @@ static void check_memory(
 
 static int begin_visit(struct victim *v, struct vma_dump *d, struct visit **ret)
 {
-	assert_int_equal(pages_prepare_visit(d), 1);
+	assert_int_equal(pages_prepare(d), 1);
 	for (size_t i = 0; i < v->t->mm->n_vmas; i++) {
 		const VmaEntry *e = v->t->mm->vmas[i];
 		if (e->status & VMA_VDSO)
@@ -121,7 +121,7 @@ static void dump_and_check(struct session *s, bool inside)
 	struct victim v;
 	struct vma_dump *d;
 	stop_child(&v, s, start_child());
-	assert_int_equal(vma_dump_collect(s, &v.files, v.t, 0, 0, &d), 0);
+	assert_int_equal(collect_vmas(s, &v.files, v.t, &d), 0);
 	struct visit *visit = NULL;
 	size_t n_fds = count_fds(&v);
 	if (inside)
@@ -162,7 +162,7 @@ static void test_no_descriptors(void **state)
 	pid_t pid = start_child();
 	assert_int_equal(prlimit(pid, RLIMIT_NOFILE, &none, NULL), 0);
 	stop_child(&v, s, pid);
-	assert_int_equal(vma_dump_collect(s, &v.files, v.t, 0, 0, &d), 0);
+	assert_int_equal(collect_vmas(s, &v.files, v.t, &d), 0);
 	struct visit *visit = NULL;
 	assert_int_equal(begin_visit(&v, d, &visit), 0);
 	assert_int_equal(pages_dump_task(s, v.t, d, visit), 0);
@@ -181,11 +181,11 @@ static void test_want_visit(void **state)
 	struct vma_dump *d;
 	pid_t pid = start_child();
 	stop_child(&v, s, pid);
-	assert_int_equal(vma_dump_collect(s, &v.files, v.t, 0, 0, &d), 0);
-	assert_int_equal(pages_prepare_visit(d), 1);
+	assert_int_equal(collect_vmas(s, &v.files, v.t, &d), 0);
+	assert_int_equal(pages_prepare(d), 1);
 	struct rlimit small = {1 << 20, RLIM_INFINITY};
 	assert_int_equal(prlimit(pid, RLIMIT_FSIZE, &small, NULL), 0);
-	assert_int_equal(pages_prepare_visit(d), 0);
+	assert_int_equal(pages_prepare(d), 0);
 	end_child(&v);
 	drop_memory(&m);
 }

@@ -158,7 +158,7 @@ static void test_live(void **state)
 	stop_child(&v, s, start_child());
 	struct vma_dump *d;
 	uint64_t start = now_us();
-	assert_int_equal(vma_dump_collect(s, &v.files, v.t, 0, 0, &d), 0);
+	assert_int_equal(collect_vmas(s, &v.files, v.t, &d), 0);
 	print_message("%zu VMAs in %u us\n", v.t->mm->n_vmas, (unsigned)(now_us() - start));
 	assert_int_equal(s->blockers.n, 0);
 	assert_int_equal(v.t->mm->exe_file_id, 1000);
@@ -204,7 +204,7 @@ static void test_proxy_mark(void **state)
 	struct victim v;
 	stop_child(&v, s, start_child());
 	struct vma_dump *d;
-	assert_int_equal(vma_dump_collect(s, &v.files, v.t, 0, 0, &d), 0);
+	assert_int_equal(collect_vmas(s, &v.files, v.t, &d), 0);
 	const VmaEntry *e = vma_at(&v, own + 4096);
 	assert_non_null(e);
 	assert_true(e->status & VMA_VDSO);
@@ -228,7 +228,7 @@ static void test_many(void **state)
 	stop_child(&v, s, start_child());
 	struct vma_dump *d;
 	uint64_t start = now_us();
-	assert_int_equal(vma_dump_collect(s, &v.files, v.t, 0, 0, &d), 0);
+	assert_int_equal(collect_vmas(s, &v.files, v.t, &d), 0);
 	print_message("%zu VMAs in %u us\n", v.t->mm->n_vmas, (unsigned)(now_us() - start));
 	assert_true(v.t->mm->n_vmas >= 2 * n);
 	end_child(&v);
