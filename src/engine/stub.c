@@ -25,20 +25,18 @@ size_t stubs_region_size(size_t n_tasks, size_t n_threads)
 }
 
 int stubs_init(struct session *s, struct stubs *st, size_t n_tasks, size_t n_threads, uint64_t addr,
-	int fd_socket, int fd_images)
+	const int services[STUB_SERVICES])
 {
-	*st = (struct stubs){
-		.s = s,
-		.addr = addr,
-		.size = stubs_region_size(n_tasks, n_threads),
-		.used = STUB_CODE_LEN,
-		.memfd = -1,
-		.socket = -1,
-		.task_socket = fd_socket,
-		.task_images = fd_images,
-	};
+	*st = (struct stubs)STUBS_NONE;
+	st->s = s;
+	st->addr = addr;
+	st->size = stubs_region_size(n_tasks, n_threads);
+	st->used = STUB_CODE_LEN;
+	st->task_images = services[STUB_SERVICES - 1];
+	memcpy(st->services, services, sizeof(st->services));
 	st->memfd = memfd_create("fermata-stubs", MFD_CLOEXEC | MFD_EXEC);
-	if (st->memfd < 0 && (errno == EINVAL || errno == EACCES)) /* before Linux 6.3; memfd_noexec */
+	if (st->memfd < 0 &&
+		(errno == EINVAL || errno == EACCES)) /* before Linux 6.3; memfd_noexec */
 		st->memfd = memfd_create("fermata-stubs", MFD_CLOEXEC);
 	if (st->memfd < 0 || ftruncate(st->memfd, (off_t)st->size) < 0)
 		return fail(s, errno, "make the memory that tasks are restored through");
@@ -56,10 +54,10 @@ void stubs_release(struct stubs *st)
 		munmap(st->shared, st->size);
 	if (st->memfd >= 0)
 		close(st->memfd);
-	if (st->socket >= 0)
-		close(st->socket);
-	st->shared = NULL;
-	st->memfd = st->socket = -1;
+	for (int i = 0; i < STUB_LANES; i++)
+		if (st->lanes[i] >= 0)
+			close(st->lanes[i]);
+	*st = (struct stubs)STUBS_NONE;
 }
 
 static const char *current_step(const struct program *p)
@@ -78,10 +76,12 @@ static int wait_parked(struct stubs *st, pid_t tid, const struct program *p, boo
 			return fail(st->s, errno, "pid %d: wait for it to be restored", tid);
 		}
 		if (WIFEXITED(status))
-			return fail(st->s, ECHILD, "pid %d exited with status %d while it was being restored (%s)",
+			return fail(st->s, ECHILD,
+				"pid %d exited with status %d while it was being restored (%s)",
 				tid, WEXITSTATUS(status), p ? current_step(p) : "start");
 		if (WIFSIGNALED(status))
-			return fail(st->s, ECHILD, "pid %d was killed by signal %d while it was being restored (%s)",
+			return fail(st->s, ECHILD,
+				"pid %d was killed by signal %d while it was being restored (%s)",
 				tid, WTERMSIG(status), p ? current_step(p) : "start");
 		int signo = WSTOPSIG(status), event = status >> 16;
 		if (ret_event && event == PTRACE_EVENT_STOP) {
@@ -91,8 +91,9 @@ static int wait_parked(struct stubs *st, pid_t tid, const struct program *p, boo
 		if (!event && signo == SIGTRAP)
 			return 0;
 		if (!event && (signo == SIGSEGV || signo == SIGBUS || signo == SIGILL))
-			return fail(st->s, EFAULT, "pid %d got signal %d while it was being restored (%s)",
-				tid, signo, p ? current_step(p) : "start");
+			return fail(st->s, EFAULT,
+				"pid %d got signal %d while it was being restored (%s)", tid, signo,
+				p ? current_step(p) : "start");
 		ptrace(PTRACE_CONT, tid, NULL, NULL); /* a stray stop */
 	}
 }
@@ -120,7 +121,7 @@ static int go_on(struct stubs *st, const struct thread *t)
 static int pretend(struct stubs *st, struct program *p)
 {
 	explain_program(st->explain, p);
-	vec_for_each(&p->steps, step)
+	vec_for_each (&p->steps, step)
 		step->result = step->expect;
 	p->n_played = p->steps.n;
 	return 0;
@@ -128,7 +129,9 @@ static int pretend(struct stubs *st, struct program *p)
 
 int stub_load(struct stubs *st, struct thread *t, struct program *p)
 {
-	int r = st->explain ? 0 : channel_load(&t->channel, p);
+	int r = t->playing ? stub_wait(st, t, t->playing) : 0;
+	if (r >= 0 && !st->explain)
+		r = channel_load(&t->channel, p);
 	return r < 0 ? r : 0;
 }
 
@@ -136,7 +139,10 @@ int stub_go(struct stubs *st, struct thread *t, struct program *p)
 {
 	if (st->explain)
 		return pretend(st, p);
-	return p->steps.n ? go_on(st, t) : 0;
+	if (!p->steps.n)
+		return 0;
+	t->playing = p;
+	return go_on(st, t);
 }
 
 int stub_start(struct stubs *st, struct thread *t, struct program *p)
@@ -164,6 +170,8 @@ static bool clone_again(struct thread *t, struct program *p, unsigned *tries)
 int stub_wait(struct stubs *st, struct thread *t, struct program *p)
 {
 	unsigned tries = 0;
+	if (t->playing == p)
+		t->playing = NULL;
 	while (p->n_played < p->steps.n) {
 		int r = wait_parked(st, t->tid, p, NULL);
 		if (r >= 0 && !clone_again(t, p, &tries))
@@ -193,6 +201,14 @@ struct fd_message {
 	int fds[STUB_FDS_MAX];
 };
 
+int stub_take_lane(struct stubs *st, struct thread *user)
+{
+	st->lane = (st->lane + 1) % STUB_LANES;
+	struct thread *before = st->users[st->lane];
+	st->users[st->lane] = user;
+	return before && before->playing ? stub_wait(st, before, before->playing) : 0;
+}
+
 int stub_send_fds(struct stubs *st, const int *fds, unsigned n)
 {
 	if (st->explain)
@@ -208,7 +224,7 @@ int stub_send_fds(struct stubs *st, const int *fds, unsigned n)
 		.msg_control = &control,
 		.msg_controllen = CMSG_SPACE(n * sizeof(int)),
 	};
-	if (sendmsg(st->socket, &msg, MSG_DONTWAIT) < 0)
+	if (sendmsg(st->lanes[st->lane], &msg, MSG_DONTWAIT) < 0)
 		return fail(st->s, errno, "pass %u descriptors to a task", n);
 	return 0;
 }
@@ -230,18 +246,28 @@ const int *stub_plan_receive(struct stubs *st, struct program *p, unsigned n)
 	program_link(p, msg_arg, offsetof(struct msghdr, msg_control), control_arg);
 	program_link(p, iov_arg, offsetof(struct iovec, iov_base), byte_arg);
 	int step = program_step(p, "receive descriptors", NULL, SYS_recvmsg,
-		imm((uint64_t)st->task_socket), msg_arg, imm(MSG_CMSG_CLOEXEC));
+		imm((uint64_t)st->services[st->lane]), msg_arg, imm(MSG_CMSG_CLOEXEC));
 	program_expect(p, step, 1);
 	return control->fds;
 }
 
+void stub_plan_close_services(const struct stubs *st, struct program *p)
+{
+	for (int i = 0, end; i < STUB_SERVICES; i = end) {
+		for (end = i + 1; end < STUB_SERVICES; end++)
+			if (st->services[end] != st->services[i] + (end - i))
+				break;
+		program_step(p, "close", "sockets and images", SYS_close_range,
+			imm((uint64_t)st->services[i]), imm((uint64_t)st->services[end - 1]),
+			imm(0));
+	}
+}
+
 int stub_landing(const struct stubs *st, unsigned i)
 {
-	int a = st->task_socket, b = st->task_images;
-	int low = a < b ? a : b, high = a < b ? b : a;
 	int fd = (int)i;
-	fd += fd >= low;
-	fd += fd >= high;
+	for (int k = 0; k < STUB_SERVICES; k++)
+		fd += fd >= st->services[k];
 	return fd;
 }
 
@@ -270,7 +296,7 @@ static void reap(pid_t pid)
 
 static bool is_listed(const pid_vec *list, pid_t pid)
 {
-	vec_for_each(list, it)
+	vec_for_each (list, it)
 		if (*it == pid)
 			return true;
 	return false;
@@ -283,12 +309,12 @@ static void find_all(struct stubs *st)
 		pid_vec found = {0};
 		pid_t pid = st->pids.v[i];
 		proc_list_tids(st->s, pid, &found);
-		vec_for_each(&found, tid)
+		vec_for_each (&found, tid)
 			if (*tid != pid && !is_listed(&st->tids, *tid))
 				*vec_push(&st->s->arena, &st->tids) = *tid;
 		found.n = 0;
 		proc_list_children(st->s, pid, &found);
-		vec_for_each(&found, child)
+		vec_for_each (&found, child)
 			if (!is_listed(&st->pids, *child))
 				*vec_push(&st->s->arena, &st->pids) = *child;
 	}
@@ -297,12 +323,12 @@ static void find_all(struct stubs *st)
 void stubs_kill(struct stubs *st)
 {
 	find_all(st);
-	vec_for_each(&st->pids, pid)
+	vec_for_each (&st->pids, pid)
 		kill(*pid, SIGKILL);
 	/* the end of a process is only reported when its other threads are reaped */
-	vec_for_each(&st->tids, tid)
+	vec_for_each (&st->tids, tid)
 		reap(*tid);
-	vec_for_each(&st->pids, pid)
+	vec_for_each (&st->pids, pid)
 		reap(*pid);
 	st->pids.n = st->tids.n = 0;
 }

@@ -16,26 +16,33 @@
 #include "kernel/procfs.h"
 #include "task/task.h"
 
+enum {
+	STUB_LANES = 4,
+	STUB_SERVICES = STUB_LANES + 1,
+};
+
 struct stubs {
 	struct session *s;
 	uint64_t addr;  /* of the region in every stub */
 	char *shared;   /* the controller's mapping */
 	size_t size, used;
 	int memfd;
-	int socket;      /* controller's end for passing descriptors */
-	int task_socket; /* number of the other end in every stub */
-	int task_images; /* number of the images directory in every stub */
+	int lanes[STUB_LANES];             /* our ends of the sockets that descriptors are passed by */
+	struct thread *users[STUB_LANES];  /* whose program may be receiving from each */
+	unsigned lane;                     /* the one in use now */
+	int services[STUB_SERVICES];       /* numbers of the other ends in every stub, ascending... */
+	int task_images;                   /* ... and, the last of them, of the images directory */
 	FILE *explain;        /* --explain: programs are printed here and nothing is made */
 	pid_vec tids;         /* their further threads, which the tracer has to reap as well */
 	pid_vec pids; /* processes alive because of us, newest last */
 };
 
 /*
- * Makes the region for n_tasks and n_threads at addr (found by the memory plan) and the socket.
- * fd_socket, fd_images: numbers that no task of the tree uses.
+ * Makes the region for n_tasks and n_threads at addr (found by the memory plan).
+ * services: numbers that no task of the tree uses, ascending.
  */
 int stubs_init(struct session *s, struct stubs *st, size_t n_tasks, size_t n_threads, uint64_t addr,
-	int fd_socket, int fd_images);
+	const int services[STUB_SERVICES]);
 size_t stubs_region_size(size_t n_tasks, size_t n_threads);
 
 /* Forks the root stub with t->vpid; sibling: as a child of the controller's parent. */
@@ -51,7 +58,10 @@ int stub_adopt(struct stubs *st, struct thread *t);
 
 /* Plays a program on a stub's thread. */
 int stub_play(struct stubs *st, struct thread *t, struct program *p);
-/* The two halves of it, to let several stubs work at once. */
+/*
+ * The two halves of it, to let several stubs work at once. What a thread is still playing is waited
+ * for before it is given something new.
+ */
 int stub_start(struct stubs *st, struct thread *t, struct program *p);
 int stub_wait(struct stubs *st, struct thread *t, struct program *p);
 /* stub_start() is these two; a thread may have its program before it is born. */
@@ -59,14 +69,20 @@ int stub_load(struct stubs *st, struct thread *t, struct program *p);
 int stub_go(struct stubs *st, struct thread *t, struct program *p);
 
 /*
- * Descriptors for a stub: stub_send_fds() queues up to STUB_FDS_MAX of them on the socket, the step
+ * Descriptors for a stub: stub_send_fds() queues up to STUB_FDS_MAX of them on a socket, the step
  * of stub_plan_receive() takes one such batch (close-on-exec); they land on the lowest free numbers
  * of the table, and the array it returns holds them once the program was played. Plan and send once
- * per batch, in the same order, for one stub at a time. What was sent may be closed at once.
+ * per batch, in the same order. What was sent may be closed at once.
+ *
+ * All stubs have the other ends of all sockets.  Before a program that receives is planned, its
+ * thread takes a lane; that waits for who had it before, so several programs may be under way.
  */
 enum { STUB_FDS_MAX = 250 };
+int stub_take_lane(struct stubs *st, struct thread *user);
 int stub_send_fds(struct stubs *st, const int *fds, unsigned n);
 const int *stub_plan_receive(struct stubs *st, struct program *p, unsigned n);
+/* Appends the steps that close all that a stub has of ours. */
+void stub_plan_close_services(const struct stubs *st, struct program *p);
 /* The number on which descriptor i of a batch lands when nothing but our own two are open. */
 int stub_landing(const struct stubs *st, unsigned i);
 
@@ -88,5 +104,7 @@ void stub_forget(struct stubs *st, pid_t pid);
 /* Kills every stub and waits for them; for a failed restore. */
 void stubs_kill(struct stubs *st);
 void stubs_release(struct stubs *st);
+/* Before stubs_init(): nothing to release. */
+#define STUBS_NONE {.memfd = -1, .lanes = {-1, -1, -1, -1}}
 
 #endif

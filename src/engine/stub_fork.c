@@ -71,26 +71,27 @@ static void drop_rseq(void)
 #endif
 }
 
-/* Leaves exactly the socket and the images directory open, at their numbers. */
-static bool arrange_fds(const struct stubs *st, int socket, int images, int *ret_memfd)
+/* Puts our ends of the lanes and the images directory at their numbers, above which the rest is. */
+static bool arrange_fds(const struct stubs *st, const int own[STUB_SERVICES], int *ret_memfd)
 {
-	int high = (st->task_socket > st->task_images ? st->task_socket : st->task_images) + 1;
-	int sock = fcntl(socket, F_DUPFD_CLOEXEC, high);
-	int dir = fcntl(images, F_DUPFD_CLOEXEC, high);
-	int mem = fcntl(st->memfd, F_DUPFD_CLOEXEC, high);
-	*ret_memfd = mem;
-	return sock >= 0 && dir >= 0 && mem >= 0 &&
-		dup3(sock, st->task_socket, O_CLOEXEC) >= 0 &&
-		dup3(dir, st->task_images, O_CLOEXEC) >= 0;
+	int above[STUB_SERVICES], high = st->task_images + 1;
+	bool ok = true;
+	for (int i = 0; i < STUB_SERVICES; i++)
+		ok &= (above[i] = fcntl(own[i], F_DUPFD_CLOEXEC, high)) >= 0;
+	*ret_memfd = fcntl(st->memfd, F_DUPFD_CLOEXEC, high);
+	for (int i = 0; i < STUB_SERVICES && ok; i++)
+		ok = dup3(above[i], st->services[i], O_CLOEXEC) >= 0;
+	return ok && *ret_memfd >= 0;
 }
 
 static bool close_others(const struct stubs *st)
 {
-	unsigned a = (unsigned)st->task_socket, b = (unsigned)st->task_images;
-	unsigned low = a < b ? a : b, high = a < b ? b : a;
-	return (low == 0 || close_range(0, low - 1, 0) == 0) &&
-		(high == low + 1 || close_range(low + 1, high - 1, 0) == 0) &&
-		close_range(high + 1, ~0u, 0) == 0;
+	unsigned from = 0;
+	bool ok = true;
+	for (int i = 0; i < STUB_SERVICES; from = (unsigned)st->services[i++] + 1)
+		if (from < (unsigned)st->services[i])
+			ok &= close_range(from, (unsigned)st->services[i] - 1, 0) == 0;
+	return ok && close_range(from, ~0u, 0) == 0;
 }
 
 static bool map_region(const struct stubs *st, int memfd)
@@ -109,7 +110,8 @@ static bool map_region(const struct stubs *st, int memfd)
 	return mprotect(code, STUB_CODE_LEN, PROT_READ | PROT_EXEC) == 0;
 }
 
-__attribute__((noreturn)) static void root_main(struct stubs *st, struct thread *t, int socket)
+__attribute__((noreturn)) static void root_main(
+	struct stubs *st, struct thread *t, const int own[STUB_SERVICES])
 {
 	struct stub_gate *gate = stub_gate(st);
 	while (!__atomic_load_n(&gate->open, __ATOMIC_SEQ_CST)) {
@@ -120,7 +122,7 @@ __attribute__((noreturn)) static void root_main(struct stubs *st, struct thread 
 			syscall(SYS_futex, &gate->hold.hold, FUTEX_WAIT, hold, NULL, NULL, 0);
 	}
 	int memfd = -1;
-	if (!arrange_fds(st, socket, st->s->images->fd, &memfd))
+	if (!arrange_fds(st, own, &memfd))
 		_exit(101);
 	if (!map_region(st, memfd))
 		_exit(102);
@@ -154,9 +156,22 @@ static int explain_fork_failure(struct stubs *st, const struct task *t, int err)
 	return fail(st->s, err, "create a process with PID %d", t->vpid);
 }
 
+static int make_lanes(struct stubs *st, int ret_theirs[STUB_SERVICES])
+{
+	for (int i = 0; i < STUB_LANES; i++) {
+		int pair[2];
+		if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+			return fail(st->s, errno, "make a socket pair");
+		st->lanes[i] = pair[0];
+		ret_theirs[i] = pair[1];
+	}
+	ret_theirs[STUB_LANES] = st->s->images->fd;
+	return 0;
+}
+
 int stub_fork_root(struct stubs *st, struct task *t, bool sibling)
 {
-	int pair[2];
+	int theirs[STUB_SERVICES];
 	struct thread *lead = leader(t);
 	int r = stub_region_channel(st, lead);
 	if (r < 0)
@@ -165,9 +180,9 @@ int stub_fork_root(struct stubs *st, struct task *t, bool sibling)
 		fprintf(st->explain, "[controller] fork the root of the tree: clone3(set_tid=%d)\n", t->vpid);
 		return 0;
 	}
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-		return fail(st->s, errno, "make a socket pair");
-	st->socket = pair[0];
+	r = make_lanes(st, theirs);
+	if (r < 0)
+		return r;
 	sigset_t blocked, before;
 	sigfillset(&blocked);
 	sigdelset(&blocked, SIGTRAP);
@@ -188,9 +203,10 @@ int stub_fork_root(struct stubs *st, struct task *t, bool sibling)
 		pid = sys_clone3(&args);
 	}
 	if (pid == 0)
-		root_main(st, lead, pair[1]);
+		root_main(st, lead, theirs);
 	sigprocmask(SIG_SETMASK, &before, NULL);
-	close(pair[1]);
+	for (int i = 0; i < STUB_LANES; i++)
+		close(theirs[i]);
 	if (pid < 0) {
 		robust_drop(&stub_gate(st)->hold);
 		return explain_fork_failure(st, t, -pid);

@@ -36,6 +36,8 @@ struct installing {
 	struct rlimit stub_limit; /* inherited from us */
 	struct rlimit old_limit;  /* zero: not changed */
 	bool late;
+	struct fd_slot **slots; /* those of this pass */
+	size_t n, at;		/* number of them; where the window begins */
 };
 
 static void occupy(struct occupied *u, uint32_t number)
@@ -58,15 +60,14 @@ static uint32_t next_free(const struct occupied *u, uint32_t from)
 static void init_occupied(struct installing *in)
 {
 	const struct fd_table *t = in->table;
-	uint32_t high = (uint32_t)(in->st->task_socket > in->st->task_images ? in->st->task_socket
-									     : in->st->task_images);
+	uint32_t high = (uint32_t)in->st->task_images; /* the highest of the service numbers */
 	if (t->slots.n && t->slots.v[t->slots.n - 1].fd > high)
 		high = t->slots.v[t->slots.n - 1].fd;
 	in->highest = high;
 	in->used.room = high + 1 + (uint32_t)t->slots.n + STUB_FDS_MAX;
 	in->used.bits = arena_array(&in->f->s->arena, uint64_t, in->used.room / 64 + 1);
-	occupy(&in->used, (uint32_t)in->st->task_socket);
-	occupy(&in->used, (uint32_t)in->st->task_images);
+	for (int i = 0; i < STUB_SERVICES; i++)
+		occupy(&in->used, (uint32_t)in->st->services[i]);
 	if (!in->late)
 		return;
 	vec_for_each (&t->slots, slot)
@@ -130,10 +131,8 @@ static int plan_tail(struct installing *in)
 	vec_for_each (&in->table->slots, slot)
 		if (in->late && slot->temporary)
 			program_step(p, "close a temporary one", NULL, SYS_close, imm(slot->fd));
-	if (in->late || !wants_late(in->table)) {
-		program_step(p, "close", "socket", SYS_close, imm((uint64_t)in->st->task_socket));
-		program_step(p, "close", "images", SYS_close, imm((uint64_t)in->st->task_images));
-	}
+	if (in->late || !wants_late(in->table))
+		stub_plan_close_services(in->st, p);
 	if (in->late && r >= 0)
 		r = file_lock_plan(in->f, in->table, p);
 	if (in->old_limit.rlim_max)
@@ -150,6 +149,12 @@ static int play(struct installing *in)
 	return r;
 }
 
+static unsigned window_len(const struct installing *in)
+{
+	size_t left = in->n - in->at;
+	return left < STUB_FDS_MAX ? (unsigned)left : STUB_FDS_MAX;
+}
+
 static int send_window(struct installing *in, struct fd_slot *const *slots, unsigned n)
 {
 	int fds[STUB_FDS_MAX];
@@ -163,9 +168,11 @@ static int send_window(struct installing *in, struct fd_slot *const *slots, unsi
 	return stub_send_fds(in->st, fds, n);
 }
 
-static int play_window(struct installing *in, struct fd_slot *const *slots, unsigned n, bool last)
+static int plan_window(struct installing *in)
 {
 	uint32_t landed[STUB_FDS_MAX], wanted[STUB_FDS_MAX];
+	struct fd_slot *const *slots = in->slots + in->at;
+	unsigned n = window_len(in);
 	int r = send_window(in, slots, n);
 	if (r < 0)
 		return r;
@@ -180,14 +187,18 @@ static int play_window(struct installing *in, struct fd_slot *const *slots, unsi
 	for (unsigned i = n; i--;)
 		plan_one(in->p, slots[i], landed[i]);
 	plan_close(in->p, landed, wanted, n);
-	r = last ? plan_tail(in) : 0;
-	if (r >= 0)
-		r = play(in);
-	for (unsigned i = 0; i < n && r >= 0; i++) {
-		occupy(&in->used, wanted[i]);
-		file_put(in->f, in->table, slots[i]);
+	return 0;
+}
+
+/* The stub has them now. */
+static void pass_window(struct installing *in)
+{
+	unsigned n = window_len(in);
+	for (unsigned i = 0; i < n; i++) {
+		occupy(&in->used, in->slots[in->at + i]->fd);
+		file_put(in->f, in->table, in->slots[in->at + i]);
 	}
-	return r;
+	in->at += n;
 }
 
 /* The table may have numbers beyond the limit that the stub has from us. */
@@ -205,26 +216,70 @@ static int raise_limit(struct installing *in)
 	return play(in);
 }
 
-static int install_table(struct file_set *f, struct stubs *st, struct fd_table *t,
-	struct program *p, const struct rlimit *limit, bool late)
+static void init(struct installing *in)
 {
-	struct installing in = {
-		.f = f, .st = st, .table = t, .p = p, .stub_limit = *limit, .late = late};
-	struct fd_slot **slots = arena_array(&f->s->arena, struct fd_slot *, t->slots.n);
-	size_t n = 0;
+	struct fd_table *t = in->table;
+	in->slots = arena_array(&in->f->s->arena, struct fd_slot *, t->slots.n);
 	vec_for_each (&t->slots, slot)
-		if (slot->file->late == late)
-			slots[n++] = slot;
-	p->about = arena_printf(&f->s->arena, "pid %d", t->task->vpid);
-	init_occupied(&in);
-	int r = raise_limit(&in);
-	for (size_t at = 0; at < n && r >= 0; at += STUB_FDS_MAX) {
-		bool last = n - at <= STUB_FDS_MAX;
-		r = play_window(&in, slots + at, last ? (unsigned)(n - at) : STUB_FDS_MAX, last);
+		if (slot->file->late == in->late)
+			in->slots[in->n++] = slot;
+	in->p = &leader(t->task)->program;
+	program_init(in->p, in->f->s, arena_printf(&in->f->s->arena, "pid %d", t->task->vpid));
+	init_occupied(in);
+}
+
+/* Plays all windows but the last, which is started. */
+static int begin_table(struct installing *in)
+{
+	struct thread *lead = leader(in->table->task);
+	int r = stub_take_lane(in->st, lead);
+	init(in);
+	if (r >= 0)
+		r = raise_limit(in);
+	while (in->n - in->at > STUB_FDS_MAX && r >= 0) {
+		r = plan_window(in);
+		if (r >= 0)
+			r = play(in);
+		if (r >= 0)
+			pass_window(in);
 	}
-	if (!n && r >= 0)
-		r = plan_tail(&in);
-	return !n && r >= 0 ? play(&in) : r;
+	if (in->n && r >= 0)
+		r = plan_window(in);
+	if (r >= 0)
+		r = plan_tail(in);
+	return r < 0 ? r : stub_start(in->st, lead, in->p);
+}
+
+static int end_table(struct installing *in)
+{
+	int r = stub_wait(in->st, leader(in->table->task), in->p);
+	if (r >= 0)
+		pass_window(in);
+	return r;
+}
+
+/* As many at once as there are lanes; but what is late may depend on what other tasks did. */
+static int install_tables(
+	struct file_set *f, struct stubs *st, const struct rlimit *limit, bool late)
+{
+	struct installing under_way[STUB_LANES];
+	size_t begun = 0, ended = 0, at_once = late ? 1 : STUB_LANES;
+	int r = 0;
+	for (size_t i = 0; i < f->tables.n && r >= 0; i++) {
+		struct fd_table *t = f->tables.v[i];
+		if (late && !wants_late(t))
+			continue;
+		if (begun - ended == at_once)
+			r = end_table(&under_way[ended++ % STUB_LANES]);
+		struct installing *in = &under_way[begun++ % STUB_LANES];
+		*in = (struct installing){
+			.f = f, .st = st, .table = t, .stub_limit = *limit, .late = late};
+		if (r >= 0)
+			r = begin_table(in);
+	}
+	while (ended < begun && r >= 0)
+		r = end_table(&under_way[ended++ % STUB_LANES]);
+	return r;
 }
 
 /* Room for files that are made together: all the controller may have. Ours to put back. */
@@ -238,13 +293,11 @@ static struct rlimit raise_own_limit(void)
 
 int file_restore_tables(struct file_set *f, struct stubs *st)
 {
-	struct program p;
-	program_init(&p, f->s, "");
 	struct rlimit old = raise_own_limit();
 	f->stubs = st;
 	int r = st->explain ? 0 : unix_make_all(f);
-	for (size_t i = 0; i < f->tables.n && r >= 0; i++)
-		r = install_table(f, st, f->tables.v[i], &p, &old, /* late= */ false);
+	if (r >= 0)
+		r = install_tables(f, st, &old, /* late= */ false);
 	setrlimit(RLIMIT_NOFILE, &old);
 	return r;
 }
@@ -267,14 +320,9 @@ static int restore_owners(struct file_set *f)
 
 int file_restore_late(struct file_set *f, struct stubs *st)
 {
-	struct program p;
-	program_init(&p, f->s, "");
 	struct rlimit limit;
 	getrlimit(RLIMIT_NOFILE, &limit);
-	int r = 0;
-	for (size_t i = 0; i < f->tables.n && r >= 0; i++)
-		if (wants_late(f->tables.v[i]))
-			r = install_table(f, st, f->tables.v[i], &p, &limit, /* late= */ true);
+	int r = install_tables(f, st, &limit, /* late= */ true);
 	if (r >= 0 && !st->explain)
 		r = restore_owners(f);
 	return r < 0 || st->explain ? r : memfd_seal_all(f);

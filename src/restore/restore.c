@@ -37,9 +37,10 @@ static int make_region(struct restore *re)
 	int r = mem_find_hole(re->s, &re->tree, stubs_region_size(n_tasks, n_threads), &addr);
 	if (r < 0)
 		return r;
-	int socket = file_free_number(re->files, -1);
-	int images = file_free_number(re->files, socket);
-	r = stubs_init(re->s, &re->stubs, n_tasks, n_threads, addr, socket, images);
+	int services[STUB_SERVICES];
+	for (int i = 0; i < STUB_SERVICES; i++)
+		services[i] = file_free_number(re->files, i ? services[i - 1] : -1);
+	r = stubs_init(re->s, &re->stubs, n_tasks, n_threads, addr, services);
 	re->stubs.explain = re->s->opt->explain ? stdout : NULL;
 	return r;
 }
@@ -64,7 +65,7 @@ static int recreate(struct restore *re)
 
 int restore_run(struct session *s)
 {
-	struct restore re = {.s = s, .stubs = {.memfd = -1, .socket = -1}};
+	struct restore re = {.s = s, .stubs = STUBS_NONE};
 	uint64_t start = now_us();
 	int r = load(&re);
 	if (r >= 0 && !s->opt->explain)

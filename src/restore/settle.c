@@ -22,7 +22,11 @@ static int begin_memory(struct restore *re, struct task *t)
 {
 	bool large = mem_image_bytes(t) >= LARGE_MEMORY && mem_can_fill_outside();
 	struct program *p = restore_fresh_program(re, leader(t));
-	int r = mem_plan_map(&re->stubs, re->files, t, p);
+	int r = 0;
+	if (mem_needs_files(t, /* early= */ false))
+		r = stub_take_lane(&re->stubs, leader(t));
+	if (r >= 0)
+		r = mem_plan_map(&re->stubs, re->files, t, p);
 	if (r >= 0 && large) {
 		r = stub_play(&re->stubs, leader(t), p);
 		if (r >= 0)
@@ -34,8 +38,6 @@ static int begin_memory(struct restore *re, struct task *t)
 	if (r < 0)
 		return r;
 	mem_plan_final(t, p);
-	if (mem_needs_files(t, /* early= */ false))
-		return stub_play(&re->stubs, leader(t), p);
 	return stub_start(&re->stubs, leader(t), p);
 }
 

@@ -49,6 +49,7 @@ struct thread {
 	/* restore */
 	struct channel channel;
 	struct program program; /* what it plays next */
+	struct program *playing; /* started and not waited for, or NULL */
 };
 
 struct task {
