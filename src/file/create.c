@@ -166,6 +166,14 @@ void file_restore_done(struct file_set *f)
 	vec_for_each (&f->links, link)
 		if (unlinkat(f->root_fd, path_relative(*link), 0) < 0 && errno != ENOENT)
 			log_warn(f->s, "cannot remove %s: %m", *link);
+	vec_for_each (&f->all, at) {
+		struct open_file *o = *at;
+		int fd;
+		if (o->type && o->type->drain && o->holder && file_get(f, o, &fd) >= 0) {
+			o->type->drain(f, o, fd);
+			file_drop(f, o);
+		}
+	}
 	release(f);
 }
 

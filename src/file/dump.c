@@ -354,6 +354,9 @@ static int write_contents(struct file_dump *d)
 
 static void release(struct file_dump *d)
 {
+	vec_for_each (&d->handle_mounts, m)
+		close(m->fd);
+	d->handle_mounts.n = 0;
 	int *owned[] = {&d->proc_self_fd, &d->scratch[0], &d->scratch[1]};
 	for (size_t i = 0; i < sizeof(owned) / sizeof(*owned); i++)
 		if (*owned[i] >= 0)

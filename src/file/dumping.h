@@ -14,6 +14,7 @@
 #include "file/type.h"
 #include "image/codec.h"
 #include "kernel/kcmp.h"
+#include "kernel/mountinfo.h"
 #include "kernel/proc_fdinfo.h"
 
 /* An inode that some open file has; what is found out about it is found out once. */
@@ -70,6 +71,11 @@ struct dumped_file {
 	FermataFileEntry *extra;	  /* file_extras.c; NULL: nothing */
 };
 
+/* A mount that file handles are opened on: fsnotify.c. */
+struct handle_mount {
+	int mnt_id, fd;
+};
+
 /* Something to be done once all tasks are known, or to be written by file_dump_finish(). */
 struct later {
 	int (*act)(struct file_dump *d, void *object);
@@ -87,6 +93,8 @@ struct file_dump {
 	struct id_map inodes, pipes, mounts, devices, mapped, shmids;
 	struct lock_dump *locks; /* file_lock.c */
 	bool mounts_read;
+	mountinfo_vec mount_list;
+	VEC(struct handle_mount) handle_mounts;
 	uint64_t shm_dev; /* of the kernel's own tmpfs; 0 = not asked yet */
 	int proc_self_fd; /* /proc/self/fd, O_PATH */
 	VEC(struct dumped_file *) files;
@@ -145,6 +153,9 @@ int regular_collect(struct file_dump *d, struct file_view *v, struct dumped_file
 /* reachable.c: how the path leads back to the file; adds a remap if it does not. */
 int reachable_collect(
 	struct file_dump *d, struct file_view *v, struct dumped_file *f, const char **ret_name);
+
+/* Fills d->mounts and d->mount_list, once. */
+int mounts_read(struct file_dump *d);
 
 /* ghost.c, link_remap.c */
 int ghost_collect(

@@ -26,6 +26,8 @@ struct ghost {
 	const RegFileEntry *unnamed; /* the open file that creates it by O_TMPFILE; NULL: none */
 	int creator;		     /* that file; -1: given away */
 	int anchor;		     /* O_PATH, to open it again; -1 */
+	bool watched;
+	const char *anchor_name;
 };
 
 enum { NAME_TRIES = 100, RAW_O_TMPFILE = 020000000 };
@@ -320,16 +322,50 @@ int ghost_create_all(struct file_set *f)
 
 /* --- opening them --- */
 
-int ghost_open(struct file_set *f, const struct ghost *g, const RegFileEntry *e, int flags)
+struct ghost *ghost_of_inode(const struct file_set *f, uint32_t dev, uint64_t ino)
 {
-	if (ghost_is_directory(g))
-		return path_open(f, g->path, flags);
-	if (!g->unnamed)
-		return remap_open(f, g->path, e->name, flags);
+	vec_for_each (&f->ghost_list, g)
+		if ((*g)->e->has_dev && (*g)->e->dev == dev && (*g)->e->has_ino &&
+			(*g)->e->ino == ino)
+			return *g;
+	return NULL;
+}
+
+void ghost_will_be_watched(struct ghost *g)
+{
+	g->watched = true;
+}
+
+static int open_anchor(const struct ghost *g, int flags)
+{
 	char self[32];
 	snprintf(self, sizeof(self), "/proc/self/fd/%d", g->anchor);
 	int fd = open(self, flags);
 	return fd < 0 ? -errno : fd;
+}
+
+/* All that had one name share the name's dentry again. */
+static int open_watched(struct file_set *f, struct ghost *g, const char *name, int flags)
+{
+	if (g->anchor < 0) {
+		g->anchor = remap_open(f, g->path, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+		g->anchor_name = name;
+	}
+	if (g->anchor < 0)
+		return g->anchor;
+	return strcmp(g->anchor_name, name) == 0 ? open_anchor(g, flags)
+						 : remap_open(f, g->path, name, flags);
+}
+
+int ghost_open(struct file_set *f, struct ghost *g, const RegFileEntry *e, int flags)
+{
+	if (ghost_is_directory(g))
+		return path_open(f, g->path, flags);
+	if (g->unnamed)
+		return open_anchor(g, flags);
+	if (g->watched && !S_ISLNK(g->e->mode))
+		return open_watched(f, g, e->name, flags);
+	return remap_open(f, g->path, e->name, flags);
 }
 
 int ghost_take_creator(struct ghost *g, const RegFileEntry *e)

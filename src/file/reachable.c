@@ -87,13 +87,14 @@ static bool is_hidden(const struct file_view *v)
 	return false;
 }
 
-static int read_mounts(struct file_dump *d)
+int mounts_read(struct file_dump *d)
 {
-	mountinfo_vec mounts = {0};
-	int r = mountinfo_read(d->s, d->tree->root->pid, &mounts);
+	if (d->mounts_read)
+		return 0;
+	int r = mountinfo_read(d->s, d->tree->root->pid, &d->mount_list);
 	if (r < 0)
 		return fail(d->s, r, "pid %d: read its mounts", d->tree->root->vpid);
-	vec_for_each (&mounts, m)
+	vec_for_each (&d->mount_list, m)
 		id_map_put(&d->s->arena, &d->mounts, (uint64_t)m->id, m);
 	d->mounts_read = true;
 	return 0;
@@ -102,7 +103,7 @@ static int read_mounts(struct file_dump *d)
 /* 1: on a mount of the tree; 0: blocked. */
 static int check_mount(struct file_dump *d, struct file_view *v)
 {
-	int r = d->mounts_read ? 0 : read_mounts(d);
+	int r = mounts_read(d);
 	if (r < 0)
 		return r;
 	if (id_map_get(&d->mounts, v->st.stx_mnt_id))

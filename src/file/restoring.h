@@ -81,7 +81,7 @@ struct inherited {
 struct file_set {
 	struct session *s;
 	struct tree *tree;
-	struct id_map files, ghosts, memfds, pipes, fifos, numbers;
+	struct id_map files, ghosts, dead_processes, memfds, pipes, fifos, numbers;
 	struct inet_restore *inet; /* socket/inet.h; NULL: no such sockets */
 	VEC(struct open_file *) all;
 	VEC(struct fd_table *) tables;
@@ -141,8 +141,12 @@ int ghost_create_all(struct file_set *f);
 const char *ghost_path(const struct ghost *g);
 bool ghost_is_directory(const struct ghost *g);
 void ghost_remove_all(struct file_set *f);
+/* The ghost that had this inode (device as inside the kernel); NULL: none. */
+struct ghost *ghost_of_inode(const struct file_set *f, uint32_t dev, uint64_t ino);
+/* Open files of one name shall be one for what watches the inode: see fsnotify_restore.c. */
+void ghost_will_be_watched(struct ghost *g);
 /* As openat(2): the ghost, as the open file e had it. */
-int ghost_open(struct file_set *f, const struct ghost *g, const RegFileEntry *e, int flags);
+int ghost_open(struct file_set *f, struct ghost *g, const RegFileEntry *e, int flags);
 /* The descriptor that made the ghost if e did, -1 otherwise. The caller owns it. */
 int ghost_take_creator(struct ghost *g, const RegFileEntry *e);
 

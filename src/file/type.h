@@ -16,9 +16,11 @@
  *	           unless sets_flags says otherwise
  *	inherit_key  the name by which --inherit-fd may replace the file; see file/external.h
  *	install    once all tables are complete, in the task that holds it: appends steps
- *	finish     in the controller, last of all: the tasks are complete but for their registers,
- *and nothing else will be opened, made or removed. fd is the open file, still ours after the call.
- *What must not begin to count or to watch any earlier.
+ *	finish     last, in the controller: only registers are missing, and nothing else will be
+ *	           opened, made or removed. What must not begin to count or watch any earlier.
+ *	           fd is the open file, still the caller's.
+ *	drain      likewise, when nothing can fail any more and the last traces of the restore
+ *	           are removed, before the tasks run
  */
 #ifndef FERMATA_FILE_TYPE_H
 #define FERMATA_FILE_TYPE_H
@@ -55,6 +57,7 @@ struct file_type {
 	int (*install)(struct file_set *set, struct open_file *o, const struct fd_slot *slot,
 		struct program *p);
 	int (*finish)(struct file_set *set, struct open_file *o, int fd);
+	void (*drain)(struct file_set *set, struct open_file *o, int fd);
 };
 
 /* In order of recognition; ends with NULL. */

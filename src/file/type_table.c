@@ -4,7 +4,8 @@
 #include <stddef.h>
 
 extern const struct file_type pipe_type, fifo_type, memfd_type, eventfd_type, epoll_type,
-	signalfd_type, timerfd_type, tty_type, inet_type, unix_type, regular_type;
+	signalfd_type, timerfd_type, inotify_type, fanotify_type, pidfd_type, tty_type, inet_type,
+	unix_type, regular_type;
 
 const struct file_type *const file_types[] = {
 	&pipe_type,
@@ -14,6 +15,9 @@ const struct file_type *const file_types[] = {
 	&epoll_type,
 	&signalfd_type,
 	&timerfd_type,
+	&inotify_type,
+	&fanotify_type,
+	&pidfd_type,
 	&tty_type,
 	&inet_type,
 	&unix_type,

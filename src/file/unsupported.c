@@ -17,9 +17,6 @@ enum { MQUEUE_MAGIC = 0x19800202 };
 static const struct {
 	const char *link, *text;
 } anonymous[] = {
-	{"anon_inode:inotify", "an inotify instance"},
-	{"anon_inode:[fanotify]", "a fanotify group"},
-	{"anon_inode:[pidfd]", "a pidfd"},
 	{"anon_inode:[io_uring]", "an io_uring"},
 	{"anon_inode:[perf_event]", "a performance counter (perf_event)"},
 	{"anon_inode:[userfaultfd]", "a userfaultfd"},

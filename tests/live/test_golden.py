@@ -13,7 +13,7 @@ GOLDEN = Path(os.environ.get("GOLDEN", ROOT.parent / "shared" / "golden"))
 PLACE = Path("/opt/golden")
 
 
-@scenario(args=["counter", "threads", "tree"])
+@scenario(args=["counter", "threads", "tree", "files"])
 def test_golden(case, mode):
     """PROVES: F403 F001 F004 F002"""
     images = GOLDEN / "sets" / mode / "images"
@@ -28,6 +28,8 @@ def test_golden(case, mode):
     for path in files.iterdir() if files.is_dir() else ():
         shutil.copy2(path, PLACE / "run" / path.name)
         (PLACE / "run" / path.name).chmod(0o640)
+    if mode == "files":
+        os.mkfifo(PLACE / "run" / "files.fifo", 0o600)
     pid = int((GOLDEN / "sets" / mode / "pid").read_text())
     Path("/proc/sys/kernel/ns_last_pid").write_text("100")
     case.root = pid

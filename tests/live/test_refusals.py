@@ -112,6 +112,27 @@ def test_unsupported_fd(case, kind):
     good_end(case)
 
 
+NOTIFY_KINDS = {
+    "epoll-foreign": "epoll set.*nobody in the tree has open",
+    "inotify-unread": "inotify instance with unread events",
+    "inotify-foreign": "inotify watch on a removed file",
+    "fanotify-unread": "fanotify group with unread events",
+    "fanotify-decides": "decides about access",
+    "fanotify-filesystem": "whole filesystem",
+    "pidfd-foreign": r"pidfd of process \d+, which is not part of the tree",
+    "pidfd-thread": "pidfd of a single thread",
+}
+
+
+@scenario(args=list(NOTIFY_KINDS))
+def test_notification_fd(case, kind):
+    """What would be lost is refused, and stays.
+    PROVES: F198 F204 F210 F034"""
+    case.start_program(Program("odd_notify"), kind)
+    refused_unharmed(case, rf"\b{case.root}\b.*fd 100\b.*{NOTIFY_KINDS[kind]}")
+    good_end(case)
+
+
 @scenario
 def test_unsupported_mapping(case):
     """PROVES: F077 F466"""

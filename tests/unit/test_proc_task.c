@@ -7,6 +7,7 @@
 #include "test_proc.h"
 
 #include "kernel/fdinfo_epoll.h"
+#include "kernel/fdinfo_fsnotify.h"
 #include "kernel/fdinfo_timerfd.h"
 #include "kernel/proc_fdinfo.h"
 #include "kernel/proc_limits.h"
@@ -407,6 +408,58 @@ static void test_fdinfo_epoll(void **state)
 	torture(&s->arena, parse_epoll, text, sizeof(text) - 1);
 }
 
+static int parse_marks(struct arena *a, const char *text, size_t len)
+{
+	struct proc_fdinfo info;
+	struct fdinfo_mark m;
+	bool malformed;
+	int r = proc_fdinfo_parse(a, text, len, &info);
+	struct scan c = fdinfo_extra(&info);
+	while (r >= 0 && fdinfo_mark_next(&c, "fanotify", &m, &malformed))
+		;
+	return r < 0 || malformed ? -EINVAL : 0;
+}
+
+static void test_fdinfo_marks(void **state)
+{
+	struct session *s = *state;
+	static const char text[] =
+		"pos:\t0\nflags:\t02\nmnt_id:\t15\nino:\t1057\nfanotify flags:3 event-flags:8002\n"
+		"fanotify ino:af865a sdev:fe00000 mflags:200 mask:8000020 ignored_mask:0 "
+		"fhandle-bytes:8 fhandle-type:1 f_handle:5a86af004d851bc3\n"
+		"fanotify mnt_id:43 mflags:0 mask:20 ignored_mask:1\n"
+		"fanotify sdev:15 mflags:0 mask:1000 ignored_mask:0\n";
+	static const uint8_t handle[] = {0x5a, 0x86, 0xaf, 0, 0x4d, 0x85, 0x1b, 0xc3, 0};
+	struct proc_fdinfo info;
+	struct fdinfo_mark m;
+	bool malformed;
+	assert_int_equal(proc_fdinfo_parse(&s->arena, text, sizeof(text) - 1, &info), 0);
+	struct scan c = fdinfo_extra(&info);
+	assert_true(fdinfo_mark_next(&c, "fanotify", &m, &malformed));
+	assert_int_equal(m.kind, MARK_GROUP);
+	assert_int_equal(m.flags, 3);
+	assert_int_equal(m.event_flags, 0x8002);
+	assert_true(fdinfo_mark_next(&c, "fanotify", &m, &malformed));
+	assert_int_equal(m.kind, MARK_INODE);
+	assert_int_equal(m.ino, 0xaf865a);
+	assert_int_equal(m.sdev, 0xfe00000);
+	assert_int_equal(m.mflags, 0x200);
+	assert_int_equal(m.mask, 0x8000020);
+	assert_int_equal(m.handle_bytes, 8);
+	assert_int_equal(m.handle_type, 1);
+	assert_memory_equal(m.handle, handle, sizeof(handle));
+	assert_true(fdinfo_mark_next(&c, "fanotify", &m, &malformed));
+	assert_int_equal(m.kind, MARK_MOUNT);
+	assert_int_equal(m.mnt_id, 0x43);
+	assert_int_equal(m.ignored_mask, 1);
+	assert_true(fdinfo_mark_next(&c, "fanotify", &m, &malformed));
+	assert_int_equal(m.kind, MARK_FILESYSTEM);
+	assert_int_equal(m.sdev, 0x15);
+	assert_false(fdinfo_mark_next(&c, "fanotify", &m, &malformed));
+	assert_false(malformed);
+	torture(&s->arena, parse_marks, text, sizeof(text) - 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -421,6 +474,7 @@ int main(void)
 		with_session(test_fdinfo_old_and_numbers),
 		with_session(test_fdinfo_timerfd),
 		with_session(test_fdinfo_epoll),
+		with_session(test_fdinfo_marks),
 		with_session(test_locks),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
