@@ -173,7 +173,7 @@ const struct option_def option_table[] = {
 		.unbuilt = R, .arg = "CTX", .help = "replace the context of mounts",
 		.rpc = "lsm_mount_context"},
 	{"ext-unix-sk", 'x', OPT_CUSTOM, OPT_OPTIONAL_ARG | OPT_DEPRECATED, SECTION_RESOURCES,
-		AT(ext_unix_sk), D, .set = set_ext_unix_sk, .arg = "INO[,INO...]",
+		AT(ext_unix_sk), D | R, .set = set_ext_unix_sk, .arg = "INO[,INO...]",
 		.help = "allow unix sockets whose peer is outside; same as --external unix[INO]",
 		.rpc = "ext_unix_sk"},
 	{"veth-pair", 0, OPT_CUSTOM, OPT_DEPRECATED, SECTION_RESOURCES, AT(external), R,

@@ -280,10 +280,12 @@ int file_dump_store(struct file_dump *d, struct task *t, const struct program *p
 
 int file_dump_check(struct file_dump *d)
 {
-	int r = tty_dump_settle(d);
+	int r = 0;
 	for (const struct file_type *const *type = file_types; *type && r >= 0; type++)
 		if ((*type)->complete)
 			r = (*type)->complete(d);
+	if (r >= 0)
+		r = tty_dump_settle(d);
 	for (size_t i = 0; i < d->when_all.n && r >= 0; i++)
 		r = d->when_all.v[i].act(d, d->when_all.v[i].object);
 	return r < 0 ? r : file_lock_check(d);

@@ -126,7 +126,8 @@ static int plan_tail(struct installing *in)
 	struct program *p = in->p;
 	int r = 0;
 	vec_for_each (&in->table->slots, slot)
-		if (in->late && slot->file->type->install && !slot->temporary && r >= 0)
+		if (in->late && slot->file->type->install && (!slot->temporary || slot->installs) &&
+			r >= 0)
 			r = slot->file->type->install(in->f, slot->file, slot, p);
 	vec_for_each (&in->table->slots, slot)
 		if (in->late && slot->temporary)

@@ -87,13 +87,16 @@ static int load_tasks(struct file_set *f)
 	return r;
 }
 
-static void find_inherited(struct file_set *f, struct open_file *o)
+static void find_inherited(struct file_set *f)
 {
-	const char *key = NULL;
-	if (f->inherited.n && o->type && o->type->inherit_key)
-		key = o->type->inherit_key(f, o);
-	if (key)
-		o->inherited = inherit_find(f, key);
+	for (size_t i = 0; i < f->all.n && f->inherited.n; i++) {
+		struct open_file *o = f->all.v[i];
+		const char *key = NULL;
+		if (o->type && o->type->inherit_key)
+			key = o->type->inherit_key(f, o);
+		if (key)
+			o->inherited = inherit_find(f, key);
+	}
 }
 
 static int check_files(struct file_set *f)
@@ -101,7 +104,6 @@ static int check_files(struct file_set *f)
 	int r = 0;
 	for (size_t i = 0; i < f->all.n && r >= 0; i++) {
 		struct open_file *o = f->all.v[i];
-		find_inherited(f, o);
 		if (o->type && (o->inherited < 0 || o->type->inherits_itself))
 			r = o->type->check(f, o);
 		if (r >= 0)
@@ -131,6 +133,10 @@ int file_load(struct session *s, struct tree *tree, struct file_set **ret)
 		r = remap_load(f);
 	if (r >= 0)
 		r = tty_load(f);
+	if (r >= 0) {
+		find_inherited(f);
+		r = unix_load_queues(f);
+	}
 	if (r >= 0)
 		r = check_files(f);
 	if (r >= 0)

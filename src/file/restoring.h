@@ -21,6 +21,7 @@ struct fd_slot {
 	uint32_t fd;
 	bool close_on_exec;
 	bool temporary; /* only for what install() does: closed after that */
+	bool installs;	/* though temporary: only a queue has the file for good */
 	struct open_file *file;
 };
 

@@ -217,6 +217,19 @@ static void read_extras(struct file_dump *d, int fd, bool unix_netlink, struct d
 	}
 }
 
+/* Whoever made the socket: shown by fstat(2), and compared when ports are shared. */
+static void read_owner(struct file_dump *d, const struct file_view *v, struct dumped_file *f)
+{
+	const struct statx *st = &v->st;
+	if (!st->stx_uid && !st->stx_gid && (st->stx_mode & 07777) == 0777)
+		return;
+	FermataFileEntry *extra = file_extra_make(d, f);
+	extra->has_socket_uid = extra->has_socket_gid = extra->has_socket_mode = true;
+	extra->socket_uid = st->stx_uid;
+	extra->socket_gid = st->stx_gid;
+	extra->socket_mode = st->stx_mode & 07777;
+}
+
 int sk_opts_dump(
 	struct file_dump *d, const struct file_view *v, struct dumped_file *f, SkOptsEntry **ret)
 {
@@ -234,6 +247,7 @@ int sk_opts_dump(
 	read_times(v->fd, e);
 	read_device(d, v->fd, e);
 	read_extras(d, v->fd, unix_netlink, f);
+	read_owner(d, v, f);
 	return read_filter(d, v, e);
 }
 
@@ -366,6 +380,17 @@ static int set_extras(struct file_set *f, const struct open_file *o, int fd)
 	return 0;
 }
 
+static int set_owner(struct file_set *f, const struct open_file *o, int fd)
+{
+	const FermataFileEntry *x = o->extra;
+	if (!x || !x->has_socket_uid || !x->has_socket_gid || !x->has_socket_mode)
+		return 0;
+	if (fchown(fd, x->socket_uid, x->socket_gid) < 0 || fchmod(fd, x->socket_mode) < 0)
+		return fail(f->s, errno, "%s: make user %u the owner of the socket",
+			open_file_label(f, o), x->socket_uid);
+	return 0;
+}
+
 int sk_opts_restore(struct file_set *f, const struct open_file *o, const SkOptsEntry *e, int fd)
 {
 	const char *dev = e->so_bound_dev;
@@ -380,6 +405,8 @@ int sk_opts_restore(struct file_set *f, const struct open_file *o, const SkOptsE
 		r = set(f, o, fd, SO_BINDTODEVICE, "SO_BINDTODEVICE", dev, strlen(dev) + 1);
 	if (r >= 0)
 		r = set_filter(f, o, e, fd);
+	if (r >= 0)
+		r = set_owner(f, o, fd);
 	return r < 0 ? r : set_extras(f, o, fd);
 }
 

@@ -107,6 +107,7 @@ struct unix_sock {
 	VEC(struct unix_sock *) clients; /* whose peer it is */
 	VEC(struct unix_sock *) waiting; /* of a listener: clients to be accepted, in order */
 	VEC(struct unix_packet) queue;
+	size_t next_extra;	/* of x, while the queue is read */
 	bool waits;   /* is such a client */
 	bool listens; /* listen() was called, by: */
 	const FermataUcred *listens_as;
@@ -141,6 +142,7 @@ bool unix_same_name(const UnixSkEntry *a, const UnixSkEntry *b);
 
 /* unix_feed.c */
 int unix_queue_load(struct file_set *f);
+int unix_queue_check(struct file_set *f, const struct unix_sock *u);
 int unix_queue_feed(struct file_set *f, struct unix_sock *u);
 
 /* unix_caller.c: as the process with these credentials (NULL: the controller's own) would. */
@@ -148,7 +150,8 @@ int unix_call_socketpair(struct file_set *f, const FermataUcred *who, int type, 
 int unix_call_listen(struct file_set *f, const FermataUcred *who, int fd, int backlog);
 int unix_call_connect(struct file_set *f, const FermataUcred *who, int fd, int to);
 
-/* unix_load.c */
+/* unix_load.c: before any file is checked, and after all were */
+int unix_load_queues(struct file_set *f);
 int unix_load(struct file_set *f);
 /* One of the images with that name, or one made for the moment; NULL: none. */
 struct unix_sock *unix_listener_named(struct unix_set *set, const UnixSkEntry *e);

@@ -24,12 +24,38 @@ enum { SCM_MAX_FD = 253 };
 
 /* --- loading --- */
 
-static const FermataUnixPacket *extra_of(const struct unix_sock *u, size_t index)
+/* For each packet in turn: both ascend. */
+static const FermataUnixPacket *extra_of(struct unix_sock *u, size_t index)
 {
-	for (size_t i = 0; u->x && i < u->x->n_packets; i++)
-		if (u->x->packets[i]->index == index)
-			return u->x->packets[i];
+	size_t n = u->x ? u->x->n_packets : 0;
+	while (u->next_extra < n && u->x->packets[u->next_extra]->index < index)
+		u->next_extra++;
+	bool has = u->next_extra < n && u->x->packets[u->next_extra]->index == index;
+	return has ? u->x->packets[u->next_extra] : NULL;
+}
+
+static struct fd_table *table_of(const struct file_set *f, const struct open_file *o)
+{
+	vec_for_each (&f->tables, t)
+		vec_for_each (&(*t)->slots, slot)
+			if (slot->file == o)
+				return *t;
 	return NULL;
+}
+
+/* What a task has to do with a file (fill an epoll set), although none holds this one. */
+static void lend_to_task(struct file_set *f, const struct unix_sock *u, struct open_file *o)
+{
+	if (table_of(f, o))
+		return;
+	struct fd_table *t = table_of(f, u->o);
+	if (!t)
+		t = f->tables.v[0];
+	uint32_t fd = t->slots.n ? t->slots.v[t->slots.n - 1].fd + 1 : 0;
+	*vec_push(&f->s->arena, &t->slots) = (struct fd_slot){
+		.fd = fd, .close_on_exec = true, .temporary = true, .installs = true, .file = o};
+	id_map_put(&f->s->arena, &f->numbers, fd, o);
+	o->uses_left++;
 }
 
 /* Files that only a queue holds must be made, too: each passage is a use. */
@@ -44,13 +70,26 @@ static int use_files(struct file_set *f, const struct unix_sock *u, const SkPack
 		if (!o)
 			return fail(f->s, EBADMSG, "%s: file %u, in its queue, is not in files.img",
 				open_file_label(f, u->o), e->scm[0]->rights[i]);
-		if (!o->type || o->late)
+		if (!o->type)
 			return fail(f->s, EOPNOTSUPP,
-				"%s: file %u, in its queue, cannot be made again%s",
-				open_file_label(f, u->o), o->id,
-				o->late ? " before the tasks are complete" : "");
+				"%s: file %u, in its queue, is of a type that is not supported",
+				open_file_label(f, u->o), o->id);
+		if (o->type->install)
+			lend_to_task(f, u, o);
 		o->uses_left++;
 	}
+	return 0;
+}
+
+int unix_queue_check(struct file_set *f, const struct unix_sock *u)
+{
+	vec_for_each (&u->queue, p)
+		for (size_t i = 0; p->e->n_scm && i < p->e->scm[0]->n_rights; i++)
+			if (file_find(f, p->e->scm[0]->rights[i])->late)
+				return fail(f->s, EOPNOTSUPP,
+					"%s: file %u, in its queue, cannot be made before the "
+					"tasks are complete",
+					open_file_label(f, u->o), p->e->scm[0]->rights[i]);
 	return 0;
 }
 
@@ -66,8 +105,9 @@ int unix_queue_load(struct file_set *f)
 		if (!u)
 			return fail(f->s, EBADMSG, "sk-queues.img: no unix socket has the id %u",
 				e->id_for);
-		*vec_push(&f->s->arena, &u->queue) = (struct unix_packet){
+		struct unix_packet packet = {
 			.e = e, .extra = extra_of(u, u->queue.n), .offset = reader.payload.offset};
+		*vec_push(&f->s->arena, &u->queue) = packet;
 		if (!u->outside)
 			r = use_files(f, u, e);
 	}

@@ -112,7 +112,7 @@ static int read_taken(struct file_set *f)
 	return 0;
 }
 
-int unix_load(struct file_set *f)
+int unix_load_queues(struct file_set *f)
 {
 	vec_for_each (&f->all, o)
 		if ((*o)->e->type == FD_TYPES__UNIXSK && (*o)->type) {
@@ -122,6 +122,11 @@ int unix_load(struct file_set *f)
 			}
 			add(f, *o);
 		}
+	return f->unix_socks ? unix_queue_load(f) : 0;
+}
+
+int unix_load(struct file_set *f)
+{
 	struct unix_set *set = f->unix_socks;
 	int r = 0;
 	for (size_t i = 0; set && i < set->all.n && r >= 0; i++)
@@ -133,7 +138,10 @@ int unix_load(struct file_set *f)
 	for (size_t i = 0; set && i < set->all.n && r >= 0; i++)
 		if (binds_name(f, set->all.v[i]))
 			r = unix_name_check(f, set->all.v[i]);
-	return r < 0 || !set ? r : unix_queue_load(f);
+	for (size_t i = 0; set && i < set->all.n && r >= 0; i++)
+		if (!set->all.v[i]->outside)
+			r = unix_queue_check(f, set->all.v[i]);
+	return r;
 }
 
 void unix_release(struct file_set *f)

@@ -90,15 +90,14 @@ static void take_control(struct message *m, struct msghdr *msg)
 }
 
 /* The message at SO_PEEK_OFF. 0, or -errno: -EAGAIN at the end. */
-static int peek(struct walk *w, struct message *m)
+static int peek(struct walk *w, struct iovec *iov, size_t n_iov, struct message *m)
 {
 	char control[CONTROL_ROOM] __attribute__((aligned(8)));
-	struct iovec iov = {w->data, w->room};
 	struct msghdr msg = {
 		.msg_name = &m->from,
 		.msg_namelen = sizeof(m->from),
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
+		.msg_iov = iov,
+		.msg_iovlen = n_iov,
 		.msg_control = control,
 		.msg_controllen = sizeof(control),
 	};
@@ -136,7 +135,7 @@ static int grow(struct walk *w, size_t room)
 static int peek_whole(struct walk *w, int pos, struct message *m)
 {
 	int r;
-	while ((r = peek(w, m)) == -EMSGSIZE) {
+	while ((r = peek(w, &(struct iovec){w->data, w->room}, 1, m)) == -EMSGSIZE) {
 		close_files(m);
 		r = grow(w, w->room * 2);
 		if (r >= 0 && pos >= 0)
@@ -145,6 +144,23 @@ static int peek_whole(struct walk *w, int pos, struct message *m)
 			return r;
 	}
 	return r;
+}
+
+/*
+ * A stream shows bytes together with files that follow, which go with the first byte of theirs.
+ * A look into a buffer that lacks one byte ends with an error at the piece that does not fit, the
+ * one with the files, and shows what is before it alone (unix_stream_read_generic()).
+ */
+static int split_before_files(struct walk *w, int pos, struct message *m)
+{
+	struct iovec iov[2] = {{w->data, m->len - 1}, {NULL, 1}};
+	close_files(m);
+	int r = set_offset(w, pos);
+	if (r >= 0)
+		r = peek(w, iov, 2, m);
+	if (r != -EFAULT)
+		return r;
+	return peek_whole(w, pos, m); /* files come first */
 }
 
 /*
@@ -163,6 +179,8 @@ static int walk_messages(struct walk *w, int total)
 		r = peek_whole(w, pos, &m);
 		if (r == -EAGAIN)
 			return 0;
+		if (r >= 0 && m.n_fds && w->u->info->type == SOCK_STREAM)
+			r = split_before_files(w, pos, &m);
 		if (r < 0)
 			return fail(w->d->s, r, "pid %d %s: look into its queue",
 				w->u->from.task->vpid, source_label(w->d, &w->u->from));
@@ -180,7 +198,8 @@ static int walk_simple_stream(struct walk *w, int total)
 	int r = grow(w, (size_t)total + 1);
 	if (r < 0)
 		return r;
-	if (peek(w, &m) < 0 || m.len != (size_t)total) {
+	if (peek(w, &(struct iovec){w->data, w->room}, 1, &m) < 0 || m.len != (size_t)total ||
+		m.n_fds) {
 		close_files(&m);
 		return 0;
 	}

@@ -208,6 +208,16 @@ static int make_datagram(struct file_set *f, struct unix_sock *u)
 	return u->e->name.len || u->peer == u ? make_bound(f, u) : make_nameless(f, u);
 }
 
+static bool all_from_peer(const struct unix_sock *u)
+{
+	const UnixSkEntry *peer = u->peer->e;
+	vec_for_each (&u->queue, p)
+		if (!p->extra || !p->extra->has_from || p->extra->from.len != peer->name.len ||
+			memcmp(p->extra->from.data, peer->name.data, peer->name.len) != 0)
+			return false;
+	return true;
+}
+
 static int connect_outside(struct file_set *f, struct unix_sock *u)
 {
 	const UnixSkEntry *e = u->peer->e;
@@ -235,6 +245,15 @@ static int connect_datagram(struct file_set *f, struct unix_sock *u)
 		return r;
 	return u->peer->outside ? connect_outside(f, u)
 				: unix_call_connect(f, NULL, u->fd, u->peer->fd);
+}
+
+/* Two that are connected to each other may queue more than max_dgram_qlen. */
+static int connect_early(struct file_set *f, struct unix_sock *u)
+{
+	if (u->e->type != SOCK_DGRAM || u->connected || !u->peer || u->peer->peer != u ||
+		!all_from_peer(u) || !all_from_peer(u->peer))
+		return 0;
+	return connect_datagram(f, u);
 }
 
 /* --- closed peers --- */
@@ -360,7 +379,7 @@ static int hand_over(struct file_set *f, struct unix_sock *u)
 
 int unix_make_all(struct file_set *f)
 {
-	static int (*const stages[])(struct file_set * f, struct unix_sock * u) = {
+	static int (*const stages[])(struct file_set * f, struct unix_sock * u) = {connect_early,
 		unix_queue_feed, connect_one, close_feeder, finish_listener, set_options, finish};
 	struct unix_set *set = f->unix_socks;
 	if (!set || set->made)

@@ -246,7 +246,8 @@ int main(int argc, char **argv)
 		if (i == LONGEST || i >= NULS)
 			need_reach(listeners[i], &names[i]);
 	check_backlog(NULS);
-	NEED(sendto(packets, "self", 4, 0, (struct sockaddr *)&names[NULS].a, names[NULS].len) == 4);
+	NEED(sendto(packets, "self", 4, 0, (struct sockaddr *)&names[NULS].a, names[NULS].len) ==
+		4);
 	need_text(packets, "self");
 	ok();
 }
