@@ -138,6 +138,7 @@ int unix_name_bind_quietly(struct file_set *f, const struct unix_sock *u, int fd
  * is open, -1 if it has none. 0 or a negative errno without a failure.
  */
 int unix_address_of(int fd, struct sockaddr_un *ret, socklen_t *ret_len, int *ret_file);
+bool unix_path_has_owner(const char *path);
 bool unix_same_name(const UnixSkEntry *a, const UnixSkEntry *b);
 
 /* unix_feed.c */

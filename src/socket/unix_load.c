@@ -29,9 +29,18 @@ static bool waits_for(const struct unix_sock *u, const struct unix_sock *peer)
 static int no_way_outside(struct file_set *f, const struct unix_sock *u)
 {
 	const UnixSkEntry *peer = u->peer->e;
-	bool by_name = u->e->type == SOCK_DGRAM && peer->name.len;
-	if (by_name && f->s->opt->ext_unix_sk)
-		return 0;
+	bool by_name = u->e->type == SOCK_DGRAM && peer->name.len &&
+		       (peer->name.data[0] == '/' || !peer->name.data[0]);
+	if (by_name && f->s->opt->ext_unix_sk) {
+		char *path = arena_alloc(&f->s->arena, peer->name.len + 1);
+		memcpy(path, peer->name.data, peer->name.len);
+		if (!*path || unix_path_has_owner(path))
+			return 0;
+		return fail(f->s, ECONNREFUSED,
+			"%s: its unix socket was connected to %s, outside the tree, which is not "
+			"there",
+			open_file_label(f, u->o), path);
+	}
 	const char *key = arena_printf(&f->s->arena, "use --inherit-fd 'fd[N]:socket:[%u]'%s",
 		u->e->ino, by_name ? ", or --ext-unix-sk to connect it again" : "");
 	return fail_remedy(f->s, ENOTCONN, key,

@@ -182,7 +182,7 @@ static bool is_elsewhere(const UnixSkEntry *e)
  * Does a living socket have this file? A connection of the rarest type asks without disturbing
  * anyone: of another type it is EPROTOTYPE, for a file that is left over ECONNREFUSED.
  */
-static bool has_owner(const char *path)
+bool unix_path_has_owner(const char *path)
 {
 	struct sockaddr_un to = {.sun_family = AF_UNIX};
 	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
@@ -211,7 +211,7 @@ static int check_path(struct file_set *f, struct unix_sock *u)
 	if (r == 0 && !S_ISSOCK(st.st_mode))
 		return fail(f->s, EEXIST, "%s: %s, which its unix socket had, is another file now",
 			label, path);
-	if (r == 0 && has_owner(path))
+	if (r == 0 && unix_path_has_owner(path))
 		return fail_remedy(f->s, EADDRINUSE, "end that process",
 			"%s: the unix socket %s belongs to another process", label, path);
 	if (r == 0)

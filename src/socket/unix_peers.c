@@ -22,7 +22,9 @@ static const char *name_of(struct file_dump *d, const struct unix_info *info)
 
 static bool is_reachable_by_name(const struct unix_info *peer)
 {
-	return peer->type == SOCK_DGRAM && peer->name_len;
+	/* a relative path leads nowhere from here */
+	return peer->type == SOCK_DGRAM && peer->name_len &&
+	       (peer->name[0] == '/' || peer->name[0] == '\0');
 }
 
 static bool may_be_external(

@@ -1,0 +1,89 @@
+/*
+ * unix_outside DIR KIND: a unix socket (50) with somebody outside the tree, or in a state that
+ * cannot be dumped, as test_unix.py sets it up; answers when asked and reports.
+ * VARIANTS: scenario
+ */
+#include <stddef.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "check.h"
+
+static struct sockaddr_un name = {.sun_family = AF_UNIX};
+static socklen_t name_len;
+
+static void set_name(const char *text)
+{
+	memcpy(name.sun_path, text, strlen(text));
+	name_len = offsetof(struct sockaddr_un, sun_path) + strlen(text);
+	if (text[0] == '@')
+		name.sun_path[0] = 0;
+}
+
+static int listening(void)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	NEED(fd >= 0 && !bind(fd, (struct sockaddr *)&name, name_len) && !listen(fd, 5));
+	return fd;
+}
+
+static int client(int type)
+{
+	int fd = socket(AF_UNIX, type, 0);
+
+	NEED(fd >= 0 && !connect(fd, (struct sockaddr *)&name, name_len));
+	return fd;
+}
+
+/* 50 and what the test waits for. */
+static void build(const char *kind)
+{
+	int pair[2], fd = 50;
+
+	NEED(!socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
+	if (!strcmp(kind, "log")) {
+		set_name(in_dir("log"));
+		fd = client(SOCK_DGRAM);
+		NEED(write(fd, "started", 7) == 7);
+	} else if (!strcmp(kind, "abstract")) {
+		set_name("@taken");
+		fd = listening();
+	} else if (!strcmp(kind, "path")) {
+		set_name(in_dir("path"));
+		fd = listening();
+	} else if (!strcmp(kind, "sent")) { /* data that waits to be accepted */
+		set_name("@sent");
+		fd = listening();
+		NEED(write(client(SOCK_STREAM), "early", 5) == 5);
+	} else if (!strcmp(kind, "closed")) { /* a client that left before */
+		set_name("@closed");
+		fd = listening();
+		close(client(SOCK_STREAM));
+	} else if (!strcmp(kind, "urgent")) {
+		fd = pair[0];
+		NEED(send(pair[1], "!", 1, MSG_OOB) == 1);
+	}
+	if (fd != 50)
+		NEED(dup2(fd, 50) == 50 && !close(fd));
+}
+
+int main(int argc, char **argv)
+{
+	char buf[64];
+
+	setup(argc, argv);
+	const char *kind = argv[2];
+	build(kind);
+	park();
+	if (!strcmp(kind, "stream")) {
+		NEED(read(50, buf, 64) == 8 && !memcmp(buf, "question", 8));
+		NEED(write(50, "answer", 6) == 6);
+	} else if (!strcmp(kind, "log")) {
+		NEED(write(50, "ended", 5) == 5);
+	} else if (!strcmp(kind, "abstract") || !strcmp(kind, "path")) {
+		close(client(SOCK_STREAM));
+		NEED(accept(50, NULL, NULL) >= 0);
+	}
+	ok();
+}
