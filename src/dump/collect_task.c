@@ -136,8 +136,6 @@ static int read_outside(struct dump *d, struct collecting *c)
 	struct task *t = c->t;
 	c->states = arena_array(&d->s->arena, struct aspect_states, t->threads.n);
 	int r = inspect_threads(d, t, c->states);
-	if (r >= 0)
-		r = vma_dump_collect(d->s, d->files, d->vmas[t->index]);
 	if (r < 0)
 		return r;
 	return d->dry ? file_dump_collect(d->files, t, NULL) : read_registers(d->s, leader(t));

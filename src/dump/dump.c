@@ -41,6 +41,10 @@ static int collect_tasks(struct dump *d)
 		program_init(&d->programs[i], d->s, NULL);
 	while (r >= 0 && (n = next_batch(d, &at, batch)) > 0)
 		r = dump_collect_batch(d, batch, n);
+	/* mapped files last: descriptors tell which of them are leased and must not be opened */
+	for (size_t i = 0; i < d->tree.tasks.n && r >= 0; i++)
+		if (task_lives(d->tree.tasks.v[i]))
+			r = vma_dump_collect(d->s, d->files, d->vmas[i]);
 	return r;
 }
 

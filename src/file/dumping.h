@@ -23,6 +23,7 @@ struct inode_info {
 	uint64_t dev, ino;
 	const char *checked_path; /* known to lead to it; NULL = none */
 	bool may_have_posix;	  /* locks: file_lock.c */
+	bool leased;		  /* for writing, by a descriptor of the tree */
 	bool build_id_read;
 	uint32_t *build_id; /* NULL: has none */
 	size_t n_build_id;

@@ -1,10 +1,11 @@
 /*
  * File locks: POSIX (of a descriptor table), OFD and flock (of an open file), and leases.
  *
- * fdinfo of a task shows the locks that it, or the open file, has; but one read for each descriptor
- * costs more than all else that is read of it.  So /proc/locks tells which inodes have any, where
- * it is complete (proc_locks.h) and the filesystem shows stat() the inode number that locks have.
- * Elsewhere fdinfo is read once per open file, and F_GETLK tells of POSIX locks of others.
+ * fdinfo of a task shows the locks that it, or the open file, has.  It is read once per open file,
+ * and F_GETLK tells of POSIX locks of other tables.  /proc/locks would tell which inodes have any, but
+ * to open it takes a grace period of RCU, 12 ms and more (locks_start(), fs/locks.c: it is the writer
+ * of file_rwsem), in which two thousand fdinfos are read.  So it is asked only when there are more, and
+ * where it is complete (proc_locks.h) and the filesystem shows stat() the inode number that locks have.
  *
  * A task takes its locks itself, so that they have its pid, and as the last thing of all: closing
  * any descriptor of a file drops all POSIX locks of that table on it.
@@ -31,11 +32,14 @@ enum {
 	INIT_PID_NS = 0xEFFFFFFC, /* inode of the first pid namespace (linux/proc_ns.h) */
 	OLD_MANDATORY = 32,	  /* LOCK_MAND of flock(2), gone since Linux 5.15 */
 	BREAKING = 4,		  /* of a lease's type in images */
+	LISTING_COSTS = 2000,	  /* as many fdinfos take as long */
 };
 
 struct lock_dump {
 	struct id_map inodes; /* by number: enum lock_kind bits */
-	bool complete;	      /* /proc/locks shows all */
+	bool listed;	      /* /proc/locks was read */
+	bool complete;	      /* it shows all */
+	unsigned n_asked;     /* fdinfos read without it */
 	unsigned n, posix_of_tree, posix_found;
 	VEC(FileLockEntry *) entries;
 };
@@ -55,9 +59,10 @@ static unsigned kinds_of(const struct lock_dump *l, uint64_t ino)
 	return (unsigned)(uintptr_t)id_map_get(&l->inodes, ino);
 }
 
-int file_lock_begin(struct file_dump *d)
+static int list_locks(struct file_dump *d)
 {
-	struct lock_dump *l = d->locks = arena_new(&d->s->arena, struct lock_dump);
+	struct lock_dump *l = d->locks;
+	l->listed = true;
 	_cleanup_proc_buf_ struct proc_buf buf = {0};
 	struct stat st;
 	l->complete = stat("/proc/self/ns/pid", &st) == 0 && st.st_ino == INIT_PID_NS;
@@ -79,6 +84,12 @@ int file_lock_begin(struct file_dump *d)
 	return 0;
 }
 
+int file_lock_begin(struct file_dump *d)
+{
+	d->locks = arena_new(&d->s->arena, struct lock_dump);
+	return 0;
+}
+
 /* Whether st_ino is the number that the kernel shows with locks. */
 static bool shows_inode_numbers(long fs_type)
 {
@@ -90,10 +101,14 @@ static bool shows_inode_numbers(long fs_type)
 	return false;
 }
 
-/* Nobody locks a socket or an event counter; if so, /proc/locks shows it. */
 static bool may_hide(const struct lock_dump *l, const struct file_view *v)
 {
-	if (v->link[0] != '/' || v->flags & O_PATH)
+	if (v->flags & O_PATH)
+		return false;
+	if (!l->listed)
+		return true;
+	/* nobody locks a socket or an event counter; if so, /proc/locks shows it */
+	if (v->link[0] != '/')
 		return false;
 	return !l->complete || (l->n && !shows_inode_numbers(v->fs_type));
 }
@@ -112,6 +127,7 @@ static bool is_worth_reading(struct lock_dump *l, struct dumped_file *f, const s
 		return kinds & LOCK_POSIX || f->inode->may_have_posix;
 	if (v && may_hide(l, v)) {
 		f->inode->may_have_posix = has_byte_locks(v);
+		l->n_asked++;
 		return true;
 	}
 	return kinds;
@@ -174,13 +190,23 @@ int file_lock_collect(struct file_dump *d, struct task *t, int fd, struct dumped
 {
 	if (f->locks_read_by == t) /* another number of the same file in the same table */
 		return 0;
+	if (v && fcntl(v->fd, F_GETLEASE) == F_WRLCK)
+		f->inode->leased = true;
+	if (d->locks->n_asked == LISTING_COSTS && !d->locks->listed) {
+		int r = list_locks(d);
+		if (r < 0)
+			return r;
+	}
 	bool read = is_worth_reading(d->locks, f, v), only_posix = f->locks_read_by;
 	f->locks_read_by = t;
 	return read ? read_locks(d, t, fd, f, only_posix) : 0;
 }
 
+/* Descriptors come before mappings: a file that one has leased for writing nobody else has open. */
 bool file_lock_forbids_open(const struct file_dump *d, const struct file_view *v)
 {
+	if (v->inode->leased)
+		return true;
 	if (!v->path_only && !(v->flags & O_PATH) && fcntl(v->fd, F_GETLEASE) == F_WRLCK)
 		return true;
 	return d->locks && kinds_of(d->locks, v->st.stx_ino) & LOCK_LEASE;

@@ -1,8 +1,11 @@
 /*
  * File locks: POSIX ones on ranges, by two tasks, on a file that is also mapped, opened a second
  * time and open at high numbers; flock() of a file that fork() shared, by a process that is dead;
- * OFD locks. What each of them keeps others from is asked before and after. PROVES: F120 F121 F122
- * F124 DUMP: --file-locks RESTORE: --file-locks
+ * OFD locks. What each of them keeps others from is asked before and after.
+ *
+ * PROVES: F120 F121 F122 F124
+ * DUMP: --file-locks
+ * RESTORE: --file-locks
  */
 #include "check.h"
 
