@@ -92,6 +92,7 @@ static int run_copies(struct file_dump *d, struct pairs *p)
 	sigprocmask(SIG_BLOCK, &all, &old);
 	pid_t pid = fork();
 	if (pid == 0) {
+		setsid(); /* no job control for us, should one of them be our terminal */
 		copy_all(d, p);
 		_exit(0);
 	}

@@ -197,8 +197,6 @@ static int check_external(struct file_set *f, struct open_file *o)
 int regular_check(struct file_set *f, struct open_file *o)
 {
 	const RegFileEntry *e = o->e->reg;
-	if (o->of_tty)
-		return 0; /* tty_make.c looks at it */
 	if (e->has_ext && e->ext)
 		return check_external(f, o);
 	if (o->inherited >= 0)
@@ -215,6 +213,8 @@ int regular_check(struct file_set *f, struct open_file *o)
 			e->name);
 	o->flags = e->flags;
 	o->fown = e->fown;
+	if (o->of_tty)
+		return 0; /* not there yet, or for tty_restore.c to look at */
 	if (o->remap && o->remap->type != REMAP_TYPE__LINKED)
 		return 0;
 	if (is_of_process(f, e->name, &o->late))

@@ -51,6 +51,8 @@ int file_make_terminals(struct file_set *f);
 bool file_has_terminal(const struct file_set *f, const struct task *t);
 int file_plan_terminal(struct file_set *f, struct stubs *st, struct task *t, struct program *p);
 int file_settle_terminals(struct file_set *f, struct stubs *st);
+/* The tasks run: SIGWINCH, if the terminal of --shell-job has another size than theirs had. */
+void file_tell_terminals(struct file_set *f);
 /* The foreground group of the terminal of which t is the session leader; 0: none. */
 pid_t file_foreground_group(const struct file_set *f, const struct task *t);
 

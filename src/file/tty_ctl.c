@@ -139,9 +139,11 @@ static int set_foreground(struct file_set *f, struct stubs *st, struct task *t, 
 
 static int give_up(struct file_set *f, struct stubs *st, struct task *t)
 {
+	if (!extra_or(leader(t), no_tty, false))
+		return 0;
 	struct task *lead = tree_find(f->tree, t->sid);
 	struct tty *tty = lead && lead != t ? controlling_tty(f, lead) : NULL;
-	if (!tty || !extra_or(leader(t), no_tty, false))
+	if (!tty)
 		return 0;
 	struct program *p = fresh_program(f, t);
 	int r = plan_receive(f, st, tty, p);
@@ -230,8 +232,31 @@ static int set_callers_foreground(struct file_set *f, struct stubs *st)
 	return 0;
 }
 
+/* The window that the tree knows is not that of the caller: it is told as by any resizing. */
+static void tell_new_size(struct file_set *f, const struct tty *t)
+{
+	struct task *root = f->tree->root;
+	struct winsize now;
+	const WinsizeEntry *e = t->info->winsize;
+	pid_t pgrp = root->sid == root->vpid ? file_foreground_group(f, root) : root->pgid;
+	if (!e || pgrp <= 1 || ioctl(STDIN_FILENO, TIOCGWINSZ, &now) < 0 ||
+		(root->sid != root->vpid && root->pgid != root->vpid))
+		return;
+	if (now.ws_row != e->ws_row || now.ws_col != e->ws_col)
+		kill(-pgrp, SIGWINCH);
+}
+
+void file_tell_terminals(struct file_set *f)
+{
+	vec_for_each (&f->ttys->all, t)
+		if (tty_is_orphan(*t) && is_callers(*t) && (*t)->files.n)
+			tell_new_size(f, *t);
+}
+
 int file_settle_terminals(struct file_set *f, struct stubs *st)
 {
+	if (!f->ttys->all.n)
+		return 0;
 	int r = set_callers_foreground(f, st);
 	for (size_t i = 0; i < f->tree->tasks.n && r >= 0; i++) {
 		struct task *t = f->tree->tasks.v[i];

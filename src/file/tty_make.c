@@ -22,6 +22,7 @@ enum { RAW_O_LARGEFILE = 0100000, OWN_SLAVE = O_RDWR | O_NOCTTY | O_NONBLOCK | O
 struct making {
 	struct file_set *f;
 	VEC(int) wrong;
+	struct pty_queues *queues; /* room for those of one */
 };
 
 static const char *path_of(const struct file_set *f, const struct open_file *o, const char *other)
@@ -125,9 +126,12 @@ static void take_data(struct pty_bytes *to, const struct tty *t)
 	memcpy(to->data, t->data->data.data, to->len);
 }
 
-static int fill(struct file_set *f, const struct tty *master, int fd, int slave_fd)
+static int fill(struct making *m, const struct tty *master, int fd, int slave_fd)
 {
-	struct pty_queues *q = arena_new(&f->s->arena, struct pty_queues);
+	struct file_set *f = m->f;
+	struct pty_queues *q = m->queues;
+	q->flow = PTY_FLOWS;
+	q->input.len = q->output.len = 0;
 	const FermataFileEntry *extra = master->files.v[0]->extra;
 	take_data(&q->output, master);
 	take_data(&q->input, master->peer);
@@ -170,12 +174,17 @@ static int make_pair(struct making *m, struct tty *t)
 	if (t->fd < 0)
 		return fail(f->s, errno, "open the pseudo terminal %u by its master",
 			t->info->pty->index);
-	r = fill(f, t, o->fd, t->fd);
+	r = fill(m, t, o->fd, t->fd);
 	if (r >= 0 && t->peer)
 		r = set_owner(f, t->peer, t->fd);
 	if (r >= 0)
 		r = open_slaves(f, t->peer, o->fd, /* hung_up= */ false);
-	return r < 0 ? r : finish(f, t, o->fd, t->fd);
+	if (r >= 0)
+		r = finish(f, t, o->fd, t->fd);
+	bool has_session = t->info->sid || (t->peer && t->peer->info->sid);
+	if (r >= 0 && !has_session)
+		pty_let_go(t);
+	return r;
 }
 
 /* Slaves whose master was closed: so is this one's. */
@@ -226,7 +235,7 @@ static int by_index(const void *a, const void *b)
 
 int pty_make_all(struct file_set *f)
 {
-	struct making m = {.f = f};
+	struct making m = {.f = f, .queues = arena_new(&f->s->arena, struct pty_queues)};
 	int r = 0;
 	if (f->ttys->all.n) /* a number that was passed over cannot be wanted later */
 		qsort(f->ttys->all.v, f->ttys->all.n, sizeof(*f->ttys->all.v), by_index);

@@ -17,6 +17,12 @@
 
 /* --- reading the images --- */
 
+static const RegFileEntry *path_of(const struct file_set *f, const struct open_file *o)
+{
+	const struct open_file *reg = file_find(f, o->e->tty->regf_id);
+	return reg ? reg->e->reg : NULL;
+}
+
 static int load_records(struct file_set *f)
 {
 	ProtobufCMessage **all;
@@ -88,6 +94,22 @@ static int attach(struct file_set *f, struct open_file *o)
 	return 0;
 }
 
+/* O_PATH descriptors of slaves: the path is not there yet. */
+static bool names_slave(const struct file_set *f, const struct open_file *o)
+{
+	const RegFileEntry *e = o->e->reg;
+	if (!e || !e->has_mode || !S_ISCHR(e->mode) || !(e->flags & O_PATH))
+		return false;
+	vec_for_each (&f->ttys->all, it) {
+		const struct tty *t = *it;
+		const RegFileEntry *path = t->files.n ? path_of(f, t->files.v[0]) : NULL;
+		if (path && !t->master && t->info->type == TTY_TYPE__PTY &&
+			strcmp(path->name, e->name) == 0)
+			return true;
+	}
+	return false;
+}
+
 int tty_load(struct file_set *f)
 {
 	f->ttys = arena_new(&f->s->arena, struct tty_set);
@@ -98,6 +120,8 @@ int tty_load(struct file_set *f)
 		if (f->all.v[i]->e->type == FD_TYPES__TTY)
 			r = attach(f, f->all.v[i]);
 	pair(f->ttys);
+	for (size_t i = 0; i < f->all.n && r >= 0 && f->ttys->all.n; i++)
+		f->all.v[i]->of_tty |= names_slave(f, f->all.v[i]);
 	return r;
 }
 
@@ -117,12 +141,6 @@ void tty_release(struct file_set *f)
 bool tty_is_orphan(const struct tty *t)
 {
 	return t->info->type == TTY_TYPE__PTY && !t->master && !t->peer && t->info->termios;
-}
-
-static const RegFileEntry *path_of(const struct file_set *f, const struct open_file *o)
-{
-	const struct open_file *reg = file_find(f, o->e->tty->regf_id);
-	return reg ? reg->e->reg : NULL;
 }
 
 static int check_orphan(struct file_set *f, const struct open_file *o)
@@ -252,10 +270,20 @@ int tty_create(struct file_set *f, struct open_file *o, int *ret_fd)
 {
 	_cleanup_close_ int fd = -1;
 	int r;
-	if (o->inherited >= 0 || tty_is_orphan(o->tty) || o->tty->info->type == TTY_TYPE__CTTY) {
+	const struct tty *master = o->tty->peer;
+	if (o->inherited < 0 && master && master->files.v[0]->inherited >= 0) {
+		r = fd = ioctl(master->files.v[0]->inherited, TIOCGPTPEER, tty_open_flags(o));
+		if (r < 0)
+			r = fail(f->s, errno, "%s: open the slave of our descriptor %d",
+				open_file_label(f, o), master->files.v[0]->inherited);
+	} else if (o->inherited >= 0 || tty_is_orphan(o->tty) ||
+		   o->tty->info->type == TTY_TYPE__CTTY) {
 		r = open_again(f, o, o->inherited >= 0 ? o->inherited : STDIN_FILENO, &fd);
 	} else {
-		const RegFileEntry *reg = path_of(f, o);
+		const RegFileEntry *reg = path_of(f, o); /* check_named() has seen it */
+		if (!reg)
+			return fail(f->s, EBADMSG, "%s: this terminal has no path",
+				open_file_label(f, o));
 		r = fd = path_open(f, reg->name, tty_open_flags(o));
 		if (r < 0)
 			r = fail(f->s, r, "%s: open %s", open_file_label(f, o), reg->name);

@@ -242,7 +242,7 @@ static void check_ctty(struct file_dump *d, const struct tty_dump *t)
 static void check_leader(struct file_dump *d, struct task *t)
 {
 	uint64_t device = (unsigned)t->stat.tty_nr;
-	if (!device || t->sid != t->vpid || (d->ttys && find_tty(d->ttys, device)))
+	if (d->ttys && find_tty(d->ttys, device))
 		return;
 	unsigned index = minor_of(device);
 	if (!is_pts(device) || index > PTY_INDEX_MAX || !d->s->opt->shell_job) {
@@ -257,20 +257,26 @@ static void check_leader(struct file_dump *d, struct task *t)
 	tty->device = device;
 }
 
-static void note_no_tty(struct file_dump *d, struct task *t)
+/* Members of these sessions that have not the terminal of their leader. */
+static void note_no_tty(struct file_dump *d, const struct task *lead)
 {
-	const struct task *lead = session_leader(d, (uint32_t)t->sid);
-	if (task_lives(t) && lead && lead->stat.tty_nr && !t->stat.tty_nr && !d->dry)
-		extras_make(d->s, leader(t))->has_no_tty = extras_make(d->s, leader(t))->no_tty =
-			true;
+	vec_for_each (&d->tree->tasks, it) {
+		struct task *t = *it;
+		if (!task_lives(t) || t->sid != lead->sid || t->stat.tty_nr || d->dry)
+			continue;
+		FermataEntry *e = extras_make(d->s, leader(t));
+		e->has_no_tty = e->no_tty = true;
+	}
 }
 
 int tty_dump_settle(struct file_dump *d)
 {
-	vec_for_each (&d->tree->tasks, t) {
-		if (task_lives(*t))
-			check_leader(d, *t);
-		note_no_tty(d, *t);
+	vec_for_each (&d->tree->tasks, it) {
+		struct task *t = *it;
+		if (!task_lives(t) || t->sid != t->vpid || !t->stat.tty_nr)
+			continue;
+		check_leader(d, t);
+		note_no_tty(d, t);
 	}
 	if (!d->ttys)
 		return 0;

@@ -162,6 +162,7 @@ int restore_take_over(struct restore *re)
 	vec_for_each (&re->tree.tasks, t)
 		if (task_lives(*t))
 			let_go(*t);
+	file_tell_terminals(re->files);
 	await_stops(re);
 	hook_run_anyway(re->s, HOOK_POST_RESUME);
 	return 0;

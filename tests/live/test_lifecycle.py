@@ -174,7 +174,7 @@ def test_dead_and_zombies_again_and_again(case):
         good_end(case)
 
 
-KILLED = ["counter", "threads8", "threads_signals", "tree3", "anon_pages"]
+KILLED = ["counter", "threads8", "threads_signals", "tree3", "anon_pages", "pty_queues"]
 # More tasks than are visited at once; to compare what they are takes far longer than a dump.
 CROWD = ["tasks_100"]
 
@@ -210,7 +210,7 @@ def test_kill_the_dump(case, name):
     good_end(case)
 
 
-@scenario(timeout=180, args=KILLED)
+@scenario(timeout=180, args=[*KILLED, "pty_session"])
 def test_kill_the_restore(case, name):
     """kill -9 of the tool at any moment of a restore leaves no task, or all of them.
     PROVES: F036"""

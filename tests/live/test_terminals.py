@@ -217,15 +217,21 @@ def external_key(fd):
     return f"tty[{st.st_rdev:x}:{st.st_dev:x}]"
 
 
-@scenario
-def test_external(case):
-    """PROVES: F191"""
+@scenario(args=["external", "leader"])
+def test_external(case, how):
+    """A terminal that the caller names, and replaces; also as the controlling one of a session.
+    PROVES: F191"""
     first, second = Terminal(), Terminal(50, 60)
     program = Program("tty_job")
     prepare(case)
-    child = subprocess.Popen([program.path, case.dir, "external"], stdin=first.slave,
-                             stdout=first.slave, stderr=first.slave, start_new_session=True)
-    case.root = child.pid
+    if how == "leader":
+        case.root = session_on(case, first, lambda: os.execv(
+            program.path, [program.path, str(case.dir), how]))
+        case.tools.discard(case.root)
+    else:
+        case.root = subprocess.Popen(
+            [program.path, case.dir, how], stdin=first.slave, stdout=first.slave,
+            stderr=first.slave, start_new_session=True).pid
     poll(case.is_ready, 10, "the program getting ready")
     key = external_key(first.slave)
     ran = case.refused("dump", "--external", "-t", case.root)
@@ -233,7 +239,6 @@ def test_external(case):
         raise Failure(f"the refusal does not name {key}: {ran.describe()}")
     images = case.new_images()
     case.need(case.run("dump", images, "-t", case.root, "--external", key), "dump")
-    child.wait()
     case.gone()
     case.refused("restore", re.escape(key), "-d", images=images)
     tool = case.run("restore", images, "-d", "--inherit-fd", f"fd[{second.slave}]:{key}",
@@ -368,6 +373,52 @@ def test_script(case):
     os.write(keys, b"exit\n")
     case.gone()
     os.close(keys)
+
+
+@scenario
+def test_script_job(case):
+    """script(1) on the terminal of its caller, with another terminal inside; a window of another
+    size is told through to the shell.
+    PROVES: F189 F184"""
+    script, note = need_tool("script"), case.dir / "job"
+    first, second = Terminal(25, 81), Terminal(41, 83)
+    outer = shell(case, first, [script, "-qc", "bash --norc --noprofile -i", "/dev/null"], note)
+    first.expect("bash-.*[#$] ")
+    case.root = int(note.read_text())
+    first.type("n=5; stty size\n")
+    first.expect(r"25 81\r.*[#$] ")
+    first.type("echo half")
+    first.expect("half")
+    images = case.dump("--shell-job")
+    shell_status(case, outer)
+    end_shell(case, outer)
+    outer = restore_on(case, second, images)
+    second.type("-typed-$n; stty size\n")
+    second.expect("half-typed-5\r.*41 83\r")
+    second.type("exit\n")
+    if shell_status(case, outer):
+        raise Failure("the tool did not end well")
+    end_shell(case, outer)
+
+
+@scenario
+def test_preflight(case):
+    """check and --explain change nothing of a tree with terminals.
+    PROVES: F193"""
+    case.start_program(Program("pty_session"))
+    case.need(case.run("check", case.new_images(), "-t", case.root), "check")
+    images = case.dump()
+    numbers = sorted(os.listdir("/dev/pts"))
+    ran = case.need(case.run("restore", images, "--explain"), "restore --explain")
+    for step in ("take the controlling terminal", "set the foreground group",
+                 "give up the controlling terminal", '"/dev/tty"'):
+        if step not in ran.text:
+            raise Failure(f"no step {step!r}: {ran.describe()}")
+    if sorted(os.listdir("/dev/pts")) != numbers:
+        raise Failure("--explain made terminals")
+    case.restore(images)
+    case.release()
+    case.verdict()
 
 
 def screen_shows(look, pattern, what):

@@ -72,7 +72,8 @@ static void child(void *unused)
 
 int main(int argc, char **argv)
 {
-	int gap[2], copy, peer, second;
+	int gap[2], copy, peer, second, path_only;
+	struct stat st;
 	pid_t pid;
 
 	setup(argc, argv);
@@ -92,6 +93,7 @@ int main(int argc, char **argv)
 	second = open_slave_of(master[0], O_RDONLY | O_NONBLOCK);
 	peer = ioctl(master[0], TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
 	NEED(copy >= 0 && peer >= 0);
+	path_only = open_slave_of(master[1], O_PATH);
 	NEED(!fcntl(slave[0], F_SETFL, O_NONBLOCK));
 	park();
 	SAME(fcntl(copy, F_GETFL) & O_NONBLOCK, O_NONBLOCK);
@@ -107,6 +109,8 @@ int main(int argc, char **argv)
 		type(i % 2 ? master[i] : slave[i], text + 5);
 	}
 	need_exit(pid, 0);
+	NEED(!fstat(path_only, &st));
+	SAME(st.st_uid, 1001);
 	need_raw_echo(master[0], slave[0]);
 	need_raw_echo(master[0], peer);
 	type(master[0], "x");
