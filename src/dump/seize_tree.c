@@ -141,7 +141,8 @@ static void new_threads(struct session *s, const struct task *t, const pid_vec *
 {
 	for (size_t i = 0; i < tids->n; i++) {
 		bool same_place = i < t->threads.n && t->threads.v[i]->tid == tids->v[i];
-		if (!same_place && !find_thread(t, tids->v[i]))
+		if (!same_place && !find_thread(t, tids->v[i]) &&
+			!proc_is_io_worker(s, tids->v[i]))
 			*vec_push(&s->arena, ret) = tids->v[i];
 	}
 }

@@ -103,6 +103,11 @@ static const struct {
 	CALL(sched_setparam, 2),
 	CALL(get_robust_list, 3),
 	CALL(mincore, 3),
+	CALL(io_uring_setup, 2),
+	CALL(io_uring_enter, 6),
+	CALL(io_uring_register, 4),
+	CALL(pidfd_open, 2),
+	CALL(pidfd_getfd, 3),
 #undef CALL
 	{AGENT_CALL_CLONE, "clone3", 3},
 };

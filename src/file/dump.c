@@ -302,7 +302,8 @@ static int write_files(struct file_dump *d)
 		FileEntry e = FILE_ENTRY__INIT;
 		e.type = f->kind;
 		e.id = f->id;
-		memcpy((char *)&e + f->type->detail, &f->detail, sizeof(f->detail));
+		if (f->type->detail)
+			memcpy((char *)&e + f->type->detail, &f->detail, sizeof(f->detail));
 		int r = image_write(d->s, &w, &e.base);
 		if (r < 0)
 			return r;

@@ -103,6 +103,7 @@ struct file_dump {
 	VEC(MemfdInodeEntry *) memfds;
 	VEC(struct link_dump *) links;
 	VEC(struct later) when_all, later;
+	VEC(struct ring *) rings; /* io_uring.c */
 	struct image_writer pipes_data, fifo_data, sk_queues;
 	struct unix_dump *unix_socks; /* socket/unix.h; NULL: none met */
 	VEC(int) kept;	/* files that only queues hold, open for the time of the dump */

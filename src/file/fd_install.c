@@ -115,7 +115,7 @@ static void plan_one(struct program *p, const struct fd_slot *slot, uint32_t lan
 static bool wants_late(const struct fd_table *t)
 {
 	vec_for_each (&t->slots, slot)
-		if (slot->file->late || slot->file->type->install)
+		if (slot->file->late || slot->file->made_inside || slot->file->type->install)
 			return true;
 	return file_lock_has(t);
 }
@@ -222,7 +222,7 @@ static void init(struct installing *in)
 	struct fd_table *t = in->table;
 	in->slots = arena_array(&in->f->s->arena, struct fd_slot *, t->slots.n);
 	vec_for_each (&t->slots, slot)
-		if (slot->file->late == in->late)
+		if (slot->file->late == in->late && !slot->file->made_inside)
 			in->slots[in->n++] = slot;
 	in->p = &leader(t->task)->program;
 	program_init(in->p, in->f->s, arena_printf(&in->f->s->arena, "pid %d", t->task->vpid));
@@ -323,7 +323,9 @@ int file_restore_late(struct file_set *f, struct stubs *st)
 {
 	struct rlimit limit;
 	getrlimit(RLIMIT_NOFILE, &limit);
-	int r = install_tables(f, st, &limit, /* late= */ true);
+	int r = io_uring_restore_all(f, st); /* epoll sets may watch them */
+	if (r >= 0)
+		r = install_tables(f, st, &limit, /* late= */ true);
 	if (r >= 0 && !st->explain)
 		r = restore_owners(f);
 	return r < 0 || st->explain ? r : memfd_seal_all(f);

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "file/dumping.h"
@@ -165,6 +166,21 @@ int fd_table_number(struct file_dump *d, const struct task *t, const struct dump
 				id_map_put(&d->s->arena, &list->by_file, l->file->id, l);
 	const struct listed_fd *l = id_map_get(&list->by_file, file->id);
 	return l ? l->fd : -1;
+}
+
+size_t fd_table_find_link(const struct task *t, const char *link, const struct dumped_file **ret)
+{
+	const struct fd_listing *list = listing_of(t);
+	size_t n = 0;
+	*ret = NULL;
+	for (size_t i = 0; list && i < list->fds.n; i++) {
+		const struct dumped_file *f = list->fds.v[i].file;
+		if (!f || f == *ret || strcmp(f->link, link) != 0)
+			continue;
+		*ret = f;
+		n++;
+	}
+	return n;
 }
 
 int fd_table_write(struct session *s, const struct task *t)

@@ -17,5 +17,7 @@ int fd_table_write(struct session *s, const struct task *t);
 struct dumped_file *fd_table_find(const struct task *t, uint32_t fd);
 /* Some number of the open file in t's table; -1: none. */
 int fd_table_number(struct file_dump *d, const struct task *t, const struct dumped_file *file);
+/* How many open files of t have this link text; one of them. */
+size_t fd_table_find_link(const struct task *t, const char *link, const struct dumped_file **ret);
 
 #endif

@@ -38,6 +38,8 @@ const char *open_file_label(const struct file_set *f, const struct open_file *o)
 /* The id inside the message of the type must be the same: its first field, after the base. */
 static bool ids_agree(const struct open_file *o)
 {
+	if (!o->type->detail)
+		return true;
 	const ProtobufCMessage *detail =
 		*(ProtobufCMessage *const *)((const char *)o->e + o->type->detail);
 	if (!detail)

@@ -22,6 +22,7 @@ struct fd_slot {
 	bool close_on_exec;
 	bool temporary; /* only for what install() does: closed after that */
 	bool installs;	/* though temporary: only a queue has the file for good */
+	bool made; /* of a file that is made_inside: it is there */
 	struct open_file *file;
 };
 
@@ -43,6 +44,7 @@ struct open_file {
 	const FownEntry *fown;	   /* NULL: has none */
 	int inherited;		   /* descriptor of ours that takes its place; -1: none */
 	bool late;		   /* opens only once threads and tables are there */
+	bool made_inside;	   /* cannot be passed on: its type makes it in every table */
 	unsigned uses_left;	   /* slots that do not have it yet */
 	bool prepared;		   /* flags and signal are set */
 	int fd;			   /* in the controller; -1: none */
@@ -90,6 +92,7 @@ struct file_set {
 	VEC(struct memfd *) memfd_list;
 	VEC(const char *) links; /* link remaps to remove when all went well */
 	VEC(struct inherited) inherited;
+	VEC(struct open_file *) rings; /* io_uring_restore.c */
 	VEC(struct doomed) doomed; /* in order of making */
 	int root_fd;		   /* what paths of the image begin at */
 	int pipes_data, fifo_data; /* the images, for contents; -1 */
@@ -163,6 +166,9 @@ void tty_release(struct file_set *f);
 
 /* pipe_data.c */
 int pipe_data_load(struct file_set *f);
+
+/* io_uring_restore.c: when threads and tables are complete */
+int io_uring_restore_all(struct file_set *f, struct stubs *st);
 
 /* fown.c */
 int fown_check(struct file_set *f, const struct open_file *o);

@@ -41,7 +41,7 @@ struct program;
 struct file_type {
 	FdTypes type;
 	const char *name; /* "pipe": for messages */
-	size_t detail;	  /* offset in FileEntry of the pointer to this type's message */
+	size_t detail;	  /* offset in FileEntry of the pointer to this type's message; 0: none */
 	bool sets_flags;  /* create() does all that open flags ask for */
 	/* check() and create() look at o->inherited themselves; otherwise they are not called, and
 	   the inherited file is used as it is */

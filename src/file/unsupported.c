@@ -17,7 +17,6 @@ enum { MQUEUE_MAGIC = 0x19800202 };
 static const struct {
 	const char *link, *text;
 } anonymous[] = {
-	{"anon_inode:[io_uring]", "an io_uring"},
 	{"anon_inode:[perf_event]", "a performance counter (perf_event)"},
 	{"anon_inode:[userfaultfd]", "a userfaultfd"},
 	{"anon_inode:bpf-map", "a BPF map"},

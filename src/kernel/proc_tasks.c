@@ -18,6 +18,7 @@
 
 #include "base/session.h"
 #include "base/share.h"
+#include "kernel/proc_stat.h"
 #include "kernel/scan.h"
 
 /* As getdents64(2) fills it. */
@@ -72,6 +73,19 @@ int proc_list_tids(struct session *s, pid_t pid, pid_vec *out)
 			return 0;
 		add_names(&s->arena, block, (size_t)n, out);
 	}
+}
+
+enum { PF_IO_WORKER = 0x10 };
+
+bool proc_is_io_worker(struct session *s, pid_t tid)
+{
+	/* workers have no robust list, threads of C libraries do: that spares most of the reading */
+	void *head = NULL;
+	size_t len;
+	struct proc_stat stat;
+	if (syscall(SYS_get_robust_list, tid, &head, &len) == 0 && head)
+		return false;
+	return proc_stat_read(s, tid, &stat) >= 0 && stat.flags & PF_IO_WORKER;
 }
 
 /* dir: /proc/PID/task. */

@@ -2,6 +2,7 @@
 #ifndef FERMATA_KERNEL_PROC_TASKS_H
 #define FERMATA_KERNEL_PROC_TASKS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -17,6 +18,12 @@ int proc_children_parse(struct arena *a, const char *text, size_t len, pid_vec *
  * task is gone.  The lists are exact only while the task is stopped.
  */
 int proc_list_tids(struct session *s, pid_t pid, pid_vec *out);
+
+/*
+ * A thread of the kernel that works for io_uring: listed among those of the process, but it has no
+ * life in user space, and what interrupts it cancels operations.
+ */
+bool proc_is_io_worker(struct session *s, pid_t tid);
 
 /* Children of these threads of pid. A thread that vanishes meanwhile is skipped. */
 int proc_list_children_of(struct session *s, pid_t pid, const pid_vec *tids, pid_vec *out);

@@ -76,6 +76,12 @@ static bool is_special(const VmaEntry *e)
 	return e->status & (VMA_VVAR | VMA_VDSO);
 }
 
+/* Mapped by its file's type, when that can be made; until then its place is kept free. */
+static bool is_late(const VmaEntry *e)
+{
+	return e->status & VMA_IO_URING;
+}
+
 static int open_flags(const VmaEntry *e)
 {
 	if (e->has_fdflags)
@@ -187,13 +193,23 @@ static void attach(struct mapping *m, struct vma_plan *v)
 	v->unshielded = true; /* as shmat() leaves it */
 }
 
+static void reserve(struct program *p, const VmaEntry *e)
+{
+	int step = program_step(p, "reserve", NULL, SYS_mmap, imm(e->start), imm(e->end - e->start),
+		imm(PROT_NONE), imm(MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED), simm(-1),
+		imm(0));
+	program_expect(p, step, (int64_t)e->start);
+}
+
 static int map_vmas(struct mapping *m, bool early)
 {
 	const struct mem_plan *mem = mem_of(m->t);
 	int r = 0;
 	for (size_t i = 0; i < mem->vmas.n && r >= 0; i++) {
 		struct vma_plan *v = &mem->vmas.v[i];
-		if (v->heirloom != early || (is_special(v->e) && !mem->vdso.proxy))
+		if (is_late(v->e) && !early)
+			reserve(m->p, v->e);
+		if (is_late(v->e) || v->heirloom != early || (is_special(v->e) && !mem->vdso.proxy))
 			continue;
 		if (wholly_kept(mem, v->e))
 			v->unshielded = true;
@@ -281,7 +297,7 @@ static void lock_and_advise(struct mapping *m)
 	bool all_mergeable = switch_ksm(m);
 	vec_for_each(&mem_of(m->t)->vmas, v) {
 		const VmaEntry *e = v->e;
-		if (is_special(e))
+		if (is_special(e) || is_late(e))
 			continue;
 		const FermataVma *extra = mem_vma_extra(m->t, e);
 		if (e->flags & VMA_MAP_LOCKED)

@@ -28,6 +28,7 @@ enum vma_status {
 	VMA_MEMFD = 1 << 14, /* shmid is a memfd entry of files.img */
 	VMA_SHSTK = 1 << 15,
 	VMA_GUARD = 1 << 16, /* a MADV_GUARD_INSTALL range; behind all real VMAs in the list */
+	VMA_IO_URING = 1 << 24, /* our own: shmid is an entry of files.img, made and mapped late */
 	VMA_EXT_PLUGIN = 1 << 27,
 };
 

@@ -109,6 +109,11 @@ bool vma_classify(const struct vma_info *info, VmaEntry *ret)
 	ret->status = has_file ? (uint32_t)VMA_REGULAR : special_status(info);
 	if (info->vmflags & VMF(SS))
 		ret->status |= VMA_SHSTK;
+	if (has_file && !strcmp(info->name, "anon_inode:[io_uring]")) {
+		ret->status |= VMA_IO_URING;
+		ret->shmid = info->ino; /* until file/io_uring.c knows its id */
+		return false;
+	}
 	if (has_file) {
 		ret->status |= info->shared ? VMA_FILE_SHARED : VMA_FILE_PRIVATE;
 		return true;

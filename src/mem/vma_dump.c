@@ -83,6 +83,8 @@ static int add_vma(struct collecting *c, const struct vma_info *info)
 	bool refused = vma_refuse(v->s, v->t, info, &vma.e);
 	if (refused || !strcmp(info->name, "[uprobes]"))
 		return 0;
+	if (vma.e.status & VMA_IO_URING)
+		v->t->maps_rings = true;
 	int r = has_file ? add_fdflags(c, info, &vma.e) : 0;
 	if (r >= 0 && vma.e.status & VMA_SYSVIPC)
 		r = read_fdflags(c, info, &vma.e);

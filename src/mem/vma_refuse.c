@@ -29,7 +29,6 @@ static const struct {
 	const char *pattern; /* fnmatch(3) */
 	const char *text, *remedy;
 } refused_names[] = {
-	{"anon_inode:\\[io_uring]*", "is a ring of io_uring, which is not supported yet", NULL},
 	{"anon_inode:\\[perf_event]*", "is a buffer of perf events, which is not supported", NULL},
 	{"anon_inode:*", "is of a kind that is not supported", NULL},
 	{"socket:\\[*", "is the ring of a packet socket, which is not supported yet", NULL},
@@ -125,6 +124,8 @@ bool vma_refuse(
 			"means that somebody traces its functions");
 		return true;
 	}
+	if (e->status & VMA_IO_URING)
+		return false;
 	const uint32_t file = VMA_FILE_PRIVATE | VMA_FILE_SHARED;
 	bool refused = e->status & file && is_odd_name(info->name) && refuse_by_name(s, t, info);
 	refused |= refuse_by_flags(s, t, info);

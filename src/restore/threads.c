@@ -6,7 +6,8 @@
  * stops before it is complete: that of its birth, and that after its program.
  *
  * A signal that the leader sets to be ignored would be flushed from the queues of threads: those
- * that have some play their program when the leader has played its own.
+ * that have some play their program when the leader has played its own.  So do those that have to
+ * make some file first (thread.makes_files), in file_restore_late().
  */
 #include "restore/restore_tree.h"
 
@@ -15,7 +16,7 @@ enum { BATCH = 32 };
 static bool waits_for_leader(const struct thread *th)
 {
 	const SignalQueueEntry *queue = th->core->thread_core->signals_p;
-	return queue && queue->n_signals;
+	return th->makes_files || (queue && queue->n_signals);
 }
 
 static size_t batch_end(const struct task *t, size_t from)
@@ -41,7 +42,7 @@ static int load_programs(struct restore *re, struct task *t, size_t from)
 	for (size_t i = from; i < batch_end(t, from) && r >= 0; i++) {
 		struct thread *th = t->threads.v[i];
 		r = aspects_plan(re->s, th, restore_fresh_program(re, th));
-		if (r >= 0)
+		if (r >= 0 && !waits_for_leader(th))
 			r = stub_load(&re->stubs, th, &th->program);
 	}
 	return r;
@@ -104,7 +105,7 @@ int restore_late_threads(struct restore *re, struct task *t)
 	int r = 0;
 	for (size_t i = 1; i < t->threads.n && r >= 0; i++)
 		if (waits_for_leader(t->threads.v[i]))
-			r = stub_go(&re->stubs, t->threads.v[i], &t->threads.v[i]->program);
+			r = stub_start(&re->stubs, t->threads.v[i], &t->threads.v[i]->program);
 	for (size_t i = 1; i < t->threads.n && r >= 0; i++)
 		if (waits_for_leader(t->threads.v[i]))
 			r = complete(re, t->threads.v[i]);

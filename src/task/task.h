@@ -49,6 +49,7 @@ struct thread {
 	/* restore */
 	struct channel channel;
 	struct program program; /* what it plays next */
+	bool makes_files; /* that only it can make: plays programs of file/ before its own */
 	struct program *playing; /* started and not waited for, or NULL */
 };
 
@@ -69,6 +70,8 @@ struct task {
 
 	/* dump */
 	struct proc_stat stat;
+	bool maps_rings; /* of io_uring */
+	void *rings; /* file/: struct rings_told, what it says of them; NULL = nothing */
 	int stop_signo; /* 0, or the signal of the group-stop, also of one that is about to begin */
 
 	/* restore */
