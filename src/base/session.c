@@ -47,7 +47,7 @@ void session_release(struct session *s)
 
 bool log_wants(const struct session *s, enum log_level level)
 {
-	return (int)level <= s->log.level;
+	return (int)level <= s->log.level && !(level == LOG_MESSAGE && s->log.no_messages);
 }
 
 /* "(SS.UUUUUU) ", always 12 characters: spec/cli.md 5.2. */

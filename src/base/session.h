@@ -44,6 +44,7 @@ enum log_level {
 struct log {
 	int fd;    /* where lines go; stderr until log_open() */
 	int level; /* lines above it are dropped */
+	bool no_messages; /* stdout is for a program: drop lines of LOG_MESSAGE */
 	struct timespec start;
 };
 
@@ -56,6 +57,13 @@ struct run_stats {
 	uint32_t forking_us, restore_us;
 };
 
+/* What a look at a tree found, besides blockers. */
+struct preflight {
+	size_t n_tasks, n_threads; /* 0: there was none */
+	uint64_t predicted_bytes;
+	const char *command; /* that would dump it; NULL: none would */
+};
+
 struct session {
 	struct arena arena;
 	struct log log;
@@ -64,6 +72,7 @@ struct session {
 	const struct options *opt;
 	struct image_dir *images;
 	struct run_stats stats;
+	struct preflight preflight;
 	struct notifier *notifier; /* a client that is told of each stage; NULL = none */
 	pid_t root_pid;		   /* of the tree, as the host sees it; 0 = not known yet */
 	int exit_status;	   /* of a failed run, where it is not 1 */

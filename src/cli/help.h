@@ -13,6 +13,9 @@ void print_help(FILE *out, const char *program);
 /* The options and commands sections of fermata(8), scdoc syntax; all options. */
 void print_manual(FILE *out);
 
+/* A script for bash. */
+void print_completion(FILE *out);
+
 /* Interface version, as runtimes parse it. */
 void print_version(FILE *out, const char *program);
 

@@ -20,6 +20,7 @@ int log_open(struct session *s)
 {
 	const char *path = s->opt->log_file;
 	s->log.level = s->opt->verbosity;
+	s->log.no_messages = s->opt->json;
 	if (!path)
 		return 0;
 	if (!strcmp(path, "-")) {

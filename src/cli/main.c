@@ -11,6 +11,7 @@
 #include "cli/help.h"
 #include "cli/log.h"
 #include "cli/parser.h"
+#include "cli/result.h"
 #include "cli/verbs.h"
 #include "image/dir.h"
 
@@ -63,6 +64,8 @@ static int open_dirs(struct session *s, const struct verb *verb)
 
 static int finish(struct session *s, const struct verb *verb, int err)
 {
+	if (s->opt->json)
+		print_result(s, verb->name, err);
 	if (err < 0) {
 		report_failure(s, err, s->opt->explain ? NULL : verb->failed);
 		return s->exit_status ? s->exit_status : 1;
@@ -123,6 +126,8 @@ int main(int argc, char **argv)
 	struct parser p = {.arena = &s.arena, .opt = &options};
 	if (n_words == 1 && !strcmp(words[0], "--help-manual"))
 		print_manual(stdout); /* the build makes fermata.8 from it */
+	else if (n_words == 1 && !strcmp(words[0], "--help-completion"))
+		print_completion(stdout); /* and the completion for bash */
 	else if (parse_command_line(&p, n_words, words))
 		status = complain(&p, program);
 	else if (options.help)

@@ -58,7 +58,8 @@ struct option_def {
 	int (*set)(struct parser *p, const struct option_def *def, const char *arg);
 	const char *arg; /* what the help calls the argument */
 	const char *help;
-	const char *rpc; /* field of criu_opts that says the same; NULL: none, or request_options.c */
+	const char
+		*rpc; /* field of criu_opts that says the same; NULL: none, or request_options.c */
 };
 
 extern const struct option_def option_table[];

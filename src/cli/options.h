@@ -78,7 +78,7 @@ struct options {
 	bool exec_cmd;
 	bool shell_job;
 	bool explain; /* print what would be done, change nothing */
-	bool json;    /* reserved */
+	bool json;    /* say how it ended as JSON on stdout */
 
 	/* files */
 	bool link_remap, ghost_fiemap, evasive_devices, skip_file_rwx_check, file_locks;

@@ -8,9 +8,10 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include "cli/options.h"
+#include "cli/option_table.h"
 #include "dump/dump_tree.h"
 #include "mem/pages_dump.h"
 
@@ -18,7 +19,7 @@ static uint64_t predict_bytes(const struct dump *d)
 {
 	const uint64_t images_per_task = 8192; /* core, mm, ids, fs, fdinfo, pagemap */
 	uint64_t total = file_dump_predicted(d->files);
-	vec_for_each(&d->tree.tasks, t)
+	vec_for_each (&d->tree.tasks, t)
 		if (task_lives(*t))
 			total += images_per_task + pages_predict(d->vmas[(*t)->index]);
 	return total;
@@ -27,7 +28,7 @@ static uint64_t predict_bytes(const struct dump *d)
 static size_t count_threads(const struct tree *tree)
 {
 	size_t n = 0;
-	vec_for_each(&tree->tasks, t)
+	vec_for_each (&tree->tasks, t)
 		n += (*t)->threads.n;
 	return n;
 }
@@ -45,7 +46,7 @@ static const char *lifting_option(const struct blocker *b)
 
 static bool options_lift_all(const struct session *s)
 {
-	vec_for_each(&s->blockers, b)
+	vec_for_each (&s->blockers, b)
 		if (!lifting_option(b))
 			return false;
 	return true;
@@ -59,31 +60,81 @@ static bool named_before(const struct session *s, const struct blocker *b, const
 	return false;
 }
 
-/* Only when there is one that would work. */
-static void print_command(const struct session *s)
+static void print_list(FILE *out, const char *name, const struct strings *values)
+{
+	vec_for_each (values, v)
+		fprintf(out, " --%s '%s'", name, *v);
+}
+
+/* An option that was given and concerns a dump, as it would be given again. */
+static void print_option(FILE *out, const struct options *o, const struct option_def *def)
+{
+	const void *at = (const char *)o + def->offset;
+	switch (def->kind) {
+	case OPT_BOOL:
+		fprintf(out, " --%s%s", *(const bool *)at ? "" : "no-", def->name);
+		break;
+	case OPT_NUMBER:
+		fprintf(out, " --%s %d", def->name, *(const int *)at);
+		break;
+	case OPT_SIZE:
+		fprintf(out, " --%s %ju", def->name, (uintmax_t) * (const uint64_t *)at);
+		break;
+	case OPT_STRING:
+		fprintf(out, " --%s '%s'", def->name, *(const char *const *)at);
+		break;
+	case OPT_LIST:
+		print_list(out, def->name, at);
+		break;
+	case OPT_CHOICE:
+		fprintf(out, " --%s=%s", def->name, def->choices[*(const int *)at]);
+		break;
+	case OPT_CUSTOM: /* of these, only the lists that they fill concern a preflight */
+		break;
+	}
+}
+
+/* These say where and what, or that this is no dump. */
+static bool said_otherwise(const struct option_def *def)
+{
+	static const char *const names[] = {"tree", "images-dir", "explain", "json", "log-file"};
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (strcmp(names[i], def->name) == 0)
+			return true;
+	return false;
+}
+
+/* The dump that would work, or NULL if options cannot lift what stands in the way. */
+static const char *command(struct session *s)
 {
 	const struct options *o = s->opt;
-	if (!options_lift_all(s))
-		return;
-	printf("Command: fermata dump -t %d -D %s", o->tree, o->images_dir);
-	if (o->shell_job)
-		printf(" --shell-job");
-	if (o->link_remap)
-		printf(" --link-remap");
-	if (option_given(o, "ghost-limit"))
-		printf(" --ghost-limit %llu", (unsigned long long)o->ghost_limit);
-	if (o->file_locks)
-		printf(" --file-locks");
-	vec_for_each(&o->external, key)
-		printf(" --external '%s'", *key);
-	if (o->leave_running)
-		printf(" --leave-running");
-	else if (o->leave_stopped)
-		printf(" --leave-stopped");
-	vec_for_each(&s->blockers, b)
+	char *text = NULL;
+	size_t len;
+	FILE *out = options_lift_all(s) ? open_memstream(&text, &len) : NULL;
+	if (!out)
+		return NULL;
+	fprintf(out, "fermata dump -t %d -D %s", o->tree, o->images_dir);
+	for (size_t i = 0; i < n_options; i++)
+		if (o->given[i] && option_table[i].actions & FOR(DUMP) &&
+			!said_otherwise(&option_table[i]))
+			print_option(out, o, &option_table[i]);
+	vec_for_each (&s->blockers, b)
 		if (!named_before(s, b, lifting_option(b)))
-			printf(" %s", lifting_option(b));
-	printf("\n");
+			fprintf(out, " %s", lifting_option(b));
+	fclose(out);
+	const char *copy = arena_strdup(&s->arena, text);
+	free(text);
+	return copy;
+}
+
+static void print_findings(const struct session *s)
+{
+	const struct preflight *p = &s->preflight;
+	printf("Tree: %zu tasks, %zu threads, stopped for %u us\n", p->n_tasks, p->n_threads,
+		s->stats.frozen_us);
+	printf("Predicted image size: %ju bytes\n", (uintmax_t)p->predicted_bytes);
+	if (p->command)
+		printf("Command: %s\n", p->command);
 }
 
 int preflight_run(struct session *s)
@@ -93,10 +144,13 @@ int preflight_run(struct session *s)
 	dump_release(&d, RELEASE_AS_IT_WAS);
 	if (r < 0)
 		return r;
-	printf("Tree: %zu tasks, %zu threads, stopped for %llu us\n", d.tree.tasks.n,
-		count_threads(&d.tree), (unsigned long long)(now_us() - d.stopped_us));
-	printf("Predicted image size: %llu bytes\n", (unsigned long long)predict_bytes(&d));
-	print_command(s);
+	s->stats.frozen_us = (uint32_t)(now_us() - d.stopped_us);
+	s->preflight = (struct preflight){.n_tasks = d.tree.tasks.n,
+		.n_threads = count_threads(&d.tree),
+		.predicted_bytes = predict_bytes(&d),
+		.command = command(s)};
+	if (!s->opt->json)
+		print_findings(s);
 	if (!s->blockers.n)
 		return 0;
 	return fail(s, EOPNOTSUPP, "%zu obstacle%s to a dump of pid %d", s->blockers.n,

@@ -15,6 +15,7 @@
 #include "cli/option_table.h"
 #include "cli/parser.h"
 #include "cli/verbs.h"
+#include "rpc.pb-c.h"
 
 struct fixture {
 	struct arena arena;
@@ -340,6 +341,54 @@ static void table_help_and_manual_agree(void **state)
 	free(manual);
 }
 
+/* What a request says by a message or an enumeration, or for the worker alone: request_options.c.
+ */
+static const char *const special_fields[] = {"images_dir_fd", "images_dir", "pid", "log_level",
+	"log_file", "ps", "notify_scripts", "work_dir_fd", "veths", "cpu_cap", "exec_cmd",
+	"ext_mnt", "manage_cgroups", "manage_cgroups_mode", "cg_root", "inherit_fd", "auto_ext_mnt",
+	"ext_sharing", "ext_masters", "unix_sk_ino", "empty_ns", "join_ns", "pre_dump_mode",
+	"network_lock", "pidfd_store_sk", "orphan_pts_master", "config_file", "log_to_stderr"};
+
+static bool is_special(const char *field)
+{
+	for (size_t i = 0; i < sizeof(special_fields) / sizeof(*special_fields); i++)
+		if (!strcmp(special_fields[i], field))
+			return true;
+	return false;
+}
+
+/* Every field of a request is some option's, and every option names a field that exists. */
+static void table_and_requests_agree(void **state)
+{
+	(void)state;
+	const ProtobufCMessageDescriptor *type = &criu_opts__descriptor;
+	for (size_t i = 0; i < n_options; i++)
+		if (option_table[i].rpc)
+			assert_non_null(protobuf_c_message_descriptor_get_field_by_name(
+				type, option_table[i].rpc));
+	for (unsigned i = 0; i < type->n_fields; i++) {
+		unsigned users = is_special(type->fields[i].name);
+		for (size_t j = 0; j < n_options; j++)
+			users += option_table[j].rpc &&
+				 !strcmp(option_table[j].rpc, type->fields[i].name);
+		if (users != 1)
+			fail_msg("%s is known in %u places", type->fields[i].name, users);
+	}
+}
+
+static void table_and_completion_agree(void **state)
+{
+	(void)state;
+	char *script = text_of(print_completion);
+	for (size_t i = 0; i < n_options; i++) {
+		char word[80];
+		snprintf(word, sizeof(word), " --%s", option_table[i].name);
+		assert_true((strstr(script, word) != NULL) !=
+			    !!(option_table[i].flags & OPT_DEPRECATED));
+	}
+	free(script);
+}
+
 #define CASE(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
@@ -363,6 +412,8 @@ int main(void)
 		CASE(missing_config_is_no_error),
 		CASE(help_counts_anywhere),
 		CASE(table_help_and_manual_agree),
+		CASE(table_and_requests_agree),
+		CASE(table_and_completion_agree),
 	};
 	unsetenv("CRIU_CONFIG_FILE");
 	return cmocka_run_group_tests(tests, NULL, NULL);
