@@ -138,9 +138,8 @@ static int read_answers(int fd)
 	return first;
 }
 
-int nft_commit(struct nft_batch *b, int fd)
+static int send_all(struct nft_batch *b, int fd)
 {
-	begin_message(b, NFNL_MSG_BATCH_END, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES);
 	end_message(b);
 	if (b->broken)
 		return -ENOMEM;
@@ -150,4 +149,21 @@ int nft_commit(struct nft_batch *b, int fd)
 	if (sendto(fd, b->data, b->used, 0, (struct sockaddr *)&kernel, sizeof(kernel)) < 0)
 		return -errno;
 	return read_answers(fd);
+}
+
+int nft_commit(struct nft_batch *b, int fd)
+{
+	begin_message(b, NFNL_MSG_BATCH_END, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES);
+	return send_all(b, fd);
+}
+
+/* A question is no part of a batch. */
+int nft_find_table(int fd, const char *name)
+{
+	struct nft_batch b = {.seq = 1};
+	nft_message(&b, NFT_MSG_GETTABLE, 0);
+	nft_put_text(&b, NFTA_TABLE_NAME, name);
+	int r = send_all(&b, fd);
+	nft_release(&b);
+	return r;
 }

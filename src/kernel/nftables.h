@@ -41,4 +41,7 @@ size_t nft_message_len(const struct nft_batch *b);
 int nft_commit(struct nft_batch *b, int fd);
 int nft_open(void);
 
+/* 0: there is a table of that name; -ENOENT: none, or another negative errno as above. */
+int nft_find_table(int fd, const char *name);
+
 #endif

@@ -233,7 +233,7 @@ static void block_queues(struct file_dump *d, const struct file_view *v, const I
 	else if (memory[SK_MEMINFO_RMEM_ALLOC] && !d->s->opt->skip_in_flight)
 		view_block(d, v, "use --skip-in-flight",
 			"%s has datagrams in its queue, which would be lost", describe(d->s, e));
-	else if (memory[SK_MEMINFO_WMEM_QUEUED])
+	else if (memory[SK_MEMINFO_WMEM_ALLOC])
 		view_block(d, v, "try again", "%s has a datagram that is not sent yet",
 			describe(d->s, e));
 }

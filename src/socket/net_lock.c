@@ -273,18 +273,11 @@ static int make(struct net_lock *l, int fd, uint32_t flags)
 	return r;
 }
 
-/* Asks for the table by an update that changes nothing: -ENOENT when there is none. */
 static int exists(const struct net_lock *l, int fd)
 {
 	char table[NAME_MAX_LEN];
-	struct nft_batch b;
 	table_name(l, table);
-	nft_begin(&b);
-	nft_message(&b, NFT_MSG_NEWTABLE, 0);
-	nft_put_text(&b, NFTA_TABLE_NAME, table);
-	int r = nft_commit(&b, fd);
-	nft_release(&b);
-	return r;
+	return nft_find_table(fd, table);
 }
 
 int net_lock_probe(int method)

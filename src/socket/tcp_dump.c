@@ -65,6 +65,11 @@ static void check_lock(struct file_dump *d, const struct file_view *v)
 	if (in->lock_checked || d->s->opt->tcp_close)
 		return;
 	in->lock_checked = true;
+	if (d->s->opt->network_lock == NETLOCK_IPTABLES) {
+		view_block(d, v, "use --network-lock nftables or --network-lock skip",
+			"a network lock by iptables, which is not supported");
+		return;
+	}
 	int r = net_lock_probe(d->s->opt->network_lock);
 	if (r < 0)
 		view_block(d, v, "use --network-lock skip",

@@ -157,7 +157,7 @@ static UNUSED size_t put_until_full(int fd, int salt)
 
 		stream_bytes(data, at, sizeof(data), salt);
 		ssize_t n = send(fd, data, sizeof(data), MSG_DONTWAIT);
-		if (n < 0 && poll(&p, 1, 50) == 0)
+		if (n < 0 && poll(&p, 1, 150) == 0)
 			return at;
 		NEED(n >= 0 || errno == EAGAIN);
 		at += n > 0 ? n : 0;

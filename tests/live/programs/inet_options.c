@@ -1,0 +1,176 @@
+/*
+ * Options of inet sockets: every one of the table is set to something unusual on a socket of its
+ * kind and is the same afterwards; those the image format has no field for, too.
+ * DUMP: --tcp-established
+ * RESTORE: --tcp-established
+ * PROVES: F172 F170 F168
+ */
+#include <linux/filter.h>
+
+#include "inet.h"
+
+enum { LISTENER, CLIENT, SERVER, FRESH, UDP4, UDP6, N_SOCKETS };
+
+static int fds[N_SOCKETS];
+
+#define TCPS (1 << LISTENER | 1 << CLIENT | 1 << SERVER | 1 << FRESH)
+#define ALL  (TCPS | 1 << UDP4 | 1 << UDP6)
+#define V4S  (TCPS | 1 << UDP4)
+
+static const struct option {
+	int level, option, value, sockets;
+} options[] = {
+	{SOL_SOCKET, SO_KEEPALIVE, 1, TCPS},
+	{SOL_SOCKET, SO_OOBINLINE, 1, ALL},
+	{SOL_SOCKET, SO_PRIORITY, 5, ALL},
+	{SOL_SOCKET, SO_MARK, 77, ALL},
+	{SOL_SOCKET, SO_RCVLOWAT, 3, ALL},
+	{SOL_SOCKET, SO_DONTROUTE, 1, 1 << UDP4},
+	{SOL_SOCKET, SO_BROADCAST, 1, 1 << UDP4},
+	{SOL_SOCKET, SO_NO_CHECK, 1, 1 << UDP4},
+	{SOL_SOCKET, SO_RXQ_OVFL, 1, 1 << UDP4},
+	{SOL_SOCKET, SO_SNDBUF, 50000, 1 << UDP4 | 1 << FRESH},
+	{SOL_SOCKET, SO_RCVBUF, 60000, 1 << UDP4 | 1 << FRESH},
+	{IPPROTO_TCP, TCP_NODELAY, 1, TCPS},
+	{IPPROTO_TCP, TCP_CORK, 1, 1 << CLIENT},
+	{IPPROTO_TCP, TCP_KEEPIDLE, 111, TCPS},
+	{IPPROTO_TCP, TCP_KEEPINTVL, 11, TCPS},
+	{IPPROTO_TCP, TCP_KEEPCNT, 4, TCPS},
+	{IPPROTO_TCP, TCP_USER_TIMEOUT, 54321, TCPS},
+	{IPPROTO_TCP, TCP_SYNCNT, 3, TCPS},
+	{IPPROTO_TCP, TCP_LINGER2, 7, TCPS},
+	{IPPROTO_TCP, TCP_DEFER_ACCEPT, 1, 1 << LISTENER},
+	{IPPROTO_TCP, TCP_NOTSENT_LOWAT, 65536, TCPS},
+	{IPPROTO_TCP, TCP_INQ, 1, 1 << CLIENT},
+	{IPPROTO_TCP, TCP_MAXSEG, 1111, 1 << FRESH},
+	{IPPROTO_TCP, TCP_WINDOW_CLAMP, 22222, 1 << FRESH},
+	{IPPROTO_TCP, TCP_FASTOPEN, 5, 1 << LISTENER},
+	{IPPROTO_IP, IP_TOS, 0x48, V4S},
+	{IPPROTO_IP, IP_TTL, 44, V4S},
+	{IPPROTO_IP, IP_FREEBIND, 1, 1 << UDP4 | 1 << FRESH},
+	{IPPROTO_IP, IP_TRANSPARENT, 1, 1 << UDP4},
+	{IPPROTO_IP, IP_PKTINFO, 1, 1 << UDP4},
+	{IPPROTO_IP, IP_RECVTTL, 1, 1 << UDP4},
+	{IPPROTO_IP, IP_RECVTOS, 1, 1 << UDP4},
+	{IPPROTO_IP, IP_RECVERR, 1, 1 << UDP4},
+	{IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO, V4S},
+	{IPPROTO_IP, IP_MULTICAST_TTL, 9, 1 << UDP4},
+	{IPPROTO_IP, IP_MULTICAST_LOOP, 0, 1 << UDP4},
+	{IPPROTO_IP, IP_MULTICAST_ALL, 0, 1 << UDP4},
+	{IPPROTO_IP, IP_MINTTL, 5, V4S},
+	{IPPROTO_IPV6, IPV6_V6ONLY, 1, 1 << UDP6},
+	{IPPROTO_IPV6, IPV6_UNICAST_HOPS, 55, 1 << UDP6},
+	{IPPROTO_IPV6, IPV6_TCLASS, 0x20, 1 << UDP6},
+	{IPPROTO_IPV6, IPV6_RECVPKTINFO, 1, 1 << UDP6},
+	{IPPROTO_IPV6, IPV6_RECVTCLASS, 1, 1 << UDP6},
+	{IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 1, 1 << UDP6},
+	{IPPROTO_IPV6, IPV6_MULTICAST_HOPS, 8, 1 << UDP6},
+	{IPPROTO_IPV6, IPV6_MULTICAST_LOOP, 0, 1 << UDP6},
+	{IPPROTO_IPV6, IPV6_DONTFRAG, 1, 1 << UDP6},
+	{IPPROTO_UDP, 104 /* UDP_GRO */, 1, 1 << UDP4},
+	{IPPROTO_UDP, 103 /* UDP_SEGMENT */, 1200, 1 << UDP4},
+};
+
+enum { N_OPTIONS = sizeof(options) / sizeof(options[0]) };
+
+static int before[N_OPTIONS][N_SOCKETS];
+
+static void each(void (*what)(int option, int socket))
+{
+	for (int o = 0; o < N_OPTIONS; o++)
+		for (int s = 0; s < N_SOCKETS; s++)
+			if (options[o].sockets & 1 << s)
+				what(o, s);
+}
+
+static void set_one(int o, int s)
+{
+	set_opt(fds[s], options[o].level, options[o].option, options[o].value);
+}
+
+static void remember(int o, int s)
+{
+	before[o][s] = get_opt(fds[s], options[o].level, options[o].option);
+}
+
+static void compare(int o, int s)
+{
+	int now = get_opt(fds[s], options[o].level, options[o].option);
+
+	if (now != before[o][s])
+		bad("socket %d: option %d of level %d is %d, was %d", s, options[o].option,
+			options[o].level, now, before[o][s]);
+}
+
+static void need_congestion(int fd, const char *name)
+{
+	char now[32] = "";
+	socklen_t len = sizeof(now);
+
+	NEED(!getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, now, &len) && !strcmp(now, name));
+}
+
+static void need_timeout(int fd, int option, long sec, long usec)
+{
+	struct timeval t;
+	socklen_t len = sizeof(t);
+
+	NEED(!getsockopt(fd, SOL_SOCKET, option, &t, &len));
+	SAME(t.tv_sec, sec);
+	/* the kernel rounds up to its own ticks */
+	NEED(t.tv_usec >= usec && t.tv_usec < usec + 10000);
+}
+
+int main(int argc, char **argv)
+{
+	struct timeval send = {3, 500000}, receive = {4, 0};
+	struct linger linger = {1, 17};
+	struct sockaddr_storage name;
+	socklen_t len = name_at(0, 0, &name);
+	char device[16] = "";
+
+	setup(argc, argv);
+	fds[LISTENER] = listen_at(0, 0, 7);
+	struct pair p = connect_pair(fds[LISTENER]);
+	fds[CLIENT] = p.client;
+	fds[SERVER] = p.server;
+	fds[FRESH] = socket(AF_INET, SOCK_STREAM, 0);
+	fds[UDP4] = socket(AF_INET, SOCK_DGRAM, 0);
+	fds[UDP6] = socket(AF_INET6, SOCK_DGRAM, 0);
+	each(set_one);
+	each(remember);
+	/* an address that is nobody's, by the permission of IP_FREEBIND */
+	((struct sockaddr_in *)&name)->sin_addr.s_addr = inet_addr("192.0.2.1");
+	NEED(!bind(fds[FRESH], (struct sockaddr *)&name, len));
+	NEED(!bind(fds[UDP4], (struct sockaddr *)&name, len));
+	int ports[2] = {port_of(fds[FRESH]), port_of(fds[UDP4])};
+	set_opt(fds[FRESH], IPPROTO_IP, IP_FREEBIND, 1);
+	NEED(!setsockopt(fds[CLIENT], SOL_SOCKET, SO_SNDTIMEO, &send, sizeof(send)));
+	NEED(!setsockopt(fds[CLIENT], SOL_SOCKET, SO_RCVTIMEO, &receive, sizeof(receive)));
+	NEED(!setsockopt(fds[CLIENT], SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)));
+	NEED(!setsockopt(fds[CLIENT], IPPROTO_TCP, TCP_CONGESTION, "reno", 4));
+	NEED(!setsockopt(fds[LISTENER], SOL_SOCKET, SO_BINDTODEVICE, "lo", 3));
+	NEED(!setsockopt(fds[SERVER], SOL_SOCKET, SO_BINDTODEVICE, "lo", 3));
+	park();
+	each(compare);
+	SAME(port_of(fds[FRESH]), ports[0]);
+	SAME(port_of(fds[UDP4]), ports[1]);
+	need_timeout(fds[CLIENT], SO_SNDTIMEO, 3, 500000);
+	need_timeout(fds[CLIENT], SO_RCVTIMEO, 4, 0);
+	linger = (struct linger){0, 0};
+	len = sizeof(linger);
+	NEED(!getsockopt(fds[CLIENT], SOL_SOCKET, SO_LINGER, &linger, &len));
+	NEED(linger.l_onoff == 1 && linger.l_linger == 17);
+	need_congestion(fds[CLIENT], "reno");
+	for (int s = LISTENER; s <= SERVER; s += SERVER - LISTENER) {
+		len = sizeof(device);
+		NEED(!getsockopt(fds[s], SOL_SOCKET, SO_BINDTODEVICE, device, &len));
+		NEED(!strcmp(device, "lo"));
+	}
+	SAME(get_opt(fds[CLIENT], SOL_SOCKET, SO_REUSEADDR), 0);
+	SAME(get_opt(fds[SERVER], SOL_SOCKET, SO_REUSEADDR), 1);
+	SAME(get_opt(fds[LISTENER], SOL_SOCKET, SO_REUSEADDR), 1);
+	put_stream(fds[SERVER], 0, 100, 1);
+	need_stream(fds[CLIENT], 0, 100, 1);
+	ok();
+}

@@ -1,0 +1,260 @@
+"""Inet sockets with a peer outside the tree, the network lock, and what is refused."""
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import time
+
+from live import Failure, Program, Skipped, poll
+from nft import tables
+from scenario import scenario
+
+PIDFD_GETFD = 438
+TCP_REPAIR = 19
+GREETING = 100000
+EST = ("--tcp-established",)
+
+
+def stream_bytes(at, n, salt):
+    """As stream_bytes() of programs/inet.h."""
+    return bytes((i * 31 + (i >> 8) * 17 + (i >> 16) * 3 + salt * 7) & 255
+                 for i in range(at, at + n))
+
+
+def read_to_end(peer):
+    peer.settimeout(20)
+    parts = []
+    while part := peer.recv(1 << 20):
+        parts.append(part)
+    return b"".join(parts)
+
+
+def need_tables(count, when):
+    if len(tables()) != count:
+        raise Failure(f"{when}: {tables()} instead of {count} tables")
+
+
+class Outside:
+    """The peer of programs/tcp_outside.c: three connections."""
+
+    def __init__(self, case):
+        self.case = case
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=8)
+        port = self.listener.getsockname()[1]
+        case.start_program(Program("tcp_outside"), str(port), str(GREETING))
+        self.peers = [self.listener.accept()[0] for _ in range(3)]
+        for i, peer in enumerate(self.peers):
+            peer.sendall(stream_bytes(0, GREETING - 500, i + 10))
+
+    def send_rest(self):
+        """What is sent while there may be nobody to take it."""
+        for i, peer in enumerate(self.peers):
+            peer.sendall(stream_bytes(GREETING - 500, 500, i + 10))
+
+    def judge(self):
+        self.case.release()
+        sent = int((self.case.dir / "sent").read_text())
+        lengths = (sent + 5000, 5000, 1000)
+        for i, peer in enumerate(self.peers):
+            got = read_to_end(peer)
+            if len(got) != lengths[i]:
+                raise Failure(f"connection {i}: {len(got)} of {lengths[i]} bytes")
+            for at in (0, len(got) // 2, len(got) - 500):
+                if got[at:at + 500] != stream_bytes(at, 500, i):
+                    raise Failure(f"connection {i}: wrong bytes near {at}")
+            peer.shutdown(socket.SHUT_WR)
+        self.case.verdict()
+        self.case.gone()
+
+    def modes(self):
+        """TCP_REPAIR of each socket of the program."""
+        libc = ctypes.CDLL(None, use_errno=True)
+        pidfd = os.pidfd_open(self.case.root)
+        values = []
+        for name in os.listdir(f"/proc/{self.case.root}/fd"):
+            if not os.readlink(f"/proc/{self.case.root}/fd/{name}").startswith("socket:"):
+                continue
+            with socket.socket(fileno=libc.syscall(PIDFD_GETFD, pidfd, int(name), 0)) as s:
+                values.append(s.getsockopt(socket.IPPROTO_TCP, TCP_REPAIR))
+        os.close(pidfd)
+        return values
+
+
+@scenario
+def test_outside_peer(case):
+    """Data both ways, and more of it sent while the tree does not exist; nobody notices.
+    PROVES: F159 F161 F165"""
+    outside = Outside(case)
+    images = case.dump(*EST)
+    need_tables(1, "after the dump")
+    outside.send_rest()
+    time.sleep(0.3)
+    case.restore(images, *EST)
+    need_tables(0, "after the restore")
+    outside.judge()
+
+
+@scenario
+def test_outside_leave_running(case):
+    """The lock is gone and both ends talk on.
+    PROVES: F165"""
+    outside = Outside(case)
+    case.dump(*EST, "--leave-running")
+    need_tables(0, "after the dump")
+    if any(outside.modes()):
+        raise Failure("a socket is still in repair mode")
+    outside.send_rest()
+    outside.judge()
+
+
+@scenario
+def test_outside_failed_dump(case):
+    """No room for the images: connections go on, no rule is left.
+    PROVES: F165"""
+    outside = Outside(case)
+    images = case.new_images()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", images], check=True)
+    case.refused("dump", "No space left", "-t", case.root, *EST, images=images)
+    need_tables(0, "after the failed dump")
+    if any(outside.modes()):
+        raise Failure("a socket is still in repair mode")
+    outside.send_rest()
+    outside.judge()
+
+
+@scenario
+def test_outside_failed_restore(case):
+    """A restore that fails at its very end keeps the lock; the next one succeeds.
+    PROVES: F165"""
+    outside = Outside(case)
+    images = case.dump(*EST)
+    outside.send_rest()
+    pidfile = case.dir / "pidfile"
+    pidfile.write_text("taken")
+    case.refused("restore", "pidfile", "-d", *EST, "--pidfile", pidfile, images=images)
+    case.gone()
+    need_tables(1, "after the failed restore")
+    case.restore(images, *EST)
+    need_tables(0, "after the restore")
+    outside.judge()
+
+
+@scenario
+def test_outside_killed_dump(case):
+    """The tool is killed at many moments of a dump: no socket stays in repair mode, no rule stays."""
+    outside = Outside(case)
+    for delay in range(24):
+        tool = case.begin("dump", case.new_images(), "-t", case.root, *EST, "--leave-running")
+        time.sleep(delay * 0.0015)
+        tool.kill()
+        case.finish(tool)
+        poll(lambda: not tables() and not any(outside.modes()), 5, "the end of lock and repair")
+    outside.send_rest()
+    outside.judge()
+
+
+@scenario
+def test_skip_lock(case):
+    """--network-lock skip makes no rules.
+    PROVES: F165"""
+    outside = Outside(case)
+    images = case.dump(*EST, "--network-lock", "skip")
+    need_tables(0, "after the dump")
+    case.restore(images, *EST)
+    outside.send_rest()
+    outside.judge()
+
+
+# kind: what the dump must say, and the option that lifts it
+KINDS = {
+    "pair": (r"TCP connection 127\.0\.0\.1:\d+ -> .*use --tcp-established or --tcp-close", None),
+    "pending": (r"4711.*1 connections that were not accepted.*--skip-in-flight",
+                "--skip-in-flight"),
+    "queued": (r"UDP socket 127\.0\.0\.1:4711 has datagrams.*--skip-in-flight",
+               "--skip-in-flight"),
+    "corked": (r"UDP socket 127\.0\.0\.1:4711, which is corked", None),
+    "more": (r"UDP socket 127\.0\.0\.1:4711 has a datagram that is not sent", None),
+    "urgent": (r"urgent data", None),
+    "mptcp": (r"MPTCP over IPv4", None),
+    "failed": (r"UDP socket .* has an error", None),
+}
+
+
+@scenario(args=sorted(KINDS))
+def test_refused(case, kind):
+    """PROVES: F160 F175 F177 F158"""
+    pattern, option = KINDS[kind]
+    case.start_program(Program("inet_kinds"), kind)
+    case.refused("dump", pattern, "-t", case.root, *(EST if kind == "urgent" else ()))
+    case.refused("dump", pattern, "-t", case.root, "--explain",
+                 *(EST if kind == "urgent" else ()))
+    case.advances(1)
+    if option:
+        images = case.dump(option)
+        case.restore(images)
+    if kind == "pair":
+        images = case.dump(*EST)
+        case.refused("restore", "use --tcp-established", "-d", images=images)
+        case.restore(images, *EST)
+    case.release()
+    case.verdict()
+    case.gone()
+
+
+@scenario
+def test_iptables_refused(case):
+    """PROVES: F165"""
+    case.start_program(Program("inet_kinds"), "pair")
+    case.refused("dump", "iptables.*--network-lock", "-t", case.root, *EST, "--network-lock",
+                 "iptables")
+    case.release()
+    case.verdict()
+
+
+@scenario(args=["dump", "restore"])
+def test_tcp_close(case, when):
+    """PROVES: F160"""
+    case.start_program(Program("inet_kinds"), "pair", "closed")
+    if when == "dump":
+        images = case.dump("--tcp-close")
+        case.refused("restore", "use --tcp-close", "-d", *EST, images=images)
+    else:
+        images = case.dump(*EST)
+    case.restore(images, "--tcp-close")
+    case.release()
+    case.verdict()
+    case.gone()
+
+
+@scenario(args=["listener", "udp", "pair"])
+def test_taken(case, kind):
+    """Somebody has the port, or the connection: refused before anything is forked.
+    PROVES: F167"""
+    case.start_program(Program("inet_kinds"), kind)
+    options = EST if kind == "pair" else ()
+    images = case.dump(*options)
+    ours = socket.socket(socket.AF_INET, socket.SOCK_DGRAM if kind == "udp" else
+                         socket.SOCK_STREAM)
+    ours.bind(("127.0.0.1", 4711))
+    if kind != "udp":
+        ours.listen()
+    ran = case.refused("restore", r"fd \d+: the (TCP|UDP) address 127\.0\.0\.1:4711 is taken",
+                       "-d", *options, images=images)
+    if "fork" in ran.output:
+        raise Failure("something was forked before")
+    ours.close()
+    case.restore(images, *options)
+    case.release()
+    case.verdict()
+    case.gone()
+
+
+@scenario
+def test_no_stream_image(case):
+    """PROVES: F159"""
+    case.start_program(Program("inet_kinds"), "pair")
+    images = case.dump(*EST)
+    next(images.glob("tcp-stream-*")).unlink()
+    case.refused("restore", r"tcp-stream-\w+\.img is missing", "-d", *EST, images=images)
+    case.gone()
