@@ -313,6 +313,13 @@ int net_lock_ensure(struct session *s, struct net_lock *l)
 		return 0;
 	_cleanup_close_ int fd = nft_open();
 	int r = fd < 0 ? fd : exists(l, fd);
+	if (r == -EOPNOTSUPP || r == -EPROTONOSUPPORT || r == -EINVAL) {
+		/* then there cannot be one of the dump either */
+		log_warn(s, "this kernel has no nf_tables: packets of TCP connections that come "
+			    "during the restore may end them");
+		l->method = NETLOCK_SKIP;
+		return 0;
+	}
 	return r >= 0 ? 0 : net_lock_make(s, l, /* temporary= */ true);
 }
 

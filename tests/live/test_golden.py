@@ -13,7 +13,7 @@ GOLDEN = Path(os.environ.get("GOLDEN", ROOT.parent / "shared" / "golden"))
 PLACE = Path("/opt/golden")
 
 
-@scenario(args=["counter", "threads", "tree", "files"])
+@scenario(args=["counter", "threads", "tree", "files", "sockets"])
 def test_golden(case, mode):
     """PROVES: F403 F001 F004 F002"""
     images = GOLDEN / "sets" / mode / "images"
