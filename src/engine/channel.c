@@ -4,13 +4,18 @@
 #include <errno.h>
 #include <string.h>
 
-enum { DATA_ALIGN = 16 };
+enum {
+	DATA_ALIGN = 16,
+	FIRST_END = 4096 - CHANNEL_STACK, /* of data, if all fits: one page with a stack in front */
+	END_GROWTH = 4,
+};
 
 struct loading {
 	struct channel *ch;
 	struct program *p;
 	uint32_t load;
-	size_t used; /* bytes of data placed, counted down from the stack */
+	size_t end;  /* offset where data ends */
+	size_t used; /* bytes of it placed, counted down from there */
 };
 
 static size_t align_data(size_t len)
@@ -26,10 +31,25 @@ static void *host_of(const struct channel *ch, uint64_t task_addr)
 void channel_init(struct channel *ch, void *shared, uint64_t task_addr, size_t size,
 	enum agent_park park)
 {
-	*ch = (struct channel){.shared = shared, .task_addr = task_addr, .size = size};
+	*ch = (struct channel){
+		.shared = shared,
+		.task_addr = task_addr,
+		.size = size,
+		.data_end = size - CHANNEL_STACK,
+		.stack = task_addr + size,
+	};
 	memset(shared, 0, sizeof(struct agent_channel));
 	ch->shared->park = park;
 	ch->shared->failed = -1;
+}
+
+void channel_init_behind_stack(struct channel *ch, void *shared, uint64_t task_addr, size_t size,
+	enum agent_park park)
+{
+	size -= CHANNEL_STACK;
+	channel_init(ch, (char *)shared + CHANNEL_STACK, task_addr + CHANNEL_STACK, size, park);
+	ch->data_end = size;
+	ch->stack = ch->task_addr;
 }
 
 /* Bytes that a block and all it points to still need in this load. */
@@ -53,7 +73,7 @@ static void place_block(struct loading *l, uint32_t index)
 		return;
 	b->load = l->load;
 	l->used += align_data(b->len);
-	b->task_addr = channel_stack(l->ch) - CHANNEL_STACK - l->used;
+	b->task_addr = l->ch->task_addr + l->end - l->used;
 	char *bytes = host_of(l->ch, b->task_addr);
 	if (b->to_task)
 		memcpy(bytes, b->host, b->len);
@@ -97,20 +117,37 @@ static void place_step(struct loading *l, const struct step *step, struct agent_
 	}
 }
 
-int channel_load(struct channel *ch, struct program *p)
+/* Places as many steps as fit below l->end. */
+static uint32_t place_steps(struct loading *l)
 {
-	struct loading l = {.ch = ch, .p = p, .load = ++p->n_loads};
-	size_t room = ch->size - CHANNEL_STACK - sizeof(struct agent_channel);
-	size_t steps_len = 0;
+	size_t room = l->end - sizeof(struct agent_channel), steps_len = 0;
 	uint32_t n = 0;
-	for (size_t i = p->n_played; i < p->steps.n; i++) {
-		const struct step *step = &p->steps.v[i];
-		if (steps_len + l.used + step_need(&l, step) > room)
+	for (size_t i = l->p->n_played; i < l->p->steps.n; i++) {
+		const struct step *step = &l->p->steps.v[i];
+		if (steps_len + l->used + step_need(l, step) > room)
 			break;
-		place_step(&l, step, &ch->shared->steps[n++]);
+		place_step(l, step, &l->ch->shared->steps[n++]);
 		steps_len += sizeof(struct agent_step);
 	}
-	if (!n && p->n_played < p->steps.n)
+	return n;
+}
+
+int channel_load(struct channel *ch, struct program *p)
+{
+	size_t left = p->steps.n - p->n_played;
+	size_t least = sizeof(struct agent_channel) + left * sizeof(struct agent_step);
+	uint32_t n = 0;
+	for (size_t end = FIRST_END; n < left; end *= END_GROWTH) {
+		bool whole = end >= ch->data_end;
+		if (!whole && least > end)
+			continue;
+		struct loading l = {.ch = ch, .p = p, .load = ++p->n_loads};
+		l.end = whole ? ch->data_end : end;
+		n = place_steps(&l);
+		if (whole)
+			break;
+	}
+	if (!n && left)
 		return fail(p->s, E2BIG, "%s: step '%s' does not fit the channel", p->about,
 			p->steps.v[p->n_played].what);
 	ch->shared->n_steps = n;

@@ -3,7 +3,10 @@
  *
  * Layout, in the task as in the controller:
  *
- *	struct agent_channel | steps ... | data ... (free) ... | stack, growing down
+ *	struct agent_channel | steps ... | (free) ... data | stack, growing down
+ *
+ * Stubs have the stack in front of it, and data no further from the steps than it must be, so that
+ * a short program touches one page.
  *
  * A program larger than the window is played in several loads; each load carries whole steps
  * with the data they refer to.
@@ -25,16 +28,21 @@ enum {
 struct channel {
 	struct agent_channel *shared; /* the controller's mapping */
 	uint64_t task_addr;           /* the same bytes in the task */
-	size_t size;                  /* with the stack */
+	size_t size;
+	size_t data_end; /* offset where room for data ends */
+	uint64_t stack;  /* initial stack pointer of whoever plays this channel */
 };
 
 void channel_init(struct channel *ch, void *shared, uint64_t task_addr, size_t size,
 	enum agent_park park);
 
-/* Initial stack pointer of whoever plays this channel. */
+/* The same room with the stack in front. */
+void channel_init_behind_stack(struct channel *ch, void *shared, uint64_t task_addr, size_t size,
+	enum agent_park park);
+
 static inline uint64_t channel_stack(const struct channel *ch)
 {
-	return ch->task_addr + ch->size;
+	return ch->stack;
 }
 
 /*

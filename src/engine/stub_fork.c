@@ -52,7 +52,8 @@ int stub_region_channel(struct stubs *st, struct thread *t)
 	size_t len = t == leader(t->task) ? STUB_TASK_CHANNEL : STUB_THREAD_CHANNEL;
 	if (st->used + len > st->size)
 		return fail(st->s, ENOSPC, "pid %d: no channel left to restore it", t->vtid);
-	channel_init(&t->channel, st->shared + st->used, st->addr + st->used, len, AGENT_PARK_TRAP);
+	channel_init_behind_stack(
+		&t->channel, st->shared + st->used, st->addr + st->used, len, AGENT_PARK_TRAP);
 	t->channel.shared->pid = t->task->vpid;
 	t->channel.shared->tid = t->vtid;
 	st->used += len;
@@ -238,8 +239,8 @@ static int plan_clone(struct stubs *st, struct thread *t, uint64_t flags, struct
 	struct clone_args args = {
 		.flags = flags | CLONE_PTRACE,
 		.exit_signal = flags & CLONE_THREAD ? 0 : SIGCHLD,
-		.stack = ch->task_addr,
-		.stack_size = ch->size,
+		.stack = ch->stack - CHANNEL_STACK,
+		.stack_size = CHANNEL_STACK,
 		.set_tid_size = 1,
 	};
 	struct arg args_arg = in_copy(p, &args, sizeof(args));
