@@ -42,7 +42,7 @@ static int send_request(int fd, uint16_t type, uint16_t flags, const void *reque
 static int error_of(const struct nlmsghdr *h)
 {
 	int err;
-	if (h->nlmsg_len < NLMSG_LENGTH(sizeof(err)))
+	if (h->nlmsg_len < (uint32_t)NLMSG_LENGTH(sizeof(err)))
 		return h->nlmsg_type == NLMSG_DONE ? 0 : -EBADMSG;
 	memcpy(&err, NLMSG_DATA(h), sizeof(err));
 	return err < 0 ? err : 0;
@@ -51,7 +51,7 @@ static int error_of(const struct nlmsghdr *h)
 int sock_diag_parse(const void *data, size_t len, sock_diag_fn *fn, void *arg)
 {
 	const struct nlmsghdr *h = data;
-	for (int left = (int)len; left > 0; h = NLMSG_NEXT(h, left)) {
+	for (ssize_t left = (ssize_t)len; left > 0; h = NLMSG_NEXT(h, left)) {
 		if (!NLMSG_OK(h, left))
 			return -EBADMSG;
 		if (h->nlmsg_type == NLMSG_DONE || h->nlmsg_type == NLMSG_ERROR)

@@ -16,6 +16,8 @@ enum {
 	UNIX_LISTEN = 10,
 };
 
+enum { UNIX_MAX_FDS = 253 }; /* in one message: SCM_MAX_FD of net/core/scm.h */
+
 /* unix_sk_entry.uflags */
 enum {
 	UNIX_EXTERN = 1,   /* stands for a peer outside the tree */

@@ -20,8 +20,6 @@
 #include "kernel/syscalls.h"
 #include "socket/unix.h"
 
-enum { SCM_MAX_FD = 253 };
-
 /* --- loading --- */
 
 /* For each packet in turn: both ascend. */
@@ -62,7 +60,7 @@ static void lend_to_task(struct file_set *f, const struct unix_sock *u, struct o
 static int use_files(struct file_set *f, const struct unix_sock *u, const SkPacketEntry *e)
 {
 	if (e->n_scm > 1 ||
-		(e->n_scm && (e->scm[0]->type != SCM_RIGHTS || e->scm[0]->n_rights > SCM_MAX_FD)))
+		(e->n_scm && (e->scm[0]->type != SCM_RIGHTS || e->scm[0]->n_rights > UNIX_MAX_FDS)))
 		return fail(f->s, EBADMSG, "%s: a message in its queue is not sane",
 			open_file_label(f, u->o));
 	for (size_t i = 0; e->n_scm && i < e->scm[0]->n_rights; i++) {
@@ -207,7 +205,7 @@ static int fill_control(struct sending *s, struct msghdr *msg)
 	struct cmsghdr *c = CMSG_FIRSTHDR(msg);
 	size_t used = 0;
 	if (e->n_scm) {
-		int fds[SCM_MAX_FD];
+		int fds[UNIX_MAX_FDS];
 		size_t len = e->scm[0]->n_rights * sizeof(int);
 		for (size_t i = 0; i < e->scm[0]->n_rights; i++) {
 			int r = file_get(s->f, file_find(s->f, e->scm[0]->rights[i]), &fds[i]);
@@ -286,7 +284,7 @@ static int send_failed(struct sending *s, int err)
 
 static int send_packet(struct sending *s)
 {
-	char control[CMSG_SPACE(SCM_MAX_FD * sizeof(int)) + CMSG_SPACE(sizeof(struct ucred))]
+	char control[CMSG_SPACE(UNIX_MAX_FDS * sizeof(int)) + CMSG_SPACE(sizeof(struct ucred))]
 		__attribute__((aligned(8)));
 	struct sockaddr_un to;
 	socklen_t to_len = 0;
