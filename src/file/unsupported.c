@@ -34,7 +34,6 @@ static const struct {
 };
 
 static const char *const socket_families[] = {
-	[AF_NETLINK] = "a netlink",
 	[AF_PACKET] = "a packet",
 	[AF_ALG] = "a kernel crypto",
 	[AF_VSOCK] = "a vsock",
