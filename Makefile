@@ -6,6 +6,7 @@
 #   make bench      timings beside machine floors; CRIU=/path/to/criu adds another tool
 #   make install    DESTDIR= PREFIX= CRIU_LINK=true adds the name `criu`
 #   make features   docs/features.md from the tests
+#   make support    docs/support.md from the tables of the code
 #   make format     clang-format over the sources
 #   make clean
 #
@@ -16,7 +17,7 @@ PREFIX    ?= /usr/local
 SETUP     ?=
 CRIU_LINK ?= false
 
-.PHONY: all demo test bench install features format clean bootstrap
+.PHONY: all demo test bench install features support format clean bootstrap
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD)
@@ -46,6 +47,9 @@ install: all
 
 features: all
 	@tests/live/features
+
+support: all
+	@$(BUILD)/fermata-support > docs/support.md
 
 format:
 	@git ls-files '*.c' '*.h' | xargs clang-format -i

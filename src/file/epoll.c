@@ -298,6 +298,10 @@ static int epoll_collect(struct file_dump *d, struct file_view *v, struct dumped
 const struct file_type epoll_type = {
 	.type = FD_TYPES__EVENTPOLL,
 	.name = "epoll set",
+	.restored = "targets with events and data, in other tasks, closed, nested; edges "
+		"that were not reported",
+	.limits = "targets that nobody in the tree has open; sets on their way through a "
+		"socket",
 	.detail = offsetof(FileEntry, epfd),
 	.recognize = epoll_recognize,
 	.collect = epoll_collect,

@@ -74,6 +74,8 @@ static int eventfd_create(struct file_set *f, struct open_file *o, int *ret_fd)
 const struct file_type eventfd_type = {
 	.type = FD_TYPES__EVENTFD,
 	.name = "eventfd",
+	.restored = "counter, semaphore mode (which the reference loses)",
+	.limits = "a counter that the kernel has overflown",
 	.detail = offsetof(FileEntry, efd),
 	.recognize = eventfd_recognize,
 	.collect = eventfd_collect,

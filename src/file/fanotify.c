@@ -218,6 +218,8 @@ static int fanotify_finish(struct file_set *f, struct open_file *o, int fd)
 const struct file_type fanotify_type = {
 	.type = FD_TYPES__FANOTIFY,
 	.name = "fanotify group",
+	.restored = "marks of inodes and mounts",
+	.limits = "groups that decide about access; marks of whole filesystems",
 	.detail = offsetof(FileEntry, ffy),
 	.recognize = fanotify_recognize,
 	.collect = fanotify_collect,

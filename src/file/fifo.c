@@ -75,6 +75,7 @@ static int fifo_create(struct file_set *f, struct open_file *o, int *ret_fd)
 const struct file_type fifo_type = {
 	.type = FD_TYPES__FIFO,
 	.name = "FIFO",
+	.restored = "named pipes with their data, also removed ones",
 	.detail = offsetof(FileEntry, fifo),
 	.recognize = fifo_recognize,
 	.collect = fifo_collect,

@@ -139,6 +139,7 @@ static int inotify_finish(struct file_set *f, struct open_file *o, int fd)
 const struct file_type inotify_type = {
 	.type = FD_TYPES__INOTIFY,
 	.name = "inotify instance",
+	.restored = "watches",
 	.detail = offsetof(FileEntry, ify),
 	.recognize = inotify_recognize,
 	.collect = inotify_collect,

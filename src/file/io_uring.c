@@ -532,6 +532,10 @@ static int uring_complete(struct file_dump *d)
 const struct file_type io_uring_type = {
 	.type = FD_TYPES__IO_URING,
 	.name = "io_uring",
+	.restored = "rings with nothing in flight: indices, contents, mappings, registered "
+		"buffers, files and descriptors ([how](io_uring.md))",
+	.limits = "anything in flight, SQPOLL, eventfds, provided buffers, credentials, "
+		"restrictions, memory of the program's own",
 	.recognize = uring_recognize,
 	.collect = uring_collect,
 	.complete = uring_complete,

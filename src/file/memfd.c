@@ -328,6 +328,7 @@ void memfd_release(struct file_set *f)
 const struct file_type memfd_type = {
 	.type = FD_TYPES__MEMFD,
 	.name = "memfd",
+	.restored = "contents, seals, huge pages; shared anonymous memory is one as well",
 	.detail = offsetof(FileEntry, memfd),
 	.recognize = memfd_recognize,
 	.collect = memfd_collect,

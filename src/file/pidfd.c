@@ -186,6 +186,8 @@ static int pidfd_create(struct file_set *f, struct open_file *o, int *ret_fd)
 const struct file_type pidfd_type = {
 	.type = FD_TYPES__PIDFD,
 	.name = "pidfd",
+	.restored = "of processes in the tree, also dead ones",
+	.limits = "of processes outside; of single threads",
 	.detail = offsetof(FileEntry, pidfd),
 	.recognize = pidfd_recognize,
 	.collect = pidfd_collect,

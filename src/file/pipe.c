@@ -123,6 +123,8 @@ static int pipe_create(struct file_set *f, struct open_file *o, int *ret_fd)
 const struct file_type pipe_type = {
 	.type = FD_TYPES__PIPE,
 	.name = "pipe",
+	.restored = "both ends in any number of tasks, data, packets, capacity, flags; ends "
+		"opened again by /proc",
 	.detail = offsetof(FileEntry, pipe),
 	.recognize = pipe_recognize,
 	.collect = pipe_collect,

@@ -285,6 +285,10 @@ static int regular_create(struct file_set *f, struct open_file *o, int *ret_fd)
 const struct file_type regular_type = {
 	.type = FD_TYPES__REG,
 	.name = "file",
+	.restored = "files, directories, devices without state, O_PATH; removed files up to "
+		"`--ghost-limit`; other hard links with `--link-remap`; locks and "
+		"leases with `--file-locks`",
+	.limits = "files hidden by other mounts, devices with state",
 	.detail = offsetof(FileEntry, reg),
 	.sets_flags = true,
 	.recognize = regular_recognize,

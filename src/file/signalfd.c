@@ -55,6 +55,7 @@ static int signalfd_create(struct file_set *f, struct open_file *o, int *ret_fd)
 const struct file_type signalfd_type = {
 	.type = FD_TYPES__SIGNALFD,
 	.name = "signalfd",
+	.restored = "mask",
 	.detail = offsetof(FileEntry, sgfd),
 	.recognize = signalfd_recognize,
 	.collect = signalfd_collect,

@@ -179,6 +179,8 @@ static int timerfd_finish(struct file_set *f, struct open_file *o, int fd)
 const struct file_type timerfd_type = {
 	.type = FD_TYPES__TIMERFD,
 	.name = "timerfd",
+	.restored = "all clocks, remaining time, ticks that were not read",
+	.limits = "a change of the clock that the program has not noticed yet",
 	.detail = offsetof(FileEntry, tfd),
 	.recognize = timerfd_recognize,
 	.collect = timerfd_collect,

@@ -311,6 +311,10 @@ static int tty_collect(struct file_dump *d, struct file_view *v, struct dumped_f
 const struct file_type tty_type = {
 	.type = FD_TYPES__TTY,
 	.name = "terminal",
+	.restored = "pairs of pseudo terminals with settings, size, sessions, data; "
+		"consoles",
+	.limits = "other line disciplines; a status byte of packet mode that waits. A "
+		"terminal from outside needs `--shell-job` or `--external tty[...]`",
 	.detail = offsetof(FileEntry, tty),
 	.recognize = tty_recognize,
 	.collect = tty_collect,

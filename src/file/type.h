@@ -41,6 +41,8 @@ struct program;
 struct file_type {
 	FdTypes type;
 	const char *name; /* "pipe": for messages */
+	const char *restored; /* what of it: for docs/support.md */
+	const char *limits;   /* what is refused, or needs an option; NULL: nothing */
 	size_t detail;	  /* offset in FileEntry of the pointer to this type's message; 0: none */
 	bool sets_flags;  /* create() does all that open flags ask for */
 	/* check() and create() look at o->inherited themselves; otherwise they are not called, and

@@ -56,6 +56,8 @@ int vma_dump_store(struct vma_dump *v, const struct program *p);
  */
 bool vma_classify(const struct vma_info *info, VmaEntry *ret);
 
+/* vma_refuse.c, for docs/support.md: why the i-th kind of mapping is refused; NULL behind the last. */
+const char *vma_refused_kind(size_t i, const char **ret_remedy);
 /* vma_refuse.c: blocks what cannot be dumped; returns whether it did. */
 bool vma_refuse(
 	struct session *s, const struct task *t, const struct vma_info *info, const VmaEntry *e);

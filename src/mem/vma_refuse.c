@@ -50,6 +50,19 @@ static const struct {
 
 #define N_ELEMENTS(array) (sizeof(array) / sizeof((array)[0]))
 
+const char *vma_refused_kind(size_t i, const char **ret_remedy)
+{
+	size_t n = N_ELEMENTS(refused_flags);
+	if (i < n) {
+		*ret_remedy = refused_flags[i].remedy;
+		return refused_flags[i].text;
+	}
+	if (i - n >= N_ELEMENTS(refused_names))
+		return NULL;
+	*ret_remedy = refused_names[i - n].remedy;
+	return refused_names[i - n].text;
+}
+
 static void refuse(struct session *s, const struct task *t, const struct vma_info *info,
 	const char *remedy, const char *text)
 {

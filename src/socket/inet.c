@@ -358,6 +358,11 @@ static int inet_create(struct file_set *f, struct open_file *o, int *ret_fd)
 const struct file_type inet_type = {
 	.type = FD_TYPES__INETSK,
 	.name = "inet socket",
+	.restored = "UDP, UDP-Lite, raw, ICMP, TCP listeners with all options; TCP "
+		"connections with `--tcp-established`, or closed with `--tcp-close`",
+	.limits = "queued datagrams and connections not yet accepted, unless "
+		"`--skip-in-flight`; corked UDP; TCP-MD5 keys, TLS, urgent data; SCTP, "
+		"MPTCP",
 	.detail = offsetof(FileEntry, isk),
 	.recognize = inet_recognize,
 	.collect = inet_collect,

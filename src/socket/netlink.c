@@ -231,6 +231,8 @@ static int netlink_create(struct file_set *f, struct open_file *o, int *ret_fd)
 const struct file_type netlink_type = {
 	.type = FD_TYPES__NETLINKSK,
 	.name = "netlink socket",
+	.restored = "port id, groups, peer, options",
+	.limits = "unread messages, answers under way",
 	.detail = offsetof(FileEntry, nlsk),
 	.recognize = netlink_recognize,
 	.collect = netlink_collect,

@@ -183,6 +183,10 @@ static int unix_create(struct file_set *f, struct open_file *o, int *ret_fd)
 const struct file_type unix_type = {
 	.type = FD_TYPES__UNIXSK,
 	.name = "unix socket",
+	.restored = "stream, datagram, seqpacket; names, queues with descriptors and "
+		"credentials, connections not yet accepted; peers outside with "
+		"`--external unix[...]` or `--ext-unix-sk`",
+	.limits = "sockets of other network namespaces; eBPF filters",
 	.detail = offsetof(FileEntry, usk),
 	.recognize = unix_recognize,
 	.collect = unix_collect,

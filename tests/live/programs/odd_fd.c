@@ -3,11 +3,14 @@
  * VARIANTS: scenario
  */
 #include "check.h"
+#include <linux/bpf.h>
 #include <linux/filter.h>
 #include <linux/io_uring.h>
 #include <linux/perf_event.h>
 #include <linux/seccomp.h>
 #include <linux/userfaultfd.h>
+#include <mqueue.h>
+#include <sys/socket.h>
 
 static int by_userfaultfd(void)
 {
@@ -59,6 +62,49 @@ static int by_fuse(void)
 	return open("/dev/fuse", O_RDWR);
 }
 
+static int by_vsock(void)
+{
+	return socket(AF_VSOCK, SOCK_STREAM, 0);
+}
+
+static int by_xdp(void)
+{
+	return socket(AF_XDP, SOCK_RAW, 0);
+}
+
+static int by_crypto(void)
+{
+	return socket(AF_ALG, SOCK_SEQPACKET, 0);
+}
+
+static int by_packet(void)
+{
+	return socket(AF_PACKET, SOCK_RAW, 0);
+}
+
+static int by_landlock(void)
+{
+	uint64_t handled[] = {1 /* LANDLOCK_ACCESS_FS_EXECUTE */};
+
+	return syscall(444 /* landlock_create_ruleset */, handled, sizeof(handled), 0);
+}
+
+static int by_mqueue(void)
+{
+	return mq_open("/odd_fd", O_RDWR | O_CREAT, 0600, NULL);
+}
+
+static int by_bpf_program(void)
+{
+	static const uint64_t code[] = {0xb7 /* r0 = 0 */, 0x95 /* exit */};
+	union bpf_attr attr = {.prog_type = BPF_PROG_TYPE_SOCKET_FILTER,
+		.insn_cnt = 2,
+		.insns = (uintptr_t)code,
+		.license = (uintptr_t) "GPL"};
+
+	return syscall(SYS_bpf, BPF_PROG_LOAD, &attr, sizeof(attr));
+}
+
 /* The mapping only: its descriptor is closed. */
 static int by_mapping(void)
 {
@@ -77,7 +123,9 @@ static const struct {
 	int (*make)(void);
 } kind[] = {{"userfaultfd", by_userfaultfd}, {"perf", by_perf}, {"io_uring", by_io_uring},
 	{"secret", by_secret}, {"fsopen", by_fsopen}, {"seccomp-notify", by_seccomp_notify},
-	{"block-device", by_block_device}, {"fuse", by_fuse}, {"mapping", by_mapping}};
+	{"block-device", by_block_device}, {"fuse", by_fuse}, {"mapping", by_mapping},
+	{"vsock", by_vsock}, {"xdp", by_xdp}, {"crypto", by_crypto}, {"packet", by_packet},
+	{"landlock", by_landlock}, {"mqueue", by_mqueue}, {"bpf-program", by_bpf_program}};
 
 int main(int argc, char **argv)
 {
