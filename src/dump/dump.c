@@ -14,6 +14,7 @@
 #include "file/external.h"
 #include "image/stats.h"
 #include "ipc/ipc.h"
+#include "mem/aio.h"
 #include "task/seccomp.h"
 
 /* The living tasks from *at on that can be visited at the same time; advances *at. */
@@ -63,7 +64,9 @@ int dump_collect(struct dump *d)
 		r = file_dump_begin(s, &d->tree, d->dry, &d->files);
 	if (r >= 0)
 		r = collect_tasks(d);
-	return r < 0 ? r : file_dump_check(d->files);
+	if (r >= 0)
+		r = file_dump_check(d->files);
+	return r < 0 || d->dry ? r : aio_quiesce(s, &d->tree);
 }
 
 static int verdict(struct session *s)
@@ -87,8 +90,8 @@ static int write_all(struct dump *d)
 	if (r >= 0)
 		r = dump_write_tree(d);
 	if (r >= 0)
-		r = dump_write_inventory(d);
-	return r;
+		r = aio_verify(s, &d->tree);
+	return r < 0 ? r : dump_write_inventory(d);
 }
 
 static enum release how_to_release(const struct options *opt, int result)

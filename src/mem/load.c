@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "kernel/proc_maps.h"
+#include "mem/aio.h"
 #include "mem/vma.h"
 
 enum {
@@ -24,7 +25,6 @@ static const struct {
 	const char *text;
 } unsupported[] = {
 	{VMA_SOCKET, "a packet socket's ring"},
-	{VMA_AIORING, "an AIO ring"},
 	{VMA_SHSTK, "a shadow stack"},
 };
 
@@ -107,6 +107,8 @@ int mem_load(struct session *s, struct task *t)
 		return fail(s, r, "pid %d: its page map is missing", t->vpid);
 	if (r >= 0)
 		r = check_pages(s, t, m);
+	if (r >= 0)
+		r = aio_check(s, t);
 	if (r >= 0)
 		r = vdso_load(s, t);
 	return r;

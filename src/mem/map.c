@@ -95,6 +95,10 @@ static void map_piece(struct mapping *m, struct vma_plan *v, uint64_t start, uin
 	/* mlock() comes when the contents are there; MAP_LOCKED would fault everything in twice */
 	uint32_t flags = (e->flags & ~(uint32_t)VMA_MAP_LOCKED) | MAP_FIXED;
 	uint32_t prot = e->prot;
+	if (e->status & VMA_AIORING) { /* a stand-in, until aio_restore() */
+		flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
+		prot = PROT_READ | PROT_WRITE;
+	}
 	if (v->has_pages && !(prot & PROT_WRITE)) {
 		prot |= PROT_WRITE;
 		v->unshielded = true;
@@ -297,7 +301,7 @@ static void lock_and_advise(struct mapping *m)
 	bool all_mergeable = switch_ksm(m);
 	vec_for_each(&mem_of(m->t)->vmas, v) {
 		const VmaEntry *e = v->e;
-		if (is_special(e) || is_late(e))
+		if (is_special(e) || is_late(e) || e->status & VMA_AIORING)
 			continue;
 		const FermataVma *extra = mem_vma_extra(m->t, e);
 		if (e->flags & VMA_MAP_LOCKED)

@@ -8,6 +8,7 @@
 #include "mem/vma_dump.h"
 
 #include <errno.h>
+#include <string.h>
 
 /* Smaps counts no huge pages as Anonymous. */
 static bool may_have_pages(const struct dumped_vma *vma)
@@ -36,6 +37,22 @@ static int scan_all(struct vma_dump *v, const struct page_scan *ps, const struct
 	return page_scan(v->s, ps, first->start, ARCH_TASK_SIZE, q, &v->pages);
 }
 
+/* All pages of AIO rings are contents, though they are of a file. */
+static void add_rings(struct vma_dump *v)
+{
+	vec_for_each (&v->vmas, vma) {
+		if (!(vma->e.status & VMA_AIORING))
+			continue;
+		size_t at = 0;
+		while (at < v->pages.n && v->pages.v[at].start < vma->e.start)
+			at++;
+		(void)vec_push(&v->s->arena, &v->pages);
+		struct page_range *r = &v->pages.v[at];
+		memmove(r + 1, r, (v->pages.n - 1 - at) * sizeof(*r));
+		*r = (struct page_range){.start = vma->e.start, .end = vma->e.end};
+	}
+}
+
 int pages_scan_task(struct vma_dump *v)
 {
 	if (!v->vmas.n)
@@ -51,5 +68,7 @@ int pages_scan_task(struct vma_dump *v)
 	};
 	v->knows_guards = ps.known & PAGE_IS_GUARD;
 	r = v->knows_guards ? scan_all(v, &ps, &q) : scan_each(v, &ps, &q);
+	if (r >= 0)
+		add_rings(v);
 	return r == -ESRCH ? fail(v->s, r, "pid %d died while it was being dumped", v->t->pid) : r;
 }

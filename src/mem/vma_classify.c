@@ -10,6 +10,7 @@
 
 #include "ipc/ipc.h"
 #include "kernel/syscalls.h"
+#include "mem/aio.h"
 
 static const struct {
 	const char *name;
@@ -103,6 +104,11 @@ bool vma_classify(const struct vma_info *info, VmaEntry *ret)
 		ret->status = VMA_REGULAR | VMA_ANON_SHARED | VMA_SYSVIPC;
 		ret->flags |= VMA_MAP_ANONYMOUS;
 		ret->shmid = info->ino;
+		return false;
+	}
+	if (aio_is_ring(info)) {
+		ret->status = VMA_AIORING;
+		ret->pgoff = 0;
 		return false;
 	}
 	bool has_file = (info->ino || info->dev) && !is_anonymous_hugetlb(info);

@@ -17,6 +17,7 @@
 #include "ipc/ipc.h"
 #include "kernel/proc_misc.h"
 #include "kernel/procfs.h"
+#include "mem/aio.h"
 
 /* The reference refuses longer vectors; the kernel supplies what is cut, AT_NULL at least. */
 enum { AUXV_WORDS_MAX = 44 };
@@ -238,17 +239,21 @@ int vma_dump_collect(struct session *s, struct file_dump *fd, struct vma_dump *v
 	int r = add_files(v, fd);
 	if (r >= 0)
 		r = shm_check_whole(s, v->t);
+	if (r >= 0)
+		r = aio_collect(v);
 	return r < 0 ? r : file_dump_path(fd, v->t, "exe", &v->t->mm->exe_file_id, &type);
 }
 
 int vma_dump_plan(struct vma_dump *v, struct program *p)
 {
 	v->brk_step = program_step(p, "brk", NULL, SYS_brk, imm(0));
+	aio_plan(v, p);
 	return 0;
 }
 
 int vma_dump_store(struct vma_dump *v, const struct program *p)
 {
 	v->t->mm->mm_brk = (uint64_t)program_result(p, v->brk_step);
+	aio_store(v, p);
 	return 0;
 }

@@ -29,6 +29,7 @@ struct vma_dump {
 	VEC(struct kept_bytes) kept;
 	bool knows_guards; /* the kernel can tell guard pages from others */
 	int brk_step;
+	int aio_step; /* the first of those that ask for AIO contexts */
 	uint32_t pages_id; /* of its pages image */
 };
 

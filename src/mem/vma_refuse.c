@@ -32,7 +32,6 @@ static const struct {
 	{"anon_inode:\\[perf_event]*", "is a buffer of perf events, which is not supported", NULL},
 	{"anon_inode:*", "is of a kind that is not supported", NULL},
 	{"socket:\\[*", "is the ring of a packet socket, which is not supported yet", NULL},
-	{"/\\[aio] (deleted)", "is an AIO ring (io_setup), which is not supported yet", NULL},
 	{"/dmabuf:*", "is a DMA buffer, which is not supported", NULL},
 	{"/secretmem (deleted)",
 		"is memfd_secret(2) memory, which only the program itself can read", NULL},

@@ -5,6 +5,8 @@
  */
 #include "restore/restore_tree.h"
 
+#include "mem/aio.h"
+
 enum { LARGE_MEMORY = 4 << 20 }; /* bytes from which two threads pay */
 
 struct program *restore_fresh_program(struct restore *re, struct thread *th)
@@ -77,11 +79,18 @@ int restore_each_living(struct restore *re, int (*step)(struct restore *, struct
 	return r;
 }
 
+static int make_aio_contexts(struct restore *re, struct task *t)
+{
+	return aio_restore(&re->stubs, t);
+}
+
 int restore_settle(struct restore *re)
 {
 	int r = restore_each_living(re, begin_memory);
 	if (r >= 0)
 		r = restore_each_living(re, end_memory);
+	if (r >= 0)
+		r = restore_each_living(re, make_aio_contexts);
 	if (r >= 0)
 		r = file_restore_tables(re->files, &re->stubs);
 	/* helpers for dead /proc entries had to live until the files were open */
