@@ -66,6 +66,8 @@ int dump_collect(struct dump *d)
 		r = collect_tasks(d);
 	if (r >= 0)
 		r = file_dump_check(d->files);
+	if (r >= 0)
+		r = ipc_collect(s, &d->tree);
 	return r < 0 || d->dry ? r : aio_quiesce(s, &d->tree);
 }
 
@@ -82,7 +84,7 @@ static int write_all(struct dump *d)
 	struct session *s = d->s;
 	int r = seccomp_write_image(s, &d->tree);
 	if (r >= 0)
-		r = shm_write(s, &d->tree);
+		r = ipc_write(s, &d->tree);
 	if (r >= 0)
 		r = dump_write_tasks(d);
 	if (r >= 0)

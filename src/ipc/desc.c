@@ -3,11 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "kernel/procfs.h"
+#include "kernel/scan.h"
 
 void ipc_desc_fill(IpcDescEntry *e, const struct ipc_perm *perm, int id)
 {
@@ -27,7 +30,7 @@ bool ipc_desc_same(const IpcDescEntry *e, const struct ipc_perm *perm)
 	       e->cuid == perm->cuid && e->cgid == perm->cgid && e->mode == perm->mode;
 }
 
-int ipc_ask_for_id(const char *kind, uint32_t id)
+static int ask_for_id(const char *kind, uint32_t id)
 {
 	char path[64], text[16];
 	snprintf(path, sizeof(path), "/proc/sys/kernel/%s_next_id", kind);
@@ -37,7 +40,7 @@ int ipc_ask_for_id(const char *kind, uint32_t id)
 }
 
 /* Raw calls: glibc's would change all threads. The saved ids are the way back. */
-int ipc_be_creator(const IpcDescEntry *e)
+static int be_creator(const IpcDescEntry *e)
 {
 	if (syscall(SYS_setresgid, -1, e->cgid, getegid()) < 0 ||
 		syscall(SYS_setresuid, -1, e->cuid, geteuid()) < 0)
@@ -45,7 +48,7 @@ int ipc_be_creator(const IpcDescEntry *e)
 	return 0;
 }
 
-int ipc_be_ourselves(void)
+static int be_ourselves(void)
 {
 	uid_t uid, euid, suid;
 	gid_t gid, egid, sgid;
@@ -54,6 +57,53 @@ int ipc_be_ourselves(void)
 	return syscall(SYS_setresuid, -1, suid, -1) < 0 || syscall(SYS_setresgid, -1, sgid, -1) < 0
 		       ? -errno
 		       : 0;
+}
+
+int ipc_create(
+	const char *kind, const IpcDescEntry *d, int (*get)(const void *object), const void *object)
+{
+	int r = ask_for_id(kind, d->id);
+	if (r >= 0)
+		r = be_creator(d);
+	if (r < 0)
+		return r;
+	int id = get(object), err = errno;
+	r = be_ourselves();
+	return r < 0 ? r : id < 0 ? -err : id;
+}
+
+uint32_t ipc_ns_of(const struct tree *tree)
+{
+	return tree->root->ids ? tree->root->ids->ipc_ns_id : 0;
+}
+
+int ipc_list(struct session *s, const char *path, ipc_ids *ret)
+{
+	_cleanup_proc_buf_ struct proc_buf buf = {0};
+	int r = proc_read(s, path, &buf);
+	if (r < 0)
+		return r == -ENOENT ? 0 : fail(s, r, "read %s", path);
+	struct scan text = SCAN(buf.data, buf.len), line;
+	scan_line(&text, &line); /* titles */
+	while (scan_line(&text, &line)) {
+		int64_t key;
+		int id;
+		scan_blanks(&line);
+		if (!scan_i64(&line, &key) || (scan_blanks(&line), !scan_int(&line, &id)))
+			return fail(s, EINVAL, "%s is not what a kernel writes", path);
+		*vec_push(&s->arena, ret) = id;
+	}
+	return 0;
+}
+
+enum ipc_user ipc_user_of(const struct tree *tree, pid_t pid)
+{
+	if (pid <= 0)
+		return IPC_NOBODY;
+	vec_for_each (&tree->tasks, t)
+		if ((*t)->pid == pid)
+			return IPC_TREE;
+	return kill(pid, 0) < 0 && errno == ESRCH ? IPC_NOBODY : IPC_OTHERS;
 }
 
 bool ipc_is_of_tree(const struct tree *tree, pid_t vpid)

@@ -14,12 +14,29 @@
 
 #include "base/session.h"
 #include "engine/program.h"
+#include "engine/stub.h"
 #include "ipc.pb-c.h"
 #include "kernel/proc_maps.h"
 #include "mem.pb-c.h"
 #include "task/task.h"
 
 struct file_dump;
+
+/*
+ * All kinds, in the order of a dump and of a restore.
+ *
+ * ipc_collect()  all tasks are stopped: what of semaphores and queues is theirs
+ * ipc_load()     the images, and whether what they hold can be had; before anything is forked
+ * ipc_make()     makes what is gone, in the controller
+ * ipc_fill()     the root's stub sets what is the work of a process
+ * ipc_undo()     the restore failed: removes what ipc_make() made
+ */
+int ipc_collect(struct session *s, struct tree *tree);
+int ipc_write(struct session *s, struct tree *tree);
+int ipc_load(struct session *s, struct tree *tree);
+int ipc_make(struct session *s, struct tree *tree);
+int ipc_fill(struct stubs *st, struct tree *tree);
+void ipc_undo(struct tree *tree);
 
 /* --- shm.c: shared memory segments that tasks have attached --- */
 
@@ -48,12 +65,37 @@ void shm_undo(struct tree *tree);
 void ipc_desc_fill(IpcDescEntry *e, const struct ipc_perm *perm, int id);
 /* The same object as far as that can be told: key, owner, permissions. */
 bool ipc_desc_same(const IpcDescEntry *e, const struct ipc_perm *perm);
-/* The next object of this kind ("shm", "sem", "msg") shall have this id. -errno, no failure. */
-int ipc_ask_for_id(const char *kind, uint32_t id);
-/* Takes on the user and group who made it, for the call that makes it again, and back. */
-int ipc_be_creator(const IpcDescEntry *e);
-int ipc_be_ourselves(void);
+/* Makes one with that id, if it is free, as the user who made it; returns its id, or -errno. */
+int ipc_create(const char *kind, const IpcDescEntry *d, int (*get)(const void *object),
+	const void *object);
 /* Whether a pid is one of the tree, of those that images name. */
 bool ipc_is_of_tree(const struct tree *tree, pid_t vpid);
+uint32_t ipc_ns_of(const struct tree *tree);
+
+typedef VEC(int) ipc_ids;
+/* The second column of a table of /proc/sysvipc. */
+int ipc_list(struct session *s, const char *path, ipc_ids *ret);
+
+/* Of a pid that an object remembers, as the controller sees it. */
+enum ipc_user { IPC_NOBODY /* or dead */, IPC_TREE, IPC_OTHERS };
+enum ipc_user ipc_user_of(const struct tree *tree, pid_t pid);
+
+enum ipc_fate { IPC_KEEP, IPC_RESET, IPC_MAKE };
+
+/* --- sem.c, msg.c --- */
+
+int sem_collect(struct session *s, struct tree *tree);
+int sem_write(struct session *s, struct tree *tree);
+int sem_load(struct session *s, struct tree *tree);
+int sem_make(struct session *s, struct tree *tree);
+void sem_plan(struct tree *tree, struct program *p);
+void sem_undo(struct tree *tree);
+
+int msg_collect(struct session *s, struct tree *tree);
+int msg_write(struct session *s, struct tree *tree);
+int msg_load(struct session *s, struct tree *tree);
+int msg_make(struct session *s, struct tree *tree);
+void msg_plan(struct tree *tree, struct program *p);
+void msg_undo(struct tree *tree);
 
 #endif

@@ -339,8 +339,7 @@ static int load_image(struct session *s, struct tree *tree)
 {
 	ProtobufCMessage **all;
 	size_t n;
-	uint32_t ns = tree->root->ids ? tree->root->ids->ipc_ns_id : 0;
-	int r = image_read_all(s, IMG_IPC_SHM, ns, &all, &n);
+	int r = image_read_all(s, IMG_IPC_SHM, ipc_ns_of(tree), &all, &n);
 	for (size_t i = 0; i < n && r >= 0; i++)
 		r = load_segment(s, tree, (IpcShmEntry *)all[i]);
 	return r;
@@ -402,28 +401,21 @@ static int set_owner(const struct segment *g)
 	return shmctl((int)g->id, IPC_SET, &ds) < 0 ? -errno : 0;
 }
 
-/* The id, or -errno. */
-static int create(const struct segment *g)
+static int get(const void *object)
 {
+	const struct segment *g = object;
 	const IpcDescEntry *d = g->e->desc;
 	int flags = IPC_CREAT | IPC_EXCL | (int)(d->mode & 0777);
 	if (g->e->has_hugetlb_flag)
 		flags |= (int)g->e->hugetlb_flag;
 	if (g->map_flags & VMA_MAP_NORESERVE)
 		flags |= SHM_NORESERVE;
-	int r = ipc_ask_for_id("shm", g->id);
-	if (r >= 0)
-		r = ipc_be_creator(d);
-	if (r < 0)
-		return r;
-	int id = shmget((key_t)d->key, g->e->size, flags), err = errno;
-	r = ipc_be_ourselves();
-	return r < 0 ? r : id < 0 ? -err : id;
+	return shmget((key_t)d->key, g->e->size, flags);
 }
 
 static int make_segment(struct session *s, struct segment *g)
 {
-	int id = create(g);
+	int id = ipc_create("shm", g->e->desc, get, g);
 	if (id < 0)
 		return bad(s, id, g, "make it again");
 	if ((uint32_t)id != g->id) {

@@ -17,7 +17,7 @@ static int load(struct restore *re)
 	if (r >= 0)
 		r = restore_load_tree(re);
 	if (r >= 0)
-		r = shm_load(re->s, &re->tree);
+		r = ipc_load(re->s, &re->tree);
 	if (r >= 0)
 		r = file_load(re->s, &re->tree, &re->files);
 	if (r >= 0)
@@ -50,7 +50,7 @@ static int recreate(struct restore *re)
 	uint64_t start = now_us();
 	int r = make_region(re);
 	if (r >= 0 && !re->stubs.explain)
-		r = shm_make(re->s, &re->tree);
+		r = ipc_make(re->s, &re->tree);
 	if (r >= 0)
 		r = restore_births(re);
 	re->s->stats.forking_us = (uint32_t)(now_us() - start);
@@ -76,7 +76,7 @@ int restore_run(struct session *s)
 	if (r < 0 || re.stubs.explain) {
 		stubs_kill(&re.stubs);
 		file_restore_undo(re.files);
-		shm_undo(&re.tree);
+		ipc_undo(&re.tree);
 	}
 	vec_for_each(&re.tree.tasks, t)
 		mem_release(*t);

@@ -5,6 +5,7 @@
  */
 #include "restore/restore_tree.h"
 
+#include "ipc/ipc.h"
 #include "mem/aio.h"
 
 enum { LARGE_MEMORY = 4 << 20 }; /* bytes from which two threads pay */
@@ -91,6 +92,8 @@ int restore_settle(struct restore *re)
 		r = restore_each_living(re, end_memory);
 	if (r >= 0)
 		r = restore_each_living(re, make_aio_contexts);
+	if (r >= 0)
+		r = ipc_fill(&re->stubs, &re->tree);
 	if (r >= 0)
 		r = file_restore_tables(re->files, &re->stubs);
 	/* helpers for dead /proc entries had to live until the files were open */

@@ -145,3 +145,94 @@ def test_shm_torn(case):
     refused_unharmed(case, r"mapping [0-9a-f]+-[0-9a-f]+: the shared memory segment \d+ .*not "
                      "attached as a whole")
     good_end(case)
+
+
+class SemBuf(ctypes.Structure):
+    _fields_ = [("number", ctypes.c_ushort), ("op", ctypes.c_short), ("flags", ctypes.c_short)]
+
+
+def first(kind):
+    with open(f"/proc/sysvipc/{kind}") as f:
+        return int(f.readlines()[1].split()[1])
+
+
+@scenario
+def test_sem_vanished(case):
+    """Semaphores and queues are gone: made again, with values and messages.
+    PROVES: F087"""
+    case.start_program(Program("sysv_sem"))
+    images = case.dump()
+    sem, queue = first("sem"), first("msg")
+    if libc.semctl(sem, 0, IPC_RMID) < 0 or libc.msgctl(queue, IPC_RMID, None) < 0:
+        raise Failure("they are not there")
+    case.restore(images)
+    good_end(case)
+
+
+@scenario
+def test_sem_went_on(case):
+    """The tree went on after the dump and is killed: set back to the dump.
+    PROVES: F087"""
+    case.start_program(Program("sysv_sem"))
+    images = case.dump("--leave-running")
+    case.release()
+    case.verdict()
+    case.gone()
+    (case.dir / "release").unlink()
+    (case.dir / "result").unlink()
+    case.restore(images)
+    good_end(case)
+
+
+@scenario
+def test_sem_changed(case):
+    """Somebody else used them since: refused.
+    PROVES: F087"""
+    case.start_program(Program("sysv_sem"))
+    images = case.dump()
+    sem, queue = first("sem"), first("msg")
+    libc.semop(sem, ctypes.byref(SemBuf(0, 4, 0)), ctypes.c_size_t(1))
+    case.refused("restore", rf"semaphore set {sem} .*pid {os.getpid()} changed it", "-d",
+                 images=images)
+    libc.semop(sem, ctypes.byref(SemBuf(0, -4, 0)), ctypes.c_size_t(1))
+    text = ctypes.create_string_buffer(b"\1" + bytes(7) + b"intruder")
+    libc.msgsnd(queue, text, ctypes.c_size_t(8), 0)
+    case.refused("restore", rf"message queue {queue} .*pid {os.getpid()} changed it", "-d",
+                 images=images)
+    case.gone()
+
+
+@scenario
+def test_sem_of_others(case):
+    """Semaphores that others use, too, are left alone, but not lost.
+    PROVES: F087"""
+    case.start_program(Program("sysv_odd"), "foreign")
+    sem = first("sem")
+    libc.semop(sem, ctypes.byref(SemBuf(1, 4, 0)), ctypes.c_size_t(1))
+    images = case.dump()
+    if list(images.glob("ipcns-sem*")):
+        raise Failure("they are in the images")
+    libc.semop(sem, ctypes.byref(SemBuf(1, 4, 0)), ctypes.c_size_t(1))
+    case.restore(images)
+    good_end(case)
+
+
+@scenario
+def test_sem_undo(case):
+    """Adjustments at exit cannot be read.
+    PROVES: F087"""
+    case.start_program(Program("sysv_odd"), "undo")
+    refused_unharmed(case, "uses semaphores with SEM_UNDO")
+    good_end(case)
+
+
+@scenario
+def test_sem_threads(case):
+    """With threads there is no telling: a warning.
+    PROVES: F087"""
+    case.start_program(Program("sysv_odd"), "threads")
+    images = case.dump()
+    if "SEM_UNDO" not in (images / "dump.log").read_text():
+        raise Failure("no warning")
+    case.restore(images)
+    good_end(case)
