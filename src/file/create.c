@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "file/bpf_map.h"
 #include "file/restoring.h"
 #include "kernel/syscalls.h"
 #include "socket/inet.h"
@@ -130,9 +131,10 @@ static void release(struct file_set *f)
 		if ((*o)->fd >= 0)
 			close(take_fd(&(*o)->fd));
 	memfd_release(f);
+	bpf_map_release(f);
 	tty_release(f);
 	unix_release(f);
-	int *owned[] = {&f->root_fd, &f->pipes_data, &f->fifo_data};
+	int *owned[] = {&f->root_fd, &f->pipes_data, &f->fifo_data, &f->bpf_data};
 	for (size_t i = 0; i < sizeof(owned) / sizeof(*owned); i++)
 		if (*owned[i] >= 0)
 			close(take_fd(owned[i]));

@@ -37,6 +37,7 @@ int file_dump_begin(struct session *s, struct tree *tree, bool dry, struct file_
 		.pipes_data = IMAGE_WRITER_NONE,
 		.fifo_data = IMAGE_WRITER_NONE,
 		.sk_queues = IMAGE_WRITER_NONE,
+		.bpf_data = IMAGE_WRITER_NONE,
 		.scratch = {-1, -1},
 	};
 	FownEntry *nobody = arena_new(&s->arena, FownEntry);
@@ -340,6 +341,7 @@ static int write_contents(struct file_dump *d)
 	image_writer_init(&d->pipes_data, d->s->images, IMG_PIPES_DATA, 0);
 	image_writer_init(&d->fifo_data, d->s->images, IMG_FIFO_DATA, 0);
 	image_writer_init(&d->sk_queues, d->s->images, IMG_SK_QUEUES, 0);
+	image_writer_init(&d->bpf_data, d->s->images, IMG_BPFMAP_DATA, 0);
 	int r = 0;
 	for (size_t i = 0; i < d->later.n && r >= 0; i++)
 		r = d->later.v[i].act(d, d->later.v[i].object);
@@ -349,9 +351,12 @@ static int write_contents(struct file_dump *d)
 		r = image_writer_close(d->s, &d->fifo_data);
 	if (r >= 0)
 		r = image_writer_close(d->s, &d->sk_queues);
+	if (r >= 0)
+		r = image_writer_close(d->s, &d->bpf_data);
 	image_writer_release(&d->pipes_data);
 	image_writer_release(&d->fifo_data);
 	image_writer_release(&d->sk_queues);
+	image_writer_release(&d->bpf_data);
 	return r;
 }
 

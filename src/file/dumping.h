@@ -90,6 +90,7 @@ struct file_dump {
 	uint32_t next_id, next_ghost;
 	uint64_t predicted;
 	const FownEntry *nobody;    /* of files without an owner */
+	struct id_map bpf_maps;
 	struct id_map descriptions; /* by key: struct same_key */
 	struct id_map inodes, pipes, mounts, devices, mapped, shmids;
 	struct lock_dump *locks; /* file_lock.c */
@@ -104,7 +105,7 @@ struct file_dump {
 	VEC(struct link_dump *) links;
 	VEC(struct later) when_all, later;
 	VEC(struct ring *) rings; /* io_uring.c */
-	struct image_writer pipes_data, fifo_data, sk_queues;
+	struct image_writer pipes_data, fifo_data, sk_queues, bpf_data;
 	struct unix_dump *unix_socks; /* socket/unix.h; NULL: none met */
 	VEC(int) kept;	/* files that only queues hold, open for the time of the dump */
 	int scratch[2]; /* a pipe to look into others with */

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "file/bpf_map.h"
 #include "file/file_extras.h"
 #include "file/file_lock.h"
 #include "file/restoring.h"
@@ -117,7 +118,8 @@ static int check_files(struct file_set *f)
 int file_load(struct session *s, struct tree *tree, struct file_set **ret)
 {
 	struct file_set *f = arena_new(&s->arena, struct file_set);
-	*f = (struct file_set){.s = s, .tree = tree, .pipes_data = -1, .fifo_data = -1};
+	*f = (struct file_set){
+		.s = s, .tree = tree, .pipes_data = -1, .fifo_data = -1, .bpf_data = -1};
 	f->root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (f->root_fd < 0)
 		return fail(s, errno, "open the root directory");
@@ -141,6 +143,8 @@ int file_load(struct session *s, struct tree *tree, struct file_set **ret)
 	}
 	if (r >= 0)
 		r = check_files(f);
+	if (r >= 0)
+		r = bpf_map_load(f);
 	if (r >= 0)
 		r = file_lock_load(f);
 	if (r >= 0)

@@ -89,13 +89,15 @@ struct file_set {
 	VEC(struct open_file *) all;
 	VEC(struct fd_table *) tables;
 	VEC(struct ghost *) ghost_list;
+	struct id_map bpf_maps; /* bpf_map.c */
+	VEC(struct bpf_map *) bpf_map_list;
 	VEC(struct memfd *) memfd_list;
 	VEC(const char *) links; /* link remaps to remove when all went well */
 	VEC(struct inherited) inherited;
 	VEC(struct open_file *) rings; /* io_uring_restore.c */
 	VEC(struct doomed) doomed; /* in order of making */
 	int root_fd;		   /* what paths of the image begin at */
-	int pipes_data, fifo_data; /* the images, for contents; -1 */
+	int pipes_data, fifo_data, bpf_data; /* the images, for contents; -1 */
 	bool epoll_holders_known;  /* epoll_restore.c */
 	unsigned n_kept;	   /* shared files that are open in the controller */
 	struct tty_set *ttys;	   /* tty_restore.c; NULL: no terminals */

@@ -20,7 +20,6 @@ static const struct {
 	{"anon_inode:[perf_event]", "a performance counter (perf_event)",
 		"stop profiling, or have the program close it"},
 	{"anon_inode:[userfaultfd]", "a userfaultfd", "have the program close it"},
-	{"anon_inode:bpf-map", "a BPF map", NULL},
 	{"anon_inode:bpf-prog", "a BPF program", NULL},
 	{"anon_inode:bpf-link", "a BPF link", NULL},
 	{"anon_inode:bpf_link", "a BPF link", NULL},
