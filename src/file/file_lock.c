@@ -212,9 +212,35 @@ bool file_lock_forbids_open(const struct file_dump *d, const struct file_view *v
 	return d->locks && kinds_of(d->locks, v->st.stx_ino) & LOCK_LEASE;
 }
 
+/* Files that only a queue of sockets has: no task could take the lock again. */
+static int check_queued(struct file_dump *d, const struct dumped_file *f)
+{
+	struct proc_fdinfo info;
+	struct scan line;
+	_cleanup_proc_buf_ struct proc_buf buf = {0};
+	const struct file_source *from = &f->from;
+	if (f->locks_read_by || !from->task || from->task->pid != getpid() || from->number < 0 ||
+		f->link[0] != '/' || (d->locks->complete && !kinds_of(d->locks, f->inode->ino)))
+		return 0;
+	int r = proc_fdinfo_read(d->s, getpid(), from->number, &buf, &info);
+	if (r < 0)
+		return fail(d->s, r, "%s: read its locks", source_label(d, from));
+	struct scan text = fdinfo_extra(&info);
+	if (fdinfo_next(&text, "lock", &line))
+		block(d->s, from->task->vpid, "have it received, or unlocked, before the dump",
+			"%s (%s) has a lock, which cannot be kept there", source_label(d, from),
+			f->link);
+	return 0;
+}
+
 int file_lock_check(struct file_dump *d)
 {
 	const struct lock_dump *l = d->locks;
+	vec_for_each (&d->files, f) {
+		int r = check_queued(d, *f);
+		if (r < 0)
+			return r;
+	}
 	if (l->posix_found < l->posix_of_tree)
 		block(d->s, d->tree->root->vpid, NULL,
 			"%u POSIX lock%s of the tree (/proc/locks) cannot be found at its "
