@@ -226,6 +226,8 @@ int vma_dump_read(struct session *s, struct task *t, uint64_t visit_start, uint6
 		r = pages_scan_task(v);
 	if (r >= 0)
 		r = fill_mm(v);
+	if (r >= 0)
+		r = aio_collect(v);
 	if (r < 0)
 		return r;
 	*ret = v;
@@ -239,8 +241,6 @@ int vma_dump_collect(struct session *s, struct file_dump *fd, struct vma_dump *v
 	int r = add_files(v, fd);
 	if (r >= 0)
 		r = shm_check_whole(s, v->t);
-	if (r >= 0)
-		r = aio_collect(v);
 	return r < 0 ? r : file_dump_path(fd, v->t, "exe", &v->t->mm->exe_file_id, &type);
 }
 
