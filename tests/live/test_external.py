@@ -117,3 +117,19 @@ def test_unused_key(case):
     if "nothing in the images has this name" not in ran.text:
         raise Failure(ran.describe())
     good_end(case)
+
+
+@scenario
+def test_one_for_two(case):
+    """One pipe of ours in place of two.
+    PROVES: F128"""
+    file = start(case)[2]
+    name, pipes = key(case, 52), [os.readlink(f"/proc/{case.root}/fd/{n}") for n in (50, 51)]
+    images = case.dump("--external", name)
+    ours = os.pipe()
+    case.restore(images, "--inherit-fd", f"fd[{file}]:{name}", "--inherit-fd",
+                 f"fd[{ours[1]}]:{pipes[0]}", "--inherit-fd", f"fd[{ours[1]}]:{pipes[1]}",
+                 pass_fds=[file, ours[1]])
+    if os.read(ours[0], 6) != b"queued":
+        raise Failure("what was queued is not in our pipe")
+    case.kill()
