@@ -58,6 +58,9 @@ static int tty_fd(struct file_set *f, struct tty *t)
 		if (t->fd < 0 || !isatty(t->fd))
 			r = fail_remedy(f->s, ENOTTY, "start the restore from a terminal",
 				"the standard input is no terminal, which --shell-job needs");
+	} else if (!t->files.n) {
+		r = fail(f->s, EBADMSG, "terminal %u has a session, but is open nowhere",
+			t->info->id);
 	} else {
 		r = file_get(f, t->files.v[0], &t->fd);
 		t->fd = r < 0 ? -1 : fcntl(t->fd, F_DUPFD_CLOEXEC, 0);
@@ -212,10 +215,31 @@ static void block_signals(struct tty_set *set)
 	set->signals_blocked = sigprocmask(SIG_BLOCK, &background, &set->old_signals) == 0;
 }
 
+/* A leader that had its terminal nowhere open, and whose master was outside. */
+static int check_callers(struct file_set *f)
+{
+	vec_for_each (&f->tree->tasks, it) {
+		struct tty *tty = controlling_tty(f, *it);
+		if (!tty || !is_callers(tty))
+			continue;
+		if (!f->s->opt->shell_job)
+			return fail_remedy(f->s, EINVAL, "use --shell-job",
+				"pid %d: its controlling terminal was outside the tree",
+				(*it)->vpid);
+		int fd = tty_fd(f, tty);
+		if (fd < 0)
+			return fd;
+	}
+	return 0;
+}
+
 int file_make_terminals(struct file_set *f)
 {
-	if (!f->ttys->all.n || f->s->opt->explain)
+	if (!f->ttys->all.n)
 		return 0;
+	int r = check_callers(f);
+	if (r < 0 || f->s->opt->explain)
+		return r;
 	block_signals(f->ttys);
 	return pty_make_all(f);
 }

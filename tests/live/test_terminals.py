@@ -212,6 +212,55 @@ def test_bash(case):
     end_shell(case, outer)
 
 
+@scenario
+def test_leader_without_descriptors(case):
+    """A leader that has its terminal nowhere open gets that of the caller all the same.
+    PROVES: F185 F189"""
+    first, second = Terminal(), Terminal()
+    program = Program("counter")
+    prepare(case)
+
+    def body():
+        null = os.open("/dev/null", os.O_RDWR)
+        for fd in (0, 1, 2):
+            os.dup2(null, fd)
+        os.close(null)
+        os.execv(program.path, [program.path, str(case.dir)])
+    case.root = session_on(case, first, body)
+    case.tools.discard(case.root)
+    poll(case.is_ready, 10, "the program getting ready")
+    case.refused("dump", "its controlling terminal.*Consider using --shell-job", "-t", case.root)
+    images = case.dump("--shell-job")
+    case.refused("restore", "use --shell-job", "-d", images=images)
+    ran = case.refused("restore", "standard input", "-d", "-j", images=images)
+    if "fork" in ran.text:
+        raise Failure(f"something was forked: {ran.describe()}")
+    outer = restore_on(case, second, images)
+    if second.foreground() != case.root:
+        raise Failure(f"{second.foreground()} is in the foreground of the terminal")
+    case.release()
+    case.verdict()
+    end_shell(case, outer)
+
+
+@scenario
+def test_two_terminals(case):
+    """Only one can be that of the caller.
+    PROVES: F189"""
+    first, second = Terminal(), Terminal()
+    prepare(case)
+    case.root = subprocess.Popen(
+        [sys.executable, "-c", "import sys, time\nopen(sys.argv[1], 'w').close()\n"
+         "while 1: time.sleep(.01)", case.dir / "ready"], stdin=first.slave, stdout=second.slave,
+        stderr=second.slave, start_new_session=True).pid
+    poll(case.is_ready, 10, "the program getting ready")
+    case.refused("dump", f"{second.name} is the second terminal", "-t", case.root, "-j")
+    images = case.new_images()
+    case.need(case.run("dump", images, "-t", case.root, "-j", "-R", "--external",
+                       external_key(second.slave)), "dump of one of each")
+    case.kill()
+
+
 def external_key(fd):
     st = os.fstat(fd)
     return f"tty[{st.st_rdev:x}:{st.st_dev:x}]"

@@ -1,6 +1,7 @@
 /*
  * Terminals: which device is which, parameters in the form of the images, and queues that are
  * taken out of one pseudo terminal and put into another.
+ * PROVES: F188
  */
 #include <errno.h>
 
