@@ -4,12 +4,14 @@
  *   small            one idle process            tree N     N processes
  *   threads N        N threads                   heap N     N MiB, every page
  *   frag N           N MiB in every second page  fds N      N open files
+ *   tcp N            N ends of TCP connections
  *   vmas N           N pairs of mappings         beat N     N MiB and a heartbeat
  *
  * Becomes a session leader, sets itself up, creates READYFILE and idles.  A beat writes its
  * longest pause in ns to the first word of READYFILE.gap, and the number of beats to the second.
  */
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -17,6 +19,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -116,6 +119,28 @@ static void setup_fds(size_t n)
 			die("/etc/hostname");
 }
 
+/* n ends: both of each connection are here. */
+static void setup_tcp(size_t n)
+{
+	struct sockaddr_in name = {
+		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t len = sizeof(name);
+	struct rlimit limit;
+	getrlimit(RLIMIT_NOFILE, &limit);
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+	int listener = socket(AF_INET, SOCK_STREAM, 0);
+	if (bind(listener, (struct sockaddr *)&name, len) || listen(listener, 64) ||
+		getsockname(listener, (struct sockaddr *)&name, &len))
+		die("listen");
+	for (size_t i = 0; i < n / 2; i++) {
+		int client = socket(AF_INET, SOCK_STREAM, 0);
+		if (connect(client, (struct sockaddr *)&name, len) ||
+			accept(listener, NULL, NULL) < 0)
+			die("connect");
+	}
+}
+
 static void setup_vmas(size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -167,6 +192,7 @@ int main(int argc, char **argv)
 		{"heap", setup_heap},
 		{"frag", setup_frag},
 		{"fds", setup_fds},
+		{"tcp", setup_tcp},
 		{"vmas", setup_vmas},
 		{"beat", setup_beat},
 	};

@@ -24,9 +24,11 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 PR_SET_CHILD_SUBREAPER = 36
 CASES = [("small", 1), ("tree", 100), ("tree", 500), ("threads", 100), ("threads", 1000),
          ("threads", 5000), ("heap", 256), ("heap", 1024), ("frag", 128), ("fds", 900),
+         ("tcp", 100), ("tcp", 1000),
          ("vmas", 5000), ("beat", 256)]
 WHAT = {"small": "one small process", "tree": "{} processes", "threads": "{} threads",
         "heap": "{} MiB heap", "frag": "{} MiB, every second page", "fds": "{} open files",
+        "tcp": "{} TCP connections, --tcp-established",
         "vmas": "{} VMA pairs", "beat": "{} MiB heartbeat, --leave-running"}
 QUIET = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 
@@ -64,15 +66,17 @@ def kill_tree(pid):
     reap(until_none=20)
 
 
-def dump_and_restore(tool, pid, images):
-    took, status = timed([tool, "dump", "-t", str(pid), "-D", images, "-o", "dump.log", "-v0"])
+def dump_and_restore(tool, pid, images, *options):
+    took, status = timed([tool, "dump", "-t", str(pid), "-D", images, "-o", "dump.log", "-v0",
+                          *options])
     if status:
         return {"error": "dump"}
     result = {"dump": took}
     time.sleep(.02)
     reap()
     result["bytes"] = sum(e.stat().st_size for e in os.scandir(images))
-    took, status = timed([tool, "restore", "-d", "-D", images, "-o", "restore.log", "-v0"])
+    took, status = timed([tool, "restore", "-d", "-D", images, "-o", "restore.log", "-v0",
+                          *options])
     if status:
         return {**result, "error": "restore"}
     try:
@@ -107,7 +111,8 @@ def one_run(load, tool, kind, n, root):
         time.sleep(.1)
         if kind == "beat":
             return longest_pause(tool, child.pid, images, ready + ".gap")
-        return dump_and_restore(tool, child.pid, images)
+        options = ["--tcp-established"] if kind == "tcp" else []
+        return dump_and_restore(tool, child.pid, images, *options)
     finally:
         kill_tree(child.pid)
         child.returncode = 0  # reaped above, or by the dump's end
