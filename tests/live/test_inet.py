@@ -155,6 +155,30 @@ def test_outside_killed_dump(case):
 
 
 @scenario
+def test_outside_killed_restore(case):
+    """The tool is killed at many moments of a restore: nothing is there and the lock holds, or all
+    is there and free."""
+    outside = Outside(case)
+    images = case.dump(*EST)
+    for delay in range(16):
+        tool = case.begin("restore", images, "-d", *EST)
+        time.sleep(delay * 0.002)
+        tool.kill()
+        case.finish(tool)
+        time.sleep(0.05)
+        if case.root in case.pids():
+            poll(lambda: not tables() and not any(outside.modes()), 5,
+                 "the end of lock and repair")
+            break
+        case.gone()
+        need_tables(1, f"after a kill at {delay * 2} ms")
+    else:
+        case.restore(images, *EST)
+    outside.send_rest()
+    outside.judge()
+
+
+@scenario
 def test_skip_lock(case):
     """--network-lock skip makes no rules.
     PROVES: F165"""
