@@ -33,30 +33,39 @@ static size_t count_threads(const struct tree *tree)
 	return n;
 }
 
-/* The option of a remedy like "use --ghost-limit 4096", or NULL. */
-static const char *lifting_option(const struct blocker *b)
+/* The option of a remedy like "use --ghost-limit 4096", of "use --A or --B" the first, or NULL. */
+static const char *lifting_option(const struct blocker *b, int *ret_len)
 {
 	static const char prefix[] = "use --";
 	if (!b->remedy || strncmp(b->remedy, prefix, sizeof(prefix) - 1) != 0)
 		return NULL;
 	const char *option = b->remedy + sizeof("use ") - 1;
-	const char *value = strchr(option, ' ');
-	return value && strchr(value + 1, ' ') ? NULL : option; /* more words are a condition */
+	const char *other = strstr(option, " or --");
+	size_t len = other ? (size_t)(other - option) : strlen(option);
+	const char *value = memchr(option, ' ', len);
+	*ret_len = (int)len;
+	/* more words are a condition */
+	return value && memchr(value + 1, ' ', len - (size_t)(value + 1 - option)) ? NULL : option;
 }
 
 static bool options_lift_all(const struct session *s)
 {
+	int len;
 	vec_for_each (&s->blockers, b)
-		if (!lifting_option(b))
+		if (!lifting_option(b, &len))
 			return false;
 	return true;
 }
 
-static bool named_before(const struct session *s, const struct blocker *b, const char *option)
+static bool named_before(
+	const struct session *s, const struct blocker *b, const char *option, int len)
 {
-	for (const struct blocker *it = s->blockers.v; it < b; it++)
-		if (strcmp(lifting_option(it), option) == 0)
+	for (const struct blocker *it = s->blockers.v; it < b; it++) {
+		int its_len;
+		const char *its = lifting_option(it, &its_len);
+		if (its_len == len && memcmp(its, option, (size_t)len) == 0)
 			return true;
+	}
 	return false;
 }
 
@@ -110,6 +119,7 @@ static const char *command(struct session *s)
 	const struct options *o = s->opt;
 	char *text = NULL;
 	size_t len;
+	int n;
 	FILE *out = options_lift_all(s) ? open_memstream(&text, &len) : NULL;
 	if (!out)
 		return NULL;
@@ -118,9 +128,11 @@ static const char *command(struct session *s)
 		if (o->given[i] && option_table[i].actions & FOR(DUMP) &&
 			!said_otherwise(&option_table[i]))
 			print_option(out, o, &option_table[i]);
-	vec_for_each (&s->blockers, b)
-		if (!named_before(s, b, lifting_option(b)))
-			fprintf(out, " %s", lifting_option(b));
+	vec_for_each (&s->blockers, b) {
+		const char *option = lifting_option(b, &n);
+		if (!named_before(s, b, option, n))
+			fprintf(out, " %.*s", n, option);
+	}
 	fclose(out);
 	const char *copy = arena_strdup(&s->arena, text);
 	free(text);

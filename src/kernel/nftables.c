@@ -129,7 +129,8 @@ static int read_answers(int fd)
 	ssize_t n;
 	while ((n = recv(fd, room, sizeof(room), MSG_DONTWAIT)) > 0) {
 		const struct nlmsghdr *h = (const struct nlmsghdr *)room;
-		for (int left = (int)n; NLMSG_OK(h, left); h = NLMSG_NEXT(h, left)) {
+		for (int left = (int)n; left > 0 && NLMSG_OK(h, (unsigned)left);
+			h = NLMSG_NEXT(h, left)) {
 			const struct nlmsgerr *e = NLMSG_DATA(h);
 			if (h->nlmsg_type == NLMSG_ERROR && !first)
 				first = e->error;

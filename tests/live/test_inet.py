@@ -214,6 +214,9 @@ def test_refused(case, kind):
     case.refused("dump", pattern, "-t", case.root, "--explain",
                  *(EST if kind == "urgent" else ()))
     case.advances(1)
+    if kind == "pair" and "--tcp-established\n" not in case.run(
+            "dump", case.new_images(), "-t", case.root, "--explain").output:
+        raise Failure("the preflight does not say with which option it works")
     if option:
         images = case.dump(option)
         case.restore(images)
