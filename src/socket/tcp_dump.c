@@ -138,6 +138,11 @@ static int write_stream(
 static int save(struct file_dump *d, struct tcp_source *t)
 {
 	struct fermata_tcp c = {.failed = "TCP_REPAIR"};
+	struct pollfd p = {.fd = t->fd};
+	/* that came since it was collected, and now cannot any more */
+	if (poll(&p, 1, 0) > 0 && p.revents & POLLERR)
+		return fail_remedy(d->s, ECONNRESET, "try again", "pid %d %s: it broke just now",
+			t->task->vpid, t->label);
 	int r = fermata_tcp_pause(t->fd);
 	if (r >= 0) {
 		t->paused = true;
