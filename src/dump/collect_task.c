@@ -134,7 +134,7 @@ static int visit_threads(struct dump *d, struct task *t, struct visit *v, struct
 static int read_outside(struct dump *d, struct collecting *c)
 {
 	struct task *t = c->t;
-	c->states = arena_array(&d->s->arena, struct aspect_states, t->threads.n);
+	c->states = d->states[t->index];
 	int r = inspect_threads(d, t, c->states);
 	if (r < 0)
 		return r;

@@ -13,6 +13,7 @@ struct dump {
 	struct tree tree;
 	struct file_dump *files;
 	struct vma_dump **vmas; /* by task index */
+	struct aspect_states **states; /* likewise; of each of its threads */
 	const struct namespace_names *own_namespaces; /* kobj_ids.c */
 	struct program programs[VISITS_MAX]; /* what the leaders of a batch play; their room is kept */
 	uint64_t start_us, stopped_us;

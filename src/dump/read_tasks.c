@@ -6,24 +6,62 @@
 
 #include "base/share.h"
 
-/* Pieces: first the kinds of ids, each a row of comparisons of all tasks, then the tasks. */
-static int read_piece(struct session *s, void *arg, size_t i)
+/* A thread other than the leader. */
+struct other {
+	struct thread *t;
+	struct aspect_states *state;
+};
+
+/* Pieces: first the kinds of ids, each a row of comparisons of all tasks, then tasks, then threads. */
+struct reading {
+	struct dump *d;
+	size_t n_tasks;
+	VEC(struct other) others;
+};
+
+static int read_task(struct session *s, struct dump *d, struct task *t)
 {
-	struct dump *d = arg;
-	if (i < DUMP_ID_KINDS)
-		return dump_read_ids(s, d, (int)i);
-	struct task *t = d->tree.tasks.v[i - DUMP_ID_KINDS];
 	if (!task_lives(t))
 		return 0;
 	int r = dump_check_namespaces(s, d, t);
-	return r < 0 ? r : vma_dump_read(s, t, 0, 0, &d->vmas[t->index]);
+	if (r >= 0)
+		r = vma_dump_read(s, t, 0, 0, &d->vmas[t->index]);
+	return r < 0 ? r : aspects_read(s, leader(t), d->states[t->index]);
+}
+
+static int read_piece(struct session *s, void *arg, size_t i)
+{
+	const struct reading *g = arg;
+	if (i < DUMP_ID_KINDS)
+		return dump_read_ids(s, g->d, (int)i);
+	i -= DUMP_ID_KINDS;
+	if (i < g->n_tasks)
+		return read_task(s, g->d, g->d->tree.tasks.v[i]);
+	i -= g->n_tasks;
+	return aspects_read(s, g->others.v[i].t, g->others.v[i].state);
+}
+
+static void make_states(struct reading *g)
+{
+	struct dump *d = g->d;
+	struct arena *a = &d->s->arena;
+	d->states = arena_array(a, struct aspect_states *, g->n_tasks);
+	vec_for_each(&d->tree.tasks, it) {
+		struct task *t = *it;
+		struct aspect_states *st = arena_array(a, struct aspect_states, t->threads.n);
+		d->states[t->index] = st;
+		for (size_t k = 1; task_lives(t) && k < t->threads.n; k++)
+			*vec_push(a, &g->others) = (struct other){t->threads.v[k], &st[k]};
+	}
 }
 
 int dump_read_tasks(struct dump *d)
 {
-	d->vmas = arena_array(&d->s->arena, struct vma_dump *, d->tree.tasks.n);
+	struct reading g = {.d = d, .n_tasks = d->tree.tasks.n};
+	d->vmas = arena_array(&d->s->arena, struct vma_dump *, g.n_tasks);
+	make_states(&g);
 	int r = dump_prepare_ids(d);
 	if (r >= 0)
-		r = share_out(d->s, DUMP_ID_KINDS + d->tree.tasks.n, read_piece, d);
+		r = share_out(d->s, DUMP_ID_KINDS + g.n_tasks + g.others.n, read_piece, &g);
 	return r < 0 ? r : dump_check_ids(d);
 }

@@ -13,6 +13,11 @@
 	}                                                                                          \
 	return 0
 
+int aspects_read(struct session *s, struct thread *t, struct aspect_states *st)
+{
+	WALK(read, &st->state[i]);
+}
+
 int aspects_inspect(struct session *s, struct thread *t, struct aspect_states *st)
 {
 	WALK(inspect, &st->state[i]);

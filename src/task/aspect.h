@@ -5,7 +5,9 @@
  * order of restore.  docs/howto-add-an-aspect.md shows how to add one.
  *
  * Dump of one thread, stopped:
- *	inspect   reads from outside (ptrace, /proc) before anything runs in the task
+ *	read      reads from outside without ptrace (/proc, system calls that take a tid); touches
+ *		  nothing but t, since two threads of the controller do this for many
+ *	inspect   reads the rest from outside, by ptrace, before anything runs in the task
  *	collect   appends steps that read the rest inside the task
  *	store     after they were played: puts everything into t->core (or t->task->mm ...)
  * Restore:
@@ -16,7 +18,7 @@
  * Any of them may be NULL. They return 0 or a negative errno with the failure recorded; what a
  * dump cannot take is reported with block().
  *
- * *state is the aspect's own, NULL at first, handed from inspect to collect to store.
+ * *state is the aspect's own, NULL at first, handed from read to inspect to collect to store.
  */
 #ifndef FERMATA_TASK_ASPECT_H
 #define FERMATA_TASK_ASPECT_H
@@ -27,6 +29,7 @@
 struct aspect {
 	const char *name;
 	bool leader_only; /* a property of the process: only called for the leader */
+	int (*read)(struct session *s, struct thread *t, void **state);
 	int (*inspect)(struct session *s, struct thread *t, void **state);
 	int (*collect)(struct session *s, struct thread *t, struct program *p, void **state);
 	int (*store)(struct session *s, struct thread *t, const struct program *p, void *state);
@@ -50,6 +53,7 @@ static inline bool aspect_applies(const struct aspect *a, const struct thread *t
 }
 
 /* Each walks the table and stops at the first failure. */
+int aspects_read(struct session *s, struct thread *t, struct aspect_states *st);
 int aspects_inspect(struct session *s, struct thread *t, struct aspect_states *st);
 int aspects_collect(struct session *s, struct thread *t, struct program *p, struct aspect_states *st);
 int aspects_store(struct session *s, struct thread *t, const struct program *p,

@@ -36,7 +36,7 @@ static TaskCoreEntry *new_tc(struct session *s, const struct task *t)
 	return tc;
 }
 
-static int core_inspect(struct session *s, struct thread *t, void **state)
+static int core_read(struct session *s, struct thread *t, void **state)
 {
 	(void)state;
 	t->core = arena_new(&s->arena, CoreEntry);
@@ -75,6 +75,6 @@ static int core_check(struct session *s, struct thread *t)
 
 const struct aspect core_aspect = {
 	.name = "core image",
-	.inspect = core_inspect,
+	.read = core_read,
 	.check = core_check,
 };

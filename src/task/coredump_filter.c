@@ -20,7 +20,7 @@ extern const struct aspect coredump_filter_aspect;
 
 enum { FILTER_DEFAULT = 0x33 }; /* MMF_DUMP_FILTER_DEFAULT, with ELF headers */
 
-static int filter_inspect(struct session *s, struct thread *t, void **state)
+static int filter_read(struct session *s, struct thread *t, void **state)
 {
 	(void)state;
 	uint32_t filter = FILTER_DEFAULT;
@@ -46,6 +46,6 @@ static int filter_finish(struct session *s, struct thread *t)
 const struct aspect coredump_filter_aspect = {
 	.name = "coredump_filter",
 	.leader_only = true,
-	.inspect = filter_inspect,
+	.read = filter_read,
 	.finish = filter_finish,
 };

@@ -19,7 +19,7 @@ static uint32_t io_priority_of(pid_t tid)
 	return value > 0 && value >> CLASS_SHIFT ? (uint32_t)value : 0;
 }
 
-static int io_priority_inspect(struct session *s, struct thread *t, void **state)
+static int io_priority_read(struct session *s, struct thread *t, void **state)
 {
 	(void)state;
 	uint32_t value = io_priority_of(t->tid);
@@ -41,6 +41,6 @@ static int io_priority_plan(struct session *s, struct thread *t, struct program 
 
 const struct aspect io_priority_aspect = {
 	.name = "I/O priority",
-	.inspect = io_priority_inspect,
+	.read = io_priority_read,
 	.plan = io_priority_plan,
 };

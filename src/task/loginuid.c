@@ -19,7 +19,7 @@
 
 extern const struct aspect loginuid_aspect;
 
-static int loginuid_inspect(struct session *s, struct thread *t, void **state)
+static int loginuid_read(struct session *s, struct thread *t, void **state)
 {
 	(void)state;
 	TaskCoreEntry *tc = t->core->tc;
@@ -64,7 +64,7 @@ static int loginuid_finish(struct session *s, struct thread *t)
 
 const struct aspect loginuid_aspect = {
 	.name = "loginuid",
-	.inspect = loginuid_inspect,
+	.read = loginuid_read,
 	.plan = loginuid_plan,
 	.finish = loginuid_finish,
 };

@@ -30,7 +30,7 @@ static const char *read_label(struct session *s, pid_t pid)
 	return arena_strdup(&s->arena, text);
 }
 
-static int lsm_inspect(struct session *s, struct thread *t, void **state)
+static int lsm_read(struct session *s, struct thread *t, void **state)
 {
 	(void)state;
 	const char *label = t->core->tc ? read_label(s, t->task->pid) : NULL;
@@ -64,6 +64,6 @@ static int lsm_check(struct session *s, struct thread *t)
 
 const struct aspect lsm_aspect = {
 	.name = "security label",
-	.inspect = lsm_inspect,
+	.read = lsm_read,
 	.check = lsm_check,
 };

@@ -18,7 +18,7 @@ extern const struct aspect oom_score_aspect;
 
 enum { ADJ_MAX = 1000 };
 
-static int oom_inspect(struct session *s, struct thread *t, void **state)
+static int oom_read(struct session *s, struct thread *t, void **state)
 {
 	(void)state;
 	int adj = 0;
@@ -59,7 +59,7 @@ static int oom_finish(struct session *s, struct thread *t)
 const struct aspect oom_score_aspect = {
 	.name = "oom_score_adj",
 	.leader_only = true,
-	.inspect = oom_inspect,
+	.read = oom_read,
 	.check = oom_check,
 	.finish = oom_finish,
 };

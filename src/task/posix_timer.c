@@ -38,7 +38,7 @@ static int compare_id(const void *a, const void *b)
 	return (x->id > y->id) - (x->id < y->id);
 }
 
-static int posix_timer_inspect(struct session *s, struct thread *t, void **state)
+static int posix_timer_read(struct session *s, struct thread *t, void **state)
 {
 	struct timers *tm = *state = arena_new(&s->arena, struct timers);
 	int r = proc_timers_read(s, t->task->pid, &tm->listed);
@@ -249,7 +249,7 @@ static int posix_timer_arm(struct session *s, struct thread *t, struct program *
 const struct aspect posix_timer_aspect = {
 	.name = "POSIX timers",
 	.leader_only = true,
-	.inspect = posix_timer_inspect,
+	.read = posix_timer_read,
 	.collect = posix_timer_collect,
 	.store = posix_timer_store,
 	.check = posix_timer_check,

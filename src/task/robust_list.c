@@ -11,7 +11,7 @@
 
 extern const struct aspect robust_list_aspect;
 
-static int robust_list_inspect(struct session *s, struct thread *t, void **state)
+static int robust_list_read(struct session *s, struct thread *t, void **state)
 {
 	(void)state;
 	void *head = NULL;
@@ -36,6 +36,6 @@ static int robust_list_plan(struct session *s, struct thread *t, struct program 
 
 const struct aspect robust_list_aspect = {
 	.name = "robust futexes",
-	.inspect = robust_list_inspect,
+	.read = robust_list_read,
 	.plan = robust_list_plan,
 };

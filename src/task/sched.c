@@ -34,7 +34,7 @@ static bool is_realtime(uint32_t policy)
 	return policy == SCHED_FIFO || policy == SCHED_RR;
 }
 
-static int sched_inspect(struct session *s, struct thread *t, void **state)
+static int sched_read(struct session *s, struct thread *t, void **state)
 {
 	(void)state;
 	struct sched_param param = {0};
@@ -97,7 +97,7 @@ static int sched_plan(struct session *s, struct thread *t, struct program *p)
 
 const struct aspect sched_aspect = {
 	.name = "scheduling",
-	.inspect = sched_inspect,
+	.read = sched_read,
 	.check = sched_check,
 	.plan = sched_plan,
 };

@@ -50,7 +50,7 @@ static bool read_attr(pid_t tid, struct attr *ret)
 	return syscall(SYS_sched_getattr, tid, ret, sizeof(*ret), 0) >= 0;
 }
 
-static int hints_inspect(struct session *s, struct thread *t, void **state)
+static int hints_read(struct session *s, struct thread *t, void **state)
 {
 	(void)state;
 	struct attr of, own;
@@ -102,6 +102,6 @@ static int hints_plan(struct session *s, struct thread *t, struct program *p)
 
 const struct aspect sched_hints_aspect = {
 	.name = "scheduling hints",
-	.inspect = hints_inspect,
+	.read = hints_read,
 	.plan = hints_plan,
 };

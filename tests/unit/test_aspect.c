@@ -149,7 +149,9 @@ static int dump(struct world *w)
 		r = read_thread(s, w->task->threads.v[i]);
 	for (size_t i = 0; i < tids.n && r >= 0; i++) {
 		struct thread *t = w->task->threads.v[i];
-		r = aspects_inspect(s, t, &states[i]);
+		r = aspects_read(s, t, &states[i]);
+		if (r >= 0)
+			r = aspects_inspect(s, t, &states[i]);
 		if (r >= 0)
 			r = arch_core_store(s, t->core, t->tid, &t->regs);
 	}
