@@ -184,23 +184,62 @@ int file_dump_view(struct file_dump *d, struct file_view *v, struct dumped_file 
 	return 0;
 }
 
+/* --- links below /proc/PID --- */
+
+/* Where one leads; link NULL: it has to be opened to tell. */
+struct proc_link {
+	struct statx st;
+	const char *link;
+};
+
+/* Those that every task has are read by file_dump_read(). */
+static const char *const usual_links[] = {"exe", "cwd", "root"};
+enum { N_USUAL = sizeof(usual_links) / sizeof(usual_links[0]) };
+
+static struct proc_link read_proc_link(struct session *s, const struct task *t, const char *name)
+{
+	struct proc_link l = {0};
+	char path[PROC_PATH_MAX], text[PATH_MAX];
+	snprintf(path, sizeof(path), "/proc/%d/%s", t->pid, name);
+	unsigned want = STATX_INO | STATX_MNT_ID;
+	if (statx(AT_FDCWD, path, AT_STATX_DONT_SYNC, want, &l.st) < 0 ||
+		!(l.st.stx_mask & STATX_MNT_ID))
+		return l;
+	ssize_t n = readlink(path, text, sizeof(text));
+	if (n < 0 || (size_t)n == sizeof(text))
+		return l;
+	text[n] = '\0';
+	l.link = arena_memdup(&s->arena, text, (size_t)n + 1);
+	return l;
+}
+
+int file_dump_read(struct session *s, struct task *t)
+{
+	struct proc_link *links = t->links = arena_array(&s->arena, struct proc_link, N_USUAL);
+	for (size_t i = 0; i < N_USUAL; i++)
+		links[i] = read_proc_link(s, t, usual_links[i]);
+	return fd_table_list(s, t);
+}
+
+static struct proc_link proc_link_of(struct session *s, const struct task *t, const char *name)
+{
+	const struct proc_link *links = t->links;
+	for (size_t i = 0; i < N_USUAL && links; i++)
+		if (!strcmp(usual_links[i], name))
+			return links[i];
+	return read_proc_link(s, t, name);
+}
+
 /* A file that has an entry: its inode, mount and path tell, and need no descriptor. */
 static struct dumped_file *find_known_path(
 	struct file_dump *d, const struct task *t, const char *proc_link)
 {
-	struct file_view v = {.path_only = true};
-	char path[PROC_PATH_MAX], text[PATH_MAX];
-	snprintf(path, sizeof(path), "/proc/%d/%s", t->pid, proc_link);
-	unsigned want = STATX_INO | STATX_MNT_ID;
-	if (statx(AT_FDCWD, path, AT_STATX_DONT_SYNC, want, &v.st) < 0 ||
-		!(v.st.stx_mask & STATX_MNT_ID))
+	const struct proc_link l = proc_link_of(d->s, t, proc_link);
+	if (!l.link)
 		return NULL;
-	v.inode = file_inode(d, makedev(v.st.stx_dev_major, v.st.stx_dev_minor), v.st.stx_ino);
-	ssize_t n = v.inode->files.n ? readlink(path, text, sizeof(text)) : -1;
-	if (n < 0 || (size_t)n == sizeof(text))
-		return NULL;
-	text[n] = '\0';
-	v.link = text;
+	const struct file_view v = {.path_only = true, .st = l.st, .link = l.link,
+		.inode = file_inode(d, makedev(l.st.stx_dev_major, l.st.stx_dev_minor),
+			l.st.stx_ino)};
 	return find_path(&v);
 }
 

@@ -18,7 +18,13 @@ struct file_dump; /* one per dump */
 int file_dump_begin(struct session *s, struct tree *tree, bool dry, struct file_dump **ret);
 
 /*
- * Lists the descriptors of t and appends the steps that must run inside (F_GETFD, umask).
+ * What can be read of any task at any time: its descriptors, where its executable and directories
+ * are. Touches nothing but t: fit for share_out(). Comes first.
+ */
+int file_dump_read(struct session *s, struct task *t);
+
+/*
+ * Looks through the descriptors of t and appends the steps that must run inside (F_GETFD, umask).
  * A table shared with the parent (equal ids->files_id) is skipped.  Without a program (p NULL,
  * dry only) everything is examined at once and file_dump_store() is not called.
  */

@@ -38,9 +38,10 @@ bool shares_files(const struct task *t)
 	       t->ids->files_id == t->parent->ids->files_id;
 }
 
-static int list_fds(struct file_dump *d, struct task *t, struct fd_listing *list)
+int fd_table_list(struct session *s, struct task *t)
 {
-	struct session *s = d->s;
+	struct fd_listing *list = arena_new(&s->arena, struct fd_listing);
+	t->files = list;
 	_cleanup_close_ int fd = proc_open_pid(s, t->pid, "fd", O_RDONLY | O_DIRECTORY);
 	if (fd < 0)
 		return fail(s, fd, "pid %d: list its descriptors", t->vpid);
@@ -59,13 +60,14 @@ static int list_fds(struct file_dump *d, struct task *t, struct fd_listing *list
 
 int fd_table_collect(struct file_dump *d, struct task *t, struct program *p)
 {
-	if (shares_files(t))
+	(void)d;
+	if (shares_files(t)) {
+		t->files = NULL;
 		return 0;
-	struct fd_listing *list = arena_new(&d->s->arena, struct fd_listing);
-	t->files = list;
-	int r = list_fds(d, t, list);
-	if (r < 0 || !p)
-		return r;
+	}
+	struct fd_listing *list = t->files;
+	if (!p)
+		return 0;
 	vec_for_each (&list->fds, l)
 		l->flags_step = program_step(p, "get descriptor flags", NULL, SYS_fcntl,
 			imm((uint64_t)l->fd), imm(F_GETFD));

@@ -8,6 +8,8 @@
 /* The task's table is its parent's. */
 bool shares_files(const struct task *t);
 
+/* Fit for share_out(). */
+int fd_table_list(struct session *s, struct task *t);
 int fd_table_collect(struct file_dump *d, struct task *t, struct program *p);
 int fd_table_store(struct file_dump *d, struct task *t, const struct program *p);
 /* Fit for share_out(). */

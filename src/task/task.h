@@ -73,6 +73,7 @@ struct task {
 	bool maps_rings; /* of io_uring */
 	void *rings; /* file/: struct rings_told, what it says of them; NULL = nothing */
 	uint32_t *aio_tails; /* mem/aio.c: how far the kernel had written its rings */
+	void *links; /* file/dump.c: where its executable and directories are */
 	int stop_signo; /* 0, or the signal of the group-stop, also of one that is about to begin */
 
 	/* restore */
