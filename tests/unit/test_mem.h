@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -67,6 +68,15 @@ struct victim {
 };
 
 /* Forks; the child has what `make` maps (called before, in both) and waits. */
+/* On one processor: the kernel writes its number into the child's rseq area, which is compared. */
+static inline void stay_here(void)
+{
+	cpu_set_t here;
+	CPU_ZERO(&here);
+	CPU_SET(sched_getcpu(), &here);
+	sched_setaffinity(0, sizeof(here), &here);
+}
+
 static inline pid_t start_child(void)
 {
 	int ready[2];
@@ -74,6 +84,7 @@ static inline pid_t start_child(void)
 	pid_t pid = fork();
 	if (!pid) {
 		char c = 0;
+		stay_here();
 		if (write(ready[1], &c, 1) == 1)
 			for (;;)
 				pause();
