@@ -19,6 +19,9 @@
 #include "kernel/proc_tasks.h"
 #include "kernel/syscalls.h"
 
+/* Dying takes a child that is on no list any more, or a zombie, within a few. */
+enum { VAIN_ROUNDS = 1000 };
+
 struct seizing {
 	struct dump *d;
 	uint64_t deadline_us;
@@ -216,10 +219,14 @@ static int list_children(struct session *s, const struct task *t, size_t n_threa
 	return proc_list_children_of(s, t->pid, &tids, ret);
 }
 
+/*
+ * Until the list brings nothing new.  Who dies between being seized and its stop leaves the list, or
+ * is there again as a zombie, which its parent has still to wait for.
+ */
 static int seize_children(struct seizing *z, struct task *t, size_t n_threads)
 {
 	struct session *s = z->d->s;
-	for (;;) {
+	for (int vain_rounds = 0; vain_rounds < VAIN_ROUNDS;) {
 		pid_vec pids = {0}, fresh = {0};
 		begun_vec begun = {0};
 		int added = 0;
@@ -227,6 +234,8 @@ static int seize_children(struct seizing *z, struct task *t, size_t n_threads)
 		if (r < 0)
 			return fail(s, r, "pid %d: list its children", t->pid);
 		new_children(s, t, &pids, &fresh);
+		if (!fresh.n)
+			return 0;
 		r = refuse_own_tree(s, &fresh);
 		if (r >= 0)
 			r = begin_all(s, &fresh, &begun);
@@ -234,9 +243,11 @@ static int seize_children(struct seizing *z, struct task *t, size_t n_threads)
 			r = seize_task(z, t, begun.v[i]);
 			added += r > 0;
 		}
-		if (r < 0 || !added)
+		if (r < 0)
 			return r;
+		vain_rounds = added ? 0 : vain_rounds + 1;
 	}
+	return fail(s, EAGAIN, "pid %d: a child of it is neither alive nor dead", t->pid);
 }
 
 static int forget_task(struct dump *d, struct task *t)
