@@ -14,6 +14,7 @@
 #include <sys/user.h>
 
 #include "core.pb-c.h"
+#include "cpuinfo.pb-c.h"
 
 #include "base/session.h"
 
@@ -85,7 +86,8 @@ void arch_stub_build(uint8_t *buf, const struct user_regs_struct *gp, uint64_t s
  * unmap: munmap(region, len); with len 0 nothing is unmapped.
  */
 void arch_regs_stub_map(struct user_regs_struct *gp, uint64_t stub, uint64_t len);
-void arch_regs_stub_unmap(struct user_regs_struct *gp, uint64_t stub, uint64_t region, uint64_t len);
+void arch_regs_stub_unmap(
+	struct user_regs_struct *gp, uint64_t stub, uint64_t region, uint64_t len);
 
 /*
  * The exit: a smaller stub that clears one 32-bit word, then sets the signal mask back and goes on
@@ -113,10 +115,21 @@ size_t arch_sigframe_unmap_len(void);
  * caller first.
  */
 int arch_core_store(struct session *s, CoreEntry *core, pid_t tid, const struct arch_regs *regs);
-/* The reverse: what PTRACE_SETREGS and PTRACE_SETREGSET shall set. -EOPNOTSUPP for foreign images. */
+/* The reverse: what PTRACE_SETREGS and PTRACE_SETREGSET shall set. -EOPNOTSUPP for foreign images.
+ */
 int arch_core_load(struct session *s, const CoreEntry *core, struct arch_regs *ret_regs);
 uint32_t arch_core_mtype(void);
 void arch_core_set_tid_address(CoreEntry *core, uint64_t clear_tid_addr);
 uint64_t arch_core_tid_address(const CoreEntry *core);
+
+/* --- the processor (x86_64/cpuinfo.c) --- */
+
+/* What cpuinfo.img says of this one; in the arena. */
+CpuinfoEntry *arch_cpuinfo(struct session *s);
+/*
+ * Whether programs of that one can go on here: caps are of CPU_CAP_*. -ENOTSUP with what is missing
+ * named.
+ */
+int arch_cpuinfo_check(struct session *s, const CpuinfoEntry *image, uint32_t caps);
 
 #endif

@@ -45,10 +45,6 @@ static int check_built(struct parser *p)
 		if (o->given[i] && (def->unbuilt & (1u << o->action)) && asks_for_something(o, def))
 			return parse_error(p, false, "option --%s: not built yet", def->name);
 	}
-	if ((o->cpu_cap & CPU_CAP_IMAGE) &&
-		(o->action == ACTION_DUMP || o->action == ACTION_RESTORE))
-		return parse_error(
-			p, false, "option --cpu-cap: not built yet (only its default and none)");
 	return 0;
 }
 

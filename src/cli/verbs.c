@@ -8,6 +8,7 @@
 
 #include "base/session.h"
 #include "cli/check.h"
+#include "cli/cpuinfo.h"
 #include "cli/parser.h"
 #include "dump/dump.h"
 #include "dump/preflight.h"
@@ -77,9 +78,9 @@ const struct verb verb_table[] = {
 		"serve requests on a unix socket"},
 	{"swrk", NULL, ACTION_SWRK, false, swrk_run, NULL, NULL, "swrk FD",
 		"serve requests on an inherited socket (for libraries)"},
-	{"cpuinfo", "dump", ACTION_CPUINFO_DUMP, true, NULL, NULL, NULL, "cpuinfo dump",
+	{"cpuinfo", "dump", ACTION_CPUINFO_DUMP, true, cpuinfo_dump, NULL, NULL, "cpuinfo dump",
 		"write the features of this CPU"},
-	{"cpuinfo", "check", ACTION_CPUINFO_CHECK, true, NULL, NULL, NULL, "cpuinfo check",
+	{"cpuinfo", "check", ACTION_CPUINFO_CHECK, true, cpuinfo_check, NULL, NULL, "cpuinfo check",
 		"compare them with this CPU"},
 };
 

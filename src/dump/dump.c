@@ -8,6 +8,7 @@
 
 #include <errno.h>
 
+#include "cli/cpuinfo.h"
 #include "cli/hook.h"
 #include "cli/options.h"
 #include "dump/dump_tree.h"
@@ -124,6 +125,8 @@ int dump_run(struct session *s)
 		r = verdict(s);
 	if (r >= 0)
 		r = write_all(&d);
+	if (r >= 0)
+		r = cpuinfo_dump_if_asked(s);
 	if (r >= 0)
 		r = ask_scripts(s);
 	enum release how = how_to_release(s->opt, r);

@@ -4,6 +4,7 @@
  */
 #include "restore/restore.h"
 
+#include "cli/cpuinfo.h"
 #include "cli/hook.h"
 #include "cli/options.h"
 #include "file/external.h"
@@ -13,7 +14,9 @@
 
 static int load(struct restore *re)
 {
-	int r = external_check(re->s);
+	int r = cpuinfo_check_if_asked(re->s);
+	if (r >= 0)
+		r = external_check(re->s);
 	if (r >= 0)
 		r = restore_load_tree(re);
 	if (r >= 0)

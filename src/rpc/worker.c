@@ -16,6 +16,7 @@
 #include "base/cleanup.h"
 #include "base/session.h"
 #include "cli/check.h"
+#include "cli/cpuinfo.h"
 #include "cli/log.h"
 #include "dump/dump.h"
 #include "image/dir.h"
@@ -116,6 +117,18 @@ static int serve_wait(struct request *r)
 	return 0;
 }
 
+static int serve_cpuinfo_dump(struct request *r)
+{
+	int err = begin(r, ACTION_CPUINFO_DUMP);
+	return err < 0 ? err : cpuinfo_dump(r->s);
+}
+
+static int serve_cpuinfo_check(struct request *r)
+{
+	int err = begin(r, ACTION_CPUINFO_CHECK);
+	return err < 0 ? err : cpuinfo_check(r->s);
+}
+
 static int serve_later(struct request *r)
 {
 	const ProtobufCEnumValue *v =
@@ -139,8 +152,8 @@ static const struct handler {
 	{CRIU_REQ_TYPE__SINGLE_PRE_DUMP, false, serve_later, NULL},
 	{CRIU_REQ_TYPE__PAGE_SERVER, true, serve_later, NULL},
 	{CRIU_REQ_TYPE__PAGE_SERVER_CHLD, true, serve_later, NULL},
-	{CRIU_REQ_TYPE__CPUINFO_DUMP, true, serve_later, NULL},
-	{CRIU_REQ_TYPE__CPUINFO_CHECK, true, serve_later, NULL},
+	{CRIU_REQ_TYPE__CPUINFO_DUMP, true, serve_cpuinfo_dump, NULL},
+	{CRIU_REQ_TYPE__CPUINFO_CHECK, true, serve_cpuinfo_check, NULL},
 };
 
 static const struct handler *find_handler(const CriuReq *req)
