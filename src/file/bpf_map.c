@@ -316,6 +316,8 @@ void bpf_map_release(struct file_set *f)
 const struct file_type bpf_map_type = {
 	.type = FD_TYPES__BPFMAP,
 	.name = "BPF map",
+	.restored = "arrays and hashes, with their entries",
+	.limits = "other types of maps; maps that programs use",
 	.detail = offsetof(FileEntry, bpf),
 	.recognize = bpf_map_recognize,
 	.collect = bpf_map_collect,

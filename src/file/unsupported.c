@@ -47,7 +47,6 @@ static const struct {
 	int family;
 	const char *name;
 } socket_families[] = {
-	{AF_PACKET, "a packet"},
 	{AF_ALG, "a kernel crypto (AF_ALG)"},
 	{AF_VSOCK, "a vsock"},
 	{AF_XDP, "an XDP"},
