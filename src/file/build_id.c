@@ -27,17 +27,18 @@ static bool read_at(int fd, void *to, size_t len, uint64_t offset)
 	       pread(fd, to, len, (off_t)offset) == (ssize_t)len;
 }
 
+/* The next PT_NOTE segment from *at on; modern linkers make several. */
 #define DEFINE_FIND_NOTES(bits)                                                        \
-	static bool find_notes##bits(int fd, struct note_area *ret)                    \
+	static bool find_notes##bits(int fd, unsigned *at, struct note_area *ret)      \
 	{                                                                              \
 		Elf##bits##_Ehdr head;                                                 \
 		if (!read_at(fd, &head, sizeof(head), 0) ||                            \
 			head.e_phentsize != sizeof(Elf##bits##_Phdr))                  \
 			return false;                                                  \
-		for (unsigned i = 0; i < head.e_phnum; i++) {                          \
+		while (*at < head.e_phnum) {                                           \
 			Elf##bits##_Phdr segment;                                      \
 			if (!read_at(fd, &segment, sizeof(segment),                    \
-				    head.e_phoff + i * sizeof(segment)))               \
+				    head.e_phoff + (*at)++ * sizeof(segment)))         \
 				return false;                                          \
 			if (segment.p_type != PT_NOTE)                                 \
 				continue;                                              \
@@ -49,21 +50,19 @@ static bool read_at(int fd, void *to, size_t len, uint64_t offset)
 DEFINE_FIND_NOTES(32)
 DEFINE_FIND_NOTES(64)
 
-static bool find_note_area(int fd, struct note_area *ret)
+static bool find_note_area(int fd, unsigned *at, struct note_area *ret)
 {
 	unsigned char ident[EI_CLASS + 1];
 	if (!read_at(fd, ident, sizeof(ident), 0) || memcmp(ident, ELFMAG, SELFMAG) != 0)
 		return false;
 	return ident[EI_CLASS] == ELFCLASS64
-		       ? find_notes64(fd, ret)
-		       : ident[EI_CLASS] == ELFCLASS32 && find_notes32(fd, ret);
+		       ? find_notes64(fd, at, ret)
+		       : ident[EI_CLASS] == ELFCLASS32 && find_notes32(fd, at, ret);
 }
 
-/* Returns the length, 0 if there is none. */
-static size_t read_build_id(int fd, unsigned char id[static BUILD_ID_MAX])
+static size_t search_notes(int fd, struct note_area area, unsigned char id[static BUILD_ID_MAX])
 {
-	struct note_area area;
-	if (!find_note_area(fd, &area) || area.size > NOTES_MAX)
+	if (area.size > NOTES_MAX)
 		return 0;
 	_cleanup_free_ char *notes = malloc(area.size ? area.size : 1);
 	if (!notes || !read_at(fd, notes, area.size, area.offset))
@@ -88,28 +87,73 @@ static size_t read_build_id(int fd, unsigned char id[static BUILD_ID_MAX])
 	return 0;
 }
 
+/* Returns the length, 0 if there is none. */
+static size_t read_build_id(int fd, unsigned char id[static BUILD_ID_MAX])
+{
+	struct note_area area;
+	size_t len = 0;
+	for (unsigned at = 0; !len && find_note_area(fd, &at, &area);)
+		len = search_notes(fd, area, id);
+	return len;
+}
+
 /* --- dump --- */
 
-int build_id_dump(struct file_dump *d, struct file_view *v)
+static void take(struct file_dump *d, struct inode_info *inode, int fd)
 {
-	struct inode_info *inode = v->inode;
-	/* no blocks: nothing to read, or a kernel file that reading may change */
-	if (inode->build_id_read || d->s->opt->file_validation != VALIDATE_BUILDID ||
-		v->st.stx_size < 5 || !v->st.stx_blocks)
-		return 0;
-	inode->build_id_read = true;
-	bool readable = !v->path_only && !(v->flags & O_PATH) && (v->flags & O_ACCMODE) != O_WRONLY;
-	if (!readable && file_lock_forbids_open(d, v))
-		return 0;
-	_cleanup_close_ int opened = readable ? -1 : source_reopen(d, &v->from, O_RDONLY);
-	if (!readable && opened < 0)
-		return opened;
 	unsigned char id[BUILD_ID_MAX];
-	size_t len = read_build_id(readable ? v->fd : opened, id);
+	size_t len = read_build_id(fd, id);
+	inode->build_id_read = true;
 	inode->n_build_id = (len + 3) / 4;
 	inode->build_id = arena_array(&d->s->arena, uint32_t, inode->n_build_id);
 	for (size_t i = 0; i < len; i++)
 		inode->build_id[i / 4] |= (uint32_t)id[i] << (8 * (i % 4));
+}
+
+static void give(const struct inode_info *inode, RegFileEntry *e)
+{
+	e->build_id = inode->build_id;
+	e->n_build_id = inode->n_build_id;
+}
+
+/* One that must be opened for it. */
+struct unread {
+	struct file_source from;
+	struct inode_info *inode;
+	RegFileEntry *e;
+};
+
+static int open_and_take(struct file_dump *d, void *object)
+{
+	const struct unread *u = object;
+	if (!u->inode->build_id_read) {
+		_cleanup_close_ int fd = source_reopen(d, &u->from, O_RDONLY);
+		if (fd < 0)
+			return fd;
+		take(d, u->inode, fd);
+	}
+	give(u->inode, u->e);
+	return 0;
+}
+
+int build_id_dump(struct file_dump *d, struct file_view *v, RegFileEntry *e)
+{
+	struct inode_info *inode = v->inode;
+	/* no blocks: nothing to read, or a kernel file that reading may change */
+	if (d->s->opt->file_validation != VALIDATE_BUILDID || v->st.stx_size < 5 ||
+		!v->st.stx_blocks)
+		return 0;
+	bool readable = !v->path_only && !(v->flags & O_PATH) && (v->flags & O_ACCMODE) != O_WRONLY;
+	if (!inode->build_id_read && readable)
+		take(d, inode, v->fd);
+	if (inode->build_id_read) {
+		give(inode, e);
+	} else if (!file_lock_forbids_open(d, v)) {
+		/* opening is an event for inotify: not before all its queues were looked at */
+		struct unread *u = arena_new(&d->s->arena, struct unread);
+		*u = (struct unread){v->from, inode, e};
+		file_dump_when_all(d, open_and_take, u);
+	}
 	return 0;
 }
 

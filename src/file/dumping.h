@@ -170,6 +170,6 @@ void link_remap_undo(struct file_dump *d);
 void remap_add(struct file_dump *d, uint32_t orig_id, RemapType type, uint32_t remap_id);
 
 /* build_id.c */
-int build_id_dump(struct file_dump *d, struct file_view *v);
+int build_id_dump(struct file_dump *d, struct file_view *v, RegFileEntry *e);
 
 #endif

@@ -109,12 +109,10 @@ int regular_collect(struct file_dump *d, struct file_view *v, struct dumped_file
 	if (r >= 0)
 		r = fown_dump(d, v, &e->fown);
 	if (r >= 0 && S_ISREG(v->st.stx_mode) && !e->ext)
-		r = build_id_dump(d, v);
+		r = build_id_dump(d, v, e);
 	if (r < 0)
 		return r;
 	e->pos = is_kmsg_writer(v) && !v->pos ? UINT64_MAX : (uint64_t)v->pos;
-	e->build_id = v->inode->build_id;
-	e->n_build_id = v->inode->n_build_id;
 	return 0;
 }
 

@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
+#include <sys/sendfile.h>
 
 static int main_in, shared_in, ghost, ghost_too;
 static volatile sig_atomic_t signals;
@@ -95,6 +96,17 @@ static void describe(int fd, char *text)
 	}
 }
 
+/* A mapped ELF file: the dump opens it to read its build-id. */
+static void map_program(const char *name)
+{
+	int from = open("/proc/self/exe", O_RDONLY), to = make_file(name);
+
+	NEED(from >= 0 && sendfile(to, from, NULL, 1 << 20) > 0);
+	NEED(mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, to, 0) != MAP_FAILED);
+	close(from);
+	close(to);
+}
+
 static void child(void *arg)
 {
 	(void)arg;
@@ -134,6 +146,7 @@ int main(int argc, char **argv)
 	NEED(!inotify_rm_watch(main_in, w_gap));
 	need_event(main_in, w_gap, IN_IGNORED, "");
 	NEED(!unlink(in_dir("d/ghost")) && !rmdir(in_dir("d/gone")));
+	map_program("d/mapped");
 	int dir_in = inotify_init1(IN_NONBLOCK);
 	int w_dir = watch(dir_in, "d", IN_ALL_EVENTS | IN_EXCL_UNLINK);
 	SAME(watch(shared_in, "d/plain", IN_ATTRIB), 1);
