@@ -6,6 +6,7 @@
  *   frag N           N MiB in every second page  fds N      N open files
  *   tcp N            N ends of TCP connections
  *   vmas N           N pairs of mappings         beat N     N MiB and a heartbeat
+ *   epoll N          an epoll set that watches N event counters
  *
  * Becomes a session leader, sets itself up, creates READYFILE and idles.  A beat writes its
  * longest pause in ns to the first word of READYFILE.gap, and the number of beats to the second.
@@ -17,6 +18,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -108,12 +111,29 @@ static void setup_frag(size_t n)
 	filled_memory(n << 21, 2 * PAGE);
 }
 
-static void setup_fds(size_t n)
+static void raise_limit(void)
 {
 	struct rlimit limit;
 	getrlimit(RLIMIT_NOFILE, &limit);
 	limit.rlim_cur = limit.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static void setup_epoll(size_t n)
+{
+	int set = epoll_create1(0);
+	raise_limit();
+	for (size_t i = 0; i < n; i++) {
+		struct epoll_event e = {.events = EPOLLIN, .data.u64 = i};
+		int fd = eventfd(0, 0);
+		if (fd < 0 || epoll_ctl(set, EPOLL_CTL_ADD, fd, &e))
+			die("epoll_ctl");
+	}
+}
+
+static void setup_fds(size_t n)
+{
+	raise_limit();
 	for (size_t i = 0; i < n; i++)
 		if (open("/etc/hostname", O_RDONLY) < 0)
 			die("/etc/hostname");
@@ -193,6 +213,7 @@ int main(int argc, char **argv)
 		{"frag", setup_frag},
 		{"fds", setup_fds},
 		{"tcp", setup_tcp},
+		{"epoll", setup_epoll},
 		{"vmas", setup_vmas},
 		{"beat", setup_beat},
 	};

@@ -25,10 +25,12 @@ PR_SET_CHILD_SUBREAPER = 36
 CASES = [("small", 1), ("tree", 100), ("tree", 500), ("threads", 100), ("threads", 1000),
          ("threads", 5000), ("heap", 256), ("heap", 1024), ("frag", 128), ("fds", 900),
          ("tcp", 100), ("tcp", 1000),
-         ("vmas", 5000), ("beat", 256)]
+         ("fds", 19900), ("epoll", 1000),
+         ("epoll", 10000), ("vmas", 5000), ("beat", 256)]
 WHAT = {"small": "one small process", "tree": "{} processes", "threads": "{} threads",
         "heap": "{} MiB heap", "frag": "{} MiB, every second page", "fds": "{} open files",
         "tcp": "{} TCP connections, --tcp-established",
+        "epoll": "an epoll set of {} eventfds",
         "vmas": "{} VMA pairs", "beat": "{} MiB heartbeat, --leave-running"}
 QUIET = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 
