@@ -87,7 +87,7 @@ static const struct file_type *recognize(struct file_dump *d, const struct file_
 
 static int collect_new(struct file_dump *d, struct file_view *v, struct dumped_file **ret)
 {
-	const struct file_type *type = recognize(d, v);
+	const struct file_type *type = v->type ? v->type : recognize(d, v);
 	struct dumped_file *f = file_dump_new(d, type ? type->type : FD_TYPES__UND);
 	f->link = v->link;
 	f->inode = v->inode;
@@ -154,13 +154,22 @@ static int search(
 	return 0;
 }
 
+/* Anonymous files share one inode: some types know better what tells theirs apart. */
+static uint64_t own_key(struct file_dump *d, struct file_view *v)
+{
+	if (strncmp(v->link, "anon_inode:", 11) != 0)
+		return 0;
+	v->type = recognize(d, v);
+	return v->type && v->type->key ? v->type->key(d, v) * UINT64_C(0xbf58476d1ce4e5b9) : 0;
+}
+
 int file_dump_view(struct file_dump *d, struct file_view *v, struct dumped_file **ret)
 {
 	if (v->path_only) {
 		*ret = find_path(v);
 		return *ret ? 0 : collect_new(d, v, ret);
 	}
-	uint64_t key = description_key(v);
+	uint64_t key = description_key(v) + own_key(d, v);
 	struct same_key *k = id_map_get(&d->descriptions, key);
 	if (!k) {
 		k = arena_new(&d->s->arena, struct same_key);

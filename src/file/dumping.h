@@ -56,6 +56,8 @@ struct file_view {
 	bool path_only;	  /* a mapping, an executable, a directory: has no flags, position, owner */
 	const char *link; /* as readlink of /proc/self/fd gives it */
 	struct inode_info *inode;
+	const struct file_type *type;	  /* NULL: not known yet */
+	const struct proc_fdinfo *fdinfo; /* NULL: not read yet; kept by types that ask twice */
 };
 
 /* An open file that got an entry in files.img, or a blocker. */
@@ -107,8 +109,8 @@ struct file_dump {
 	VEC(struct ring *) rings; /* io_uring.c */
 	struct image_writer pipes_data, fifo_data, sk_queues, bpf_data;
 	struct unix_dump *unix_socks; /* socket/unix.h; NULL: none met */
-	VEC(int) kept;	/* files that only queues hold, open for the time of the dump */
-	int scratch[2]; /* a pipe to look into others with */
+	VEC(int) kept;		/* files that only queues hold, open for the time of the dump */
+	int scratch[2];		/* a pipe to look into others with */
 	struct ttys_dump *ttys; /* tty.c; NULL: no terminals */
 	struct inet_dump *inet; /* socket/inet.h; NULL: no such sockets */
 };

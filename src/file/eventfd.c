@@ -22,6 +22,18 @@ static bool eventfd_recognize(struct file_dump *d, const struct file_view *v)
 	return strcmp(v->link, "anon_inode:[eventfd]") == 0;
 }
 
+/* Linux 5.2 numbers them; 0 will do. */
+static uint64_t eventfd_key(struct file_dump *d, struct file_view *v)
+{
+	struct proc_fdinfo *info = arena_new(&d->s->arena, struct proc_fdinfo);
+	uint64_t id = 0;
+	if (view_fdinfo(d, v, info) < 0)
+		return 0; /* the failure is recorded, and collect comes to it again */
+	v->fdinfo = info;
+	fdinfo_number(info, "eventfd-id", 10, &id);
+	return id + 1;
+}
+
 static int eventfd_collect(struct file_dump *d, struct file_view *v, struct dumped_file *f)
 {
 	EventfdFileEntry *e = arena_new(&d->s->arena, EventfdFileEntry);
@@ -79,6 +91,7 @@ const struct file_type eventfd_type = {
 	.detail = offsetof(FileEntry, efd),
 	.recognize = eventfd_recognize,
 	.collect = eventfd_collect,
+	.key = eventfd_key,
 	.check = eventfd_check,
 	.create = eventfd_create,
 };

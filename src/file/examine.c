@@ -153,6 +153,10 @@ static int read_pos(struct file_view *v)
 int view_fdinfo(struct file_dump *d, const struct file_view *v, struct proc_fdinfo *ret)
 {
 	_cleanup_proc_buf_ struct proc_buf buf = {0};
+	if (v->fdinfo) {
+		*ret = *v->fdinfo;
+		return 0;
+	}
 	int r = proc_fdinfo_read(d->s, getpid(), v->fd, &buf, ret);
 	return r < 0 ? fail(d->s, r, "pid %d %s: read its fdinfo", v->from.task->vpid,
 			       view_label(d, v))

@@ -10,6 +10,8 @@
  *	collect    reads it into f->detail; block() if it cannot be dumped. Contents are for later:
  *		   see file_dump_later().
  *	complete   once, after all descriptors of all tasks, before the verdict
+ *	key	   optional, for anonymous files: differs between open files, or else kcmp(2) has to
+ *		   tell them apart; called before collect, for every descriptor
  * Restore:
  *	check      before anything is forked: is the entry sane, is what it names there?
  *	create     opens it in the controller; flags, signal and position are set by the caller
@@ -27,6 +29,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "fdinfo.pb-c.h"
 
@@ -51,6 +54,7 @@ struct file_type {
 
 	bool (*recognize)(struct file_dump *d, const struct file_view *v);
 	int (*collect)(struct file_dump *d, struct file_view *v, struct dumped_file *f);
+	uint64_t (*key)(struct file_dump *d, struct file_view *v);
 	int (*complete)(struct file_dump *d);
 
 	int (*check)(struct file_set *set, struct open_file *o);
