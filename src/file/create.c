@@ -99,12 +99,8 @@ void file_put(struct file_set *f, struct fd_table *holder, const struct fd_slot 
 
 void file_passed(struct file_set *f, struct open_file *o)
 {
-	bool kept = o->holder && o->fd >= 0;
-	/* unix sockets in queues are still to be finished: unix_make_all() closes them */
-	if (--o->uses_left || o->fd < 0 || o->e->type == FD_TYPES__UNIXSK)
-		return;
-	f->n_kept -= kept;
-	close(take_fd(&o->fd));
+	o->uses_left--;
+	file_drop(f, o);
 }
 
 int file_open(struct file_set *f, uint32_t id, int flags, int *ret_fd)
@@ -171,7 +167,8 @@ void file_restore_done(struct file_set *f)
 	vec_for_each (&f->all, at) {
 		struct open_file *o = *at;
 		int fd;
-		if (o->type && o->type->drain && o->holder && file_get(f, o, &fd) >= 0) {
+		if (o->type && o->type->drain && (o->holder || o->fd >= 0) &&
+			file_get(f, o, &fd) >= 0) {
 			o->type->drain(f, o, fd);
 			file_drop(f, o);
 		}
@@ -182,6 +179,7 @@ void file_restore_done(struct file_set *f)
 void file_restore_undo(struct file_set *f)
 {
 	tcp_restore_undo(f);
+	unix_undo(f);
 	ghost_remove_all(f);
 	release(f);
 }

@@ -308,7 +308,7 @@ static int restore_owners(struct file_set *f)
 	int r = 0;
 	for (size_t i = 0; i < f->all.n && r >= 0; i++) {
 		struct open_file *o = f->all.v[i];
-		if (!o->fown || !o->fown->pid || !o->holder)
+		if (!o->fown || !o->fown->pid || (!o->holder && o->fd < 0))
 			continue;
 		int fd;
 		r = file_get(f, o, &fd);

@@ -117,7 +117,7 @@ void file_drop(struct file_set *f, struct open_file *o);
 /* The slot of its file has it now: closes the controller's copy unless others may soon want it. */
 void file_put(struct file_set *f, struct fd_table *holder, const struct fd_slot *slot);
 
-/* A queue has it now (one use): closes the controller's copy if nobody else wants it. */
+/* A queue has it now (one use). If no task ever gets it, the controller's copy stays to the end. */
 void file_passed(struct file_set *f, struct open_file *o);
 
 /* "pid 7 fd 3" of some holder, or "file 12": for messages */

@@ -109,9 +109,9 @@ struct unix_sock {
 	VEC(struct unix_sock *) clients; /* whose peer it is */
 	VEC(struct unix_sock *) waiting; /* of a listener: clients to be accepted, in order */
 	VEC(struct unix_packet) queue;
-	size_t next_extra;	/* of x, while the queue is read */
-	bool waits;   /* is such a client */
-	bool listens; /* listen() was called, by: */
+	size_t next_extra; /* of x, while the queue is read */
+	bool waits;	   /* is such a client */
+	bool listens;	   /* listen() was called, by: */
 	const FermataUcred *listens_as;
 	int fd;		/* -1: not made yet */
 	int feeder;	/* other end of one whose peer is closed, or of none; -1 */
@@ -124,6 +124,7 @@ struct unix_set {
 	VEC(struct unix_sock *) all;
 	VEC(struct unix_sock *) senders;   /* of queued messages, closed again at the end */
 	VEC(struct unix_sock *) listeners; /* likewise, for accepted sockets */
+	VEC(const char *) new_files;	   /* made by bind() where there was none */
 	struct unix_table *taken;	   /* NULL: not known */
 	int queues;			   /* sk-queues.img, -1 */
 	bool made;
@@ -160,6 +161,9 @@ int unix_load(struct file_set *f);
 struct unix_sock *unix_listener_named(struct unix_set *set, const UnixSkEntry *e);
 void unix_close_helpers(struct unix_set *set);
 void unix_release(struct file_set *f);
+
+/* unix_names.c: the restore failed; removes files of sockets that were not there before */
+void unix_undo(struct file_set *f);
 
 /* unix_restore.c: all of them at once; before any table is filled. */
 int unix_make_all(struct file_set *f);

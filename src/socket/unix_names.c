@@ -341,9 +341,13 @@ static int bind_at_path(struct file_set *f, const UnixSkEntry *e, int fd)
 	if (fchdir(at) < 0)
 		return -errno;
 	struct stat st; /* left over from the tree; check_path() found no other owner */
-	if (fstatat(at, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISSOCK(st.st_mode))
+	bool was_there = fstatat(at, path, &st, AT_SYMLINK_NOFOLLOW) == 0;
+	if (was_there && S_ISSOCK(st.st_mode))
 		unlinkat(at, path, 0);
 	int r = bind_here(fd, e);
+	if (r >= 0 && !was_there)
+		*vec_push(&f->s->arena, &f->unix_socks->new_files) =
+			arena_printf(&f->s->arena, "%s/%s", path[0] == '/' ? "" : dir, path);
 	return fchdir(cwd) < 0 ? -errno : r;
 }
 
@@ -384,6 +388,12 @@ int unix_name_bind(struct file_set *f, const struct unix_sock *u, int fd)
 		return fail(f->s, r, "%s: bind its unix socket to %s", open_file_label(f, u->o),
 			name_text(f, e));
 	return is_path(e) ? set_perms(f, u, fd) : 0;
+}
+
+void unix_undo(struct file_set *f)
+{
+	for (size_t i = 0; f->unix_socks && i < f->unix_socks->new_files.n; i++)
+		unlinkat(f->root_fd, path_relative(f->unix_socks->new_files.v[i]), 0);
 }
 
 int unix_address_of(int fd, struct sockaddr_un *ret, socklen_t *ret_len, int *ret_file)

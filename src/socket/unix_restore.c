@@ -345,19 +345,10 @@ static int connect_one(struct file_set *f, struct unix_sock *u)
 static int set_options(struct file_set *f, struct unix_sock *u)
 {
 	int r = sk_opts_restore(f, u->o, u->e->opts, u->fd);
-	return r < 0 || !u->e->has_shutdown ? r : sk_shutdown(f, u->o, u->e->shutdown, u->fd);
-}
-
-/* One that only queues hold is theirs now. */
-static int finish(struct file_set *f, struct unix_sock *u)
-{
-	int fd;
-	int r = file_get(f, u->o, &fd);
-	if (r >= 0 && !u->o->uses_left) {
-		close(take_fd(&u->o->fd));
-		u->fd = -1;
-	}
-	return r;
+	if (r >= 0 && u->e->has_shutdown)
+		r = sk_shutdown(f, u->o, u->e->shutdown, u->fd);
+	int fd; /* flags, which file_get() sets */
+	return r < 0 ? r : file_get(f, u->o, &fd);
 }
 
 static int each(struct file_set *f, int (*fn)(struct file_set *f, struct unix_sock *u))
@@ -380,7 +371,7 @@ static int hand_over(struct file_set *f, struct unix_sock *u)
 int unix_make_all(struct file_set *f)
 {
 	static int (*const stages[])(struct file_set * f, struct unix_sock * u) = {connect_early,
-		unix_queue_feed, connect_one, close_feeder, finish_listener, set_options, finish};
+		unix_queue_feed, connect_one, close_feeder, finish_listener, set_options};
 	struct unix_set *set = f->unix_socks;
 	if (!set || set->made)
 		return 0;

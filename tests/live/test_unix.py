@@ -128,6 +128,27 @@ def test_taken_path(case):
 
 
 @scenario
+def test_failed_restore(case):
+    """It leaves no file of a socket behind where there was none.
+    PROVES: F139"""
+    server = log_server(case)
+    case.start_program(Program("unix_outside"), "log_and_path")
+    images, path = case.dump("--ext-unix-sk"), case.dir / "path"
+    path.unlink()
+    server.close()
+    (case.dir / "log").unlink()
+    stranger = socket.socket(socket.AF_UNIX)
+    stranger.bind(str(case.dir / "log"))  # alive, but of a type that cannot be connected to
+    case.refused("restore", "connect its unix socket", "-d", "--ext-unix-sk", images=images)
+    if path.exists():
+        raise Failure("the failed restore left a socket's file")
+    stranger.close()
+    server = log_server(case)
+    case.restore(images, "--ext-unix-sk")
+    good_end(case)
+
+
+@scenario
 def test_waiting_from_outside(case):
     """A connection from outside that nobody has accepted yet: refused, or dropped.
     PROVES: F147"""

@@ -95,8 +95,7 @@ int main(int argc, char **argv)
 	setup(argc, argv);
 	NEED(!chmod(dir, 0777));
 	listener = socket(AF_UNIX, SOCK_STREAM, 0);
-	NEED(!bind(listener, (struct sockaddr *)&name,
-		offsetof(struct sockaddr_un, sun_path) + 5));
+	NEED(!bind(listener, (struct sockaddr *)&name, offsetof(struct sockaddr_un, sun_path) + 5));
 	NEED(!listen(listener, 2));
 	pid_t pid = spawn(child, NULL);
 	for (int i = 0; i < N; i++) {

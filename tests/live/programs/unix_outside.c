@@ -42,7 +42,12 @@ static void build(const char *kind)
 	int pair[2], fd = 50;
 
 	NEED(!socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
-	if (!strcmp(kind, "log")) {
+	if (!strcmp(kind, "log_and_path")) {
+		set_name(in_dir("path"));
+		listening();
+		name = (struct sockaddr_un){.sun_family = AF_UNIX};
+	}
+	if (!strncmp(kind, "log", 3)) {
 		set_name(in_dir("log"));
 		fd = client(SOCK_DGRAM);
 		NEED(write(fd, "started", 7) == 7);

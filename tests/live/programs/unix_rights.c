@@ -4,7 +4,10 @@
  * one in its own, two in each other's, a listener, an end whose peer is in the queue, too; an
  * epoll set that only the queue holds; credentials (SCM_CREDENTIALS) of living and dead senders.
  * PROVES: F151 F152 F140
+ * DUMP: --tcp-established
+ * RESTORE: --tcp-established
  */
+#include <arpa/inet.h>
 #include <stddef.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -104,6 +107,11 @@ static void build_files(void)
 	send_file(files[0], "epoll", epoll);
 	close(epoll);
 	close(fd);
+	fd = timerfd_create(CLOCK_MONOTONIC, 0);
+	struct itimerspec soon = {{0, 1000000}, {0, 1000000}};
+	NEED(fd >= 0 && !timerfd_settime(fd, 0, &soon, NULL));
+	send_file(files[0], "timer", fd);
+	close(fd);
 	fd = memfd_create("memory", 0);
 	NEED(write(fd, "memory", 6) == 6);
 	send_file(files[0], "memfd", fd);
@@ -141,8 +149,37 @@ static void check_files(void)
 	NEED(epoll_wait(fd, &e, 1, 0) == 1 && e.data.u64 == 99);
 	NEED(read(held_event, &count, 8) == 8 && count == 3);
 	NEED(epoll_wait(fd, &e, 1, 0) == 0);
+	fd = take_one(files[1], "timer");
+	NEED(read(fd, &count, 8) == 8 && read(fd, &count, 8) == 8);
 	fd = take_one(files[1], "memfd");
 	NEED(pread(fd, buf, 9, 0) == 6 && !memcmp(buf, "memory", 6));
+}
+
+static int tcp_server;
+
+static void build_tcp(void)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t len = sizeof(a);
+	int l = socket(AF_INET, SOCK_STREAM, 0), fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	NEED(!bind(l, (struct sockaddr *)&a, len) && !listen(l, 1));
+	NEED(!getsockname(l, (struct sockaddr *)&a, &len));
+	NEED(!connect(fd, (struct sockaddr *)&a, len));
+	tcp_server = accept(l, NULL, NULL);
+	NEED(tcp_server >= 0 && write(tcp_server, "over tcp", 8) == 8);
+	send_file(nested[0], "tcp", fd);
+	close(fd);
+	close(l);
+}
+
+static void check_tcp(void)
+{
+	char buf[64];
+	int fd = take_one(nested[1], "tcp");
+
+	NEED(read(fd, buf, 64) == 8 && !memcmp(buf, "over tcp", 8));
+	NEED(write(fd, "back", 4) == 4 && read(tcp_server, buf, 64) == 4);
 }
 
 static void build_sockets(void)
@@ -269,10 +306,12 @@ int main(int argc, char **argv)
 			AF_UNIX, pairs[i] == stream ? SOCK_STREAM : SOCK_DGRAM, 0, pairs[i]));
 	build_files();
 	build_sockets();
+	build_tcp();
 	build_creds();
 	park();
 	check_files();
 	check_sockets();
+	check_tcp();
 	check_old();
 	need_creds("plain", getpid(), 0, 0);
 	need_creds("other user", getpid(), 33, 44);
