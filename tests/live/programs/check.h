@@ -124,12 +124,17 @@ static UNUSED void setup(int argc, char **argv)
 	snprintf(dir, sizeof(dir), "%s", argv[1]);
 }
 
-static UNUSED void nap_ms(int ms)
+static UNUSED void nap_us(long us)
 {
-	struct timespec t = {ms / 1000, ms % 1000 * 1000000L};
+	struct timespec t = {us / 1000000, us % 1000000 * 1000L};
 
 	while (clock_nanosleep(CLOCK_MONOTONIC, 0, &t, &t) == EINTR)
 		;
+}
+
+static UNUSED void nap_ms(int ms)
+{
+	nap_us(ms * 1000L);
 }
 
 static UNUSED bool exists(const char *name)

@@ -36,7 +36,11 @@ static void init(struct shared *s, int shared)
 	pthread_barrier_init(&s->half, &b, WORKERS + 1);
 }
 
-/* Workers count in turns; nobody may miss or take a turn twice. */
+/*
+ * Workers count in turns; nobody may miss or take a turn twice.  A turn takes a moment, and the
+ * others queue for the mutex meanwhile: turns without a pause make a chain of wake-ups that some
+ * schedulers (seen: Linux 6.18 with autogroups) let run before everything else, for minutes.
+ */
 static void work(struct shared *s, long id)
 {
 	pthread_mutex_lock(&s->mutex);
@@ -49,6 +53,7 @@ static void work(struct shared *s, long id)
 		s->count++;
 		s->next++;
 		pthread_cond_broadcast(&s->turn);
+		nap_us(500);
 	}
 	pthread_cond_broadcast(&s->turn);
 	pthread_mutex_unlock(&s->mutex);
