@@ -31,6 +31,7 @@ struct mapping {
 	struct task *t;
 	struct program *p;
 	struct file_batch batch;
+	size_t looked_at; /* VMAs before it are in no run */
 };
 
 /* --- what must go --- */
@@ -89,19 +90,31 @@ static int open_flags(const VmaEntry *e)
 	return (e->flags & MAP_SHARED) && (e->prot & PROT_WRITE) ? O_RDWR : O_RDONLY;
 }
 
+/* mlock() comes when the contents are there; MAP_LOCKED would fault everything in twice */
+static uint32_t map_flags(const VmaEntry *e)
+{
+	return (e->flags & ~(uint32_t)VMA_MAP_LOCKED) | MAP_FIXED;
+}
+
+static bool lends_write(const struct vma_plan *v)
+{
+	return v->has_pages && !(v->e->prot & PROT_WRITE);
+}
+
+static uint32_t map_prot(const struct vma_plan *v)
+{
+	return v->e->prot | (lends_write(v) ? PROT_WRITE : 0);
+}
+
 static void map_piece(struct mapping *m, struct vma_plan *v, uint64_t start, uint64_t end, int fd)
 {
 	const VmaEntry *e = v->e;
-	/* mlock() comes when the contents are there; MAP_LOCKED would fault everything in twice */
-	uint32_t flags = (e->flags & ~(uint32_t)VMA_MAP_LOCKED) | MAP_FIXED;
-	uint32_t prot = e->prot;
+	uint32_t flags = map_flags(e), prot = map_prot(v);
 	if (e->status & VMA_AIORING) { /* a stand-in, until aio_restore() */
 		flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
 		prot = PROT_READ | PROT_WRITE;
-	}
-	if (v->has_pages && !(prot & PROT_WRITE)) {
-		prot |= PROT_WRITE;
-		v->unshielded = true;
+	} else {
+		v->unshielded |= lends_write(v);
 	}
 	uint64_t offset = fd < 0 ? 0 : e->pgoff + (start - e->start);
 	const char *what = fd < 0 ? "anonymous memory" : file_name(m->files, (uint32_t)e->shmid);
@@ -205,15 +218,62 @@ static void reserve(struct program *p, const VmaEntry *e)
 	program_expect(p, step, (int64_t)e->start);
 }
 
+/* Plain anonymous memory, of which fork brought nothing. */
+static bool is_plain(const struct mem_plan *mem, const struct vma_plan *v)
+{
+	const VmaEntry *e = v->e;
+	return map_flags(e) == (MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED) &&
+		e->status & VMA_ANON_PRIVATE && !(e->status & VMA_AIORING) && !is_special(e) &&
+		!is_late(e) &&
+		!mem_kept_overlaps(mem, e->start, e->end);
+}
+
+/*
+ * Neighbours of plain memory are mapped by one call, without access, if that makes it fewer: guards
+ * of stacks and the like, which come by the thousand.  (Without access nothing is committed.)
+ * Returns how many VMAs from i on are done.
+ */
+static size_t map_run(struct mapping *m, size_t i, bool early)
+{
+	const struct mem_plan *mem = mem_of(m->t);
+	struct vma_plan *v = mem->vmas.v;
+	size_t end = i, without_access = 0;
+	if (i < m->looked_at)
+		return 0;
+	for (; end < mem->vmas.n && v[end].heirloom == early && is_plain(mem, &v[end]); end++) {
+		if (end > i && v[end].e->start != v[end - 1].e->end)
+			break;
+		without_access += map_prot(&v[end]) == PROT_NONE;
+	}
+	m->looked_at = end;
+	if (without_access < 2)
+		return 0;
+	uint64_t start = v[i].e->start, len = v[end - 1].e->end - start;
+	int step = program_step(m->p, "map", "anonymous memory", SYS_mmap, imm(start), imm(len),
+		imm(PROT_NONE), imm(map_flags(v[i].e)), simm(-1), imm(0));
+	program_expect(m->p, step, (int64_t)start);
+	for (size_t k = i; k < end; k++) {
+		v[k].unshielded |= lends_write(&v[k]);
+		if (map_prot(&v[k]) != PROT_NONE)
+			program_step(m->p, "give access", NULL, SYS_mprotect, imm(v[k].e->start),
+				imm(v[k].e->end - v[k].e->start), imm(map_prot(&v[k])));
+	}
+	return end - i;
+}
+
 static int map_vmas(struct mapping *m, bool early)
 {
 	const struct mem_plan *mem = mem_of(m->t);
 	int r = 0;
-	for (size_t i = 0; i < mem->vmas.n && r >= 0; i++) {
+	for (size_t i = 0, done; i < mem->vmas.n && r >= 0; i += done ? done : 1) {
 		struct vma_plan *v = &mem->vmas.v[i];
+		done = 0;
 		if (is_late(v->e) && !early)
 			reserve(m->p, v->e);
 		if (is_late(v->e) || v->heirloom != early || (is_special(v->e) && !mem->vdso.proxy))
+			continue;
+		done = map_run(m, i, early);
+		if (done)
 			continue;
 		if (wholly_kept(mem, v->e))
 			v->unshielded = true;
