@@ -223,8 +223,7 @@ static bool is_plain(const struct mem_plan *mem, const struct vma_plan *v)
 {
 	const VmaEntry *e = v->e;
 	return map_flags(e) == (MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED) &&
-		e->status & VMA_ANON_PRIVATE && !(e->status & VMA_AIORING) && !is_special(e) &&
-		!is_late(e) &&
+		e->status & VMA_ANON_PRIVATE && !(e->status & VMA_AIORING) && !is_special(e) && !is_late(e) &&
 		!mem_kept_overlaps(mem, e->start, e->end);
 }
 
