@@ -73,7 +73,7 @@ static bool is_of_instructions(size_t i)
 static uint32_t read_word(const struct word *w)
 {
 	uint32_t r[4] = {0};
-	if (!w->leaf || __get_cpuid_max(w->leaf & 0xffff0000, NULL) < w->leaf)
+	if (!w->leaf || (uint32_t)__get_cpuid_max(w->leaf & 0xffff0000, NULL) < w->leaf)
 		return 0;
 	__cpuid_count(w->leaf, w->subleaf, r[EAX], r[EBX], r[ECX], r[EDX]);
 	return r[w->reg];
@@ -104,7 +104,8 @@ static void read_model(struct session *s, CpuinfoX86Entry *e)
 		e->model |= (a >> 12) & 0xf0;
 	if (e->cpu_family == FAMILY_EXTENDED)
 		e->cpu_family += (a >> 20) & 0xff;
-	for (uint32_t i = 0; i < 3 && __get_cpuid_max(0x80000000, NULL) >= 0x80000004; i++)
+	uint32_t highest = (uint32_t)__get_cpuid_max(0x80000000, NULL);
+	for (uint32_t i = 0; i < 3 && highest >= 0x80000004; i++)
 		__cpuid(0x80000002 + i, text[4 * i], text[4 * i + 1], text[4 * i + 2],
 			text[4 * i + 3]);
 	e->model_id = arena_strdup(&s->arena, (char *)text);
