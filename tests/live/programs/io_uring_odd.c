@@ -25,6 +25,7 @@ static void made(unsigned int entries, unsigned int flags)
 static void by_sqpoll(void)
 {
 	made(8, IORING_SETUP_SQPOLL);
+	nap_ms(100); /* its thread takes a name of its own first */
 	usable = false;
 }
 
