@@ -170,6 +170,11 @@ static int take_lines(const struct pty *p, struct pty_bytes *b)
 		if (r < 0)
 			return r;
 	}
+	return 0;
+}
+
+static int take_unfinished_line(const struct pty *p, struct pty_bytes *b)
+{
 	struct termios2 raw = quiet_termios(&p->real);
 	raw.c_lflag &= ~(tcflag_t)ICANON;
 	raw.c_cc[VMIN] = 1;
@@ -180,13 +185,17 @@ static int take_lines(const struct pty *p, struct pty_bytes *b)
 
 static int take_bytes(const struct pty *p, struct pty_bytes *b)
 {
-	struct termios2 t = p->real, quiet = quiet_termios(&p->real);
+	struct termios2 t = p->real;
 	t.c_cc[VMIN] = 1; /* poll() and read() wait for so many */
 	t.c_cc[VTIME] = 0;
 	int r = set_termios(p, &t);
-	if (r >= 0)
-		r = take_raw(p->slave, b, NULL);
-	return r < 0 ? r : set_termios(p, &quiet);
+	return r < 0 ? r : take_raw(p->slave, b, NULL);
+}
+
+static int be_quiet(const struct pty *p)
+{
+	struct termios2 quiet = quiet_termios(&p->real);
+	return set_termios(p, &quiet);
 }
 
 static bool is_stopped(const struct pty *p)
@@ -204,13 +213,23 @@ static enum pty_flow take_flow(const struct pty *p)
 	return is_stopped(p) ? PTY_STOPPED_BY_CHAR : PTY_STOPPED_BY_IOCTL;
 }
 
+/*
+ * Input may still be on its way (a kernel worker delivers it): polling an empty queue brings it in,
+ * so it is read first, to the end, under the terminal's own parameters.  Only then is it known
+ * whether there was a stop character in it.
+ */
 static int take(const struct pty *p, struct pty_queues *q)
 {
+	bool lines = is_canonical(&p->real);
 	int r = take_raw(p->master, &q->output, NULL);
+	if (r >= 0)
+		r = lines ? take_lines(p, &q->input) : take_bytes(p, &q->input);
+	if (r >= 0)
+		r = take_raw(p->master, &q->output, NULL); /* echoes */
 	if (r < 0)
 		return r;
 	q->flow = take_flow(p);
-	r = is_canonical(&p->real) ? take_lines(p, &q->input) : take_bytes(p, &q->input);
+	r = lines ? take_unfinished_line(p, &q->input) : be_quiet(p);
 	/* echoes that had found no room */
 	if (r >= 0 && write(p->slave, "", 0) < 0)
 		r = errno == EAGAIN ? 0 : -errno;

@@ -86,10 +86,17 @@ static void set(struct ends e, tcflag_t input, tcflag_t local)
 	assert_int_equal(tcsetattr(e.slave, TCSANOW, &t), 0);
 }
 
+static bool is_silent(struct ends e)
+{
+	struct pollfd p = {.fd = e.slave, .events = POLLIN};
+	return poll(&p, 1, 0) == 0;
+}
+
+/* A kernel worker delivers it, sooner or later; poll() waits for that if there is nothing else. */
 static void type(struct ends e, const char *text)
 {
 	assert_int_equal(write(e.master, text, strlen(text)), strlen(text));
-	usleep(2000); /* delivered by a kernel worker */
+	is_silent(e);
 }
 
 static void need_line(struct ends e, const char *want)
@@ -100,12 +107,6 @@ static void need_line(struct ends e, const char *want)
 	ssize_t n = read(e.slave, buf, sizeof(buf));
 	assert_int_equal(n, strlen(want));
 	assert_memory_equal(buf, want, strlen(want));
-}
-
-static bool is_silent(struct ends e)
-{
-	struct pollfd p = {.fd = e.slave, .events = POLLIN};
-	return poll(&p, 1, 0) == 0;
 }
 
 /* --- parameters --- */
@@ -224,6 +225,24 @@ static void output_stays_stopped(void **state)
 	close_ends(to);
 }
 
+/* Copied while a kernel worker has the input, or has not even begun. */
+static void input_on_its_way_is_not_missed(void **state)
+{
+	struct session *s = *state;
+	for (int i = 0; i < 50; i++) {
+		struct ends e = make_ends();
+		set(e, IXON, i % 2 ? ICANON : 0);
+		assert_int_equal(write(e.master, "one\n", 4), 4);
+		if (i % 4 < 2)
+			usleep(50);
+		assert_int_equal(write(e.master, "two\n\023", 5), 5);
+		struct pty_queues *q = copy(s, e, 0);
+		assert_int_equal(q->input.len, 8);
+		assert_int_equal(q->flow, PTY_STOPPED_BY_CHAR);
+		close_ends(e);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -233,6 +252,7 @@ int main(void)
 		with_session(nothing_is_echoed_or_signalled_again),
 		with_session(what_cannot_be_typed_is_told),
 		with_session(output_stays_stopped),
+		with_session(input_on_its_way_is_not_missed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
