@@ -9,7 +9,7 @@ enum {
 	STUB_GATE = 2048,
 	STUB_TASK_CHANNEL = 128 * 1024,
 	STUB_THREAD_CHANNEL = 8 * 1024,
-	STUB_PID_TRIES = 500, /* for a number that is about to be freed */
+	STUB_PID_TRIES = 2000, /* for a number that is about to be freed */
 	STUB_PID_WAIT_MS = 1,
 };
 

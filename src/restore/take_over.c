@@ -122,16 +122,24 @@ static void await_stops(struct restore *re)
 			await_stop(re, *t, deadline_us);
 }
 
+static void outlive_us(const struct thread *th)
+{
+	ptrace(PTRACE_SETOPTIONS, th->tid, NULL, NULL);
+}
+
 /*
- * The point of no return: from here on the tasks outlive the controller. One quick round, so that
- * a kill hits it hardly ever between two tasks.
+ * The point of no return: from here on the tasks outlive the controller.  A task dies with us as
+ * long as one of its threads does, so with the other threads done before, only a kill between the
+ * leaders, in one quick round, leaves a part of the tree.
  */
 static void commit(const struct tree *tree)
 {
 	vec_for_each (&tree->tasks, t)
+		for (size_t i = 1; task_lives(*t) && i < (*t)->threads.n; i++)
+			outlive_us((*t)->threads.v[i]);
+	vec_for_each (&tree->tasks, t)
 		if (task_lives(*t))
-			vec_for_each (&(*t)->threads, th)
-				ptrace(PTRACE_SETOPTIONS, (*th)->tid, NULL, NULL);
+			outlive_us(leader(*t));
 }
 
 static void let_go(const struct task *t)
