@@ -28,7 +28,6 @@
 
 #include "file/fd_table.h"
 #include "file/file_extras.h"
-#include "kernel/proc_fdinfo.h"
 #include "kernel/proc_tasks.h"
 #include "mem/vma.h"
 
@@ -78,15 +77,10 @@ static const struct ring_told *what_was_told(const struct file_view *v)
 
 static int examine(struct file_dump *d, const struct file_view *v, struct seen_ring *seen)
 {
-	_cleanup_proc_buf_ struct proc_buf buf = {0};
-	struct proc_fdinfo text;
-	int r = proc_fdinfo_read(d->s, getpid(), v->fd, &buf, &text);
+	int r = uring_fdinfo_read(d->s, getpid(), v->fd, &seen->ring->info);
 	if (r < 0)
 		return fail(
 			d->s, r, "pid %d %s: read its state", v->from.task->vpid, view_label(d, v));
-	r = uring_fdinfo_parse(&d->s->arena, text.extra, text.extra_len, &seen->ring->info);
-	if (r < 0)
-		return r;
 	seen->entries = seen->ring->info;
 	seen->told = what_was_told(v);
 	if (seen->told && *seen->told->text)
@@ -533,9 +527,9 @@ const struct file_type io_uring_type = {
 	.type = FD_TYPES__IO_URING,
 	.name = "io_uring",
 	.restored = "rings with nothing in flight: indices, contents, mappings, registered "
-		"buffers, files and descriptors ([how](io_uring.md))",
+		    "buffers, files and descriptors ([how](io_uring.md))",
 	.limits = "anything in flight, SQPOLL, eventfds, provided buffers, credentials, "
-		"restrictions, memory of the program's own",
+		  "restrictions, memory of the program's own",
 	.recognize = uring_recognize,
 	.collect = uring_collect,
 	.complete = uring_complete,

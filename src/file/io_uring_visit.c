@@ -28,6 +28,7 @@ enum {
 	INDICES = 16,	 /* IO_RINGFD_REG_MAX */
 	GROUPS = 64,	 /* of provided buffers, to be asked for */
 	TEXT_MAX = 8192, /* some 50 entries; more of them tell their sizes by that of the mapping */
+	READS = 3,	 /* fdinfo is empty while anyone else holds the ring's lock */
 };
 
 #ifndef IORING_ENTER_REGISTERED_RING
@@ -46,8 +47,8 @@ void *const uring_ask_arg = (void *)1;
 /* Numbers of steps. */
 struct ring_steps {
 	int ask[N_URING_ASKS], group[GROUPS];
-	int read; /* -1: the entries need not be looked at */
-	char *text;
+	int read[READS]; /* -1: the entries need not be looked at */
+	char *text[READS];
 };
 
 struct asked {
@@ -123,10 +124,12 @@ static void plan_entries(struct session *s, struct program *p, const struct ring
 	int fd = program_step(p, "open", path, SYS_openat, simm(AT_FDCWD), in_str(p, path),
 		imm(O_RDONLY | O_CLOEXEC));
 	program_may_fail(p, fd);
-	steps->text = arena_alloc(&s->arena, TEXT_MAX + 1);
-	steps->read = program_step(p, "read", path, SYS_read, result_of(fd),
-		out(p, steps->text, TEXT_MAX), imm(TEXT_MAX));
-	program_may_fail(p, steps->read);
+	for (int i = 0; i < READS; i++) {
+		steps->text[i] = arena_alloc(&s->arena, TEXT_MAX + 1);
+		steps->read[i] = program_may_fail(
+			p, program_step(p, "read", path, SYS_pread64, result_of(fd),
+				   out(p, steps->text[i], TEXT_MAX), imm(TEXT_MAX), imm(0)));
+	}
 	program_may_fail(p, program_step(p, "close", path, SYS_close, result_of(fd)));
 	if (no_cqe)
 		plan_add(p, "the head of completions back", rings + at.cq_head, 1);
@@ -134,19 +137,13 @@ static void plan_entries(struct session *s, struct program *p, const struct ring
 		plan_add(p, "the tail of submissions back", rings + at.sq_tail, -1);
 }
 
-static int plan_look(struct session *s, struct thread *th, const struct ring_told *ring,
+static void plan_look(struct session *s, struct thread *th, const struct ring_told *ring,
 	struct program *p, struct ring_steps *steps)
 {
-	_cleanup_proc_buf_ struct proc_buf buf = {0};
-	struct proc_fdinfo text;
 	struct uring_fdinfo info;
 	const VmaEntry *rings = find_rings_vma(th->task, ring->ino);
-	int r = proc_fdinfo_read(s, th->task->pid, ring->fd, &buf, &text);
-	if (r < 0)
-		return fail(s, r, "pid %d fd %d: read its state", th->task->vpid, ring->fd);
-	if (rings && uring_fdinfo_parse(&s->arena, text.extra, text.extra_len, &info) >= 0)
+	if (rings && uring_fdinfo_read(s, th->task->pid, ring->fd, &info) >= 0)
 		plan_entries(s, p, ring, &info, rings->start, steps);
-	return 0;
 }
 
 static void plan_asks(struct program *p, const struct ring_told *ring, struct ring_steps *steps)
@@ -186,10 +183,10 @@ static int uring_collect(struct session *s, struct thread *th, struct program *p
 						    imm(0), imm(IORING_ENTER_REGISTERED_RING)));
 	for (size_t i = 0; told && i < told->rings.n && r >= 0; i++) {
 		struct ring_steps *steps = vec_push(&s->arena, &a->rings);
-		*steps = (struct ring_steps){.read = -1};
+		*steps = (struct ring_steps){.read = {-1, -1, -1}};
 		plan_asks(p, &told->rings.v[i], steps);
 		if (lead)
-			r = plan_look(s, th, &told->rings.v[i], p, steps);
+			plan_look(s, th, &told->rings.v[i], p, steps);
 	}
 	return r;
 }
@@ -199,10 +196,16 @@ static int uring_collect(struct session *s, struct thread *th, struct program *p
 static void store_text(struct session *s, const struct program *p, const struct ring_steps *steps,
 	struct ring_told *ring)
 {
-	int64_t n = steps->read < 0 ? -1 : program_result(p, steps->read);
-	struct proc_fdinfo text;
-	if (n > 0 && proc_fdinfo_parse(&s->arena, steps->text, (size_t)n, &text) >= 0)
+	for (int i = 0; i < READS; i++) {
+		int64_t n = steps->read[i] < 0 ? -1 : program_result(p, steps->read[i]);
+		struct proc_fdinfo text;
+		struct uring_fdinfo info;
+		if (n <= 0 || proc_fdinfo_parse(&s->arena, steps->text[i], (size_t)n, &text) < 0)
+			continue;
 		ring->text = text.extra;
+		if (uring_fdinfo_parse(&s->arena, text.extra, text.extra_len, &info) >= 0)
+			return;
+	}
 }
 
 static int uring_store(struct session *s, struct thread *th, const struct program *p, void *state)

@@ -7,9 +7,13 @@
  */
 #include "kernel/uring.h"
 
+#include <sched.h>
 #include <string.h>
 
+#include "kernel/proc_fdinfo.h"
 #include "kernel/scan.h"
+
+enum { TRIES = 50 };
 
 enum section {
 	SECTION_NONE,
@@ -171,4 +175,20 @@ int uring_fdinfo_parse(struct arena *a, const char *text, size_t len, struct uri
 		if (lines[i].required && !(seen & UINT32_C(1) << i))
 			return -EINVAL;
 	return 0;
+}
+
+/* The kernel only tries to lock the ring, and prints next to nothing if it is in use. */
+int uring_fdinfo_read(struct session *s, pid_t pid, int fd, struct uring_fdinfo *ret)
+{
+	_cleanup_proc_buf_ struct proc_buf buf = {0};
+	int r = -EINVAL;
+	for (int i = 0; i < TRIES && r == -EINVAL; i++) {
+		struct proc_fdinfo text;
+		if (i)
+			sched_yield();
+		r = proc_fdinfo_read(s, pid, fd, &buf, &text);
+		if (r >= 0)
+			r = uring_fdinfo_parse(&s->arena, text.extra, text.extra_len, ret);
+	}
+	return r;
 }

@@ -13,7 +13,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "base/arena.h"
+#include "base/session.h"
 
 /* enum io_uring_register_op and setup flags, by the Linux version that brought them */
 enum {
@@ -46,6 +46,9 @@ struct uring_fdinfo {
 
 /* -EINVAL if counters are missing (before Linux 5.16) or garbled. */
 int uring_fdinfo_parse(struct arena *a, const char *text, size_t len, struct uring_fdinfo *ret);
+
+/* That of a descriptor. Tried again for a while when someone else uses the ring. */
+int uring_fdinfo_read(struct session *s, pid_t pid, int fd, struct uring_fdinfo *ret);
 
 /* struct io_uring_buf_status */
 struct uring_group {
