@@ -10,7 +10,7 @@ enum {
 };
 
 struct pile {
-	size_t n, next;
+	size_t n, next, handful;
 	share_work *work;
 	void *arg;
 };
@@ -25,8 +25,8 @@ struct helper {
 static int work_off(struct session *s, struct pile *p)
 {
 	for (;;) {
-		size_t i = __atomic_fetch_add(&p->next, HANDFUL, __ATOMIC_RELAXED);
-		for (size_t end = i + HANDFUL; i < end; i++) {
+		size_t i = __atomic_fetch_add(&p->next, p->handful, __ATOMIC_RELAXED);
+		for (size_t end = i + p->handful; i < end; i++) {
 			int r = i < p->n ? p->work(s, p->arg, i) : 0;
 			if (r < 0)
 				__atomic_store_n(&p->next, p->n, __ATOMIC_RELAXED);
@@ -73,19 +73,30 @@ static int finish(struct helper *h, struct session *s)
 	pthread_join(h->thread, NULL);
 	add_stats(&s->stats, &h->s.stats);
 	arena_adopt(&s->arena, &h->s.arena);
-	vec_for_each(&h->s.blockers, b)
+	vec_for_each (&h->s.blockers, b)
 		*vec_push(&s->arena, &s->blockers) = *b;
 	if (!s->failure.err)
 		s->failure = h->s.failure;
 	return h->result;
 }
 
-int share_out(struct session *s, size_t n, share_work *work, void *arg)
+static int share_pile(struct session *s, struct pile *p, bool worth_it)
 {
-	struct pile pile = {.n = n, .work = work, .arg = arg};
 	struct helper h;
-	bool helped = n >= WORTH_A_THREAD && start(&h, s, &pile);
-	int r = work_off(s, &pile);
+	bool helped = worth_it && start(&h, s, p);
+	int r = work_off(s, p);
 	int theirs = helped ? finish(&h, s) : 0;
 	return r < 0 ? r : theirs;
+}
+
+int share_out(struct session *s, size_t n, share_work *work, void *arg)
+{
+	struct pile pile = {.n = n, .handful = HANDFUL, .work = work, .arg = arg};
+	return share_pile(s, &pile, n >= WORTH_A_THREAD);
+}
+
+int share_out_large(struct session *s, size_t n, share_work *work, void *arg)
+{
+	struct pile pile = {.n = n, .handful = 1, .work = work, .arg = arg};
+	return share_pile(s, &pile, n > 1);
 }

@@ -22,4 +22,7 @@ typedef int share_work(struct session *s, void *arg, size_t i);
  */
 int share_out(struct session *s, size_t n, share_work *work, void *arg);
 
+/* For pieces each of which is worth a thread: they are handed out one by one, however few. */
+int share_out_large(struct session *s, size_t n, share_work *work, void *arg);
+
 #endif

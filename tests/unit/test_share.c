@@ -1,4 +1,4 @@
-/* share_out(): every piece once, failures and memory of both threads in one session. */
+/* share_out(), share_out_large(): every piece once, failures and memory of both threads in one session. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -27,13 +27,13 @@ static int count(struct session *s, void *arg, size_t i)
 	return i == p->bad ? fail(s, ENOSPC, "piece %zu is bad", i) : 0;
 }
 
-static void check(size_t n)
+static void check(size_t n, typeof(share_out) *share)
 {
 	struct session s;
 	session_init(&s);
 	struct pieces *p = arena_new(&s.arena, struct pieces);
 	p->bad = MANY;
-	assert_int_equal(share_out(&s, n, count, p), 0);
+	assert_int_equal(share(&s, n, count, p), 0);
 	for (size_t i = 0; i < MANY; i++) {
 		char want[32];
 		snprintf(want, sizeof(want), "piece %zu", i);
@@ -47,12 +47,19 @@ static void check(size_t n)
 static void test_each_once(void **state)
 {
 	(void)state;
-	check(0);
-	check(1);
-	check(63);
-	check(64);
-	check(MANY - 3);
-	check(MANY);
+	check(0, share_out);
+	check(1, share_out);
+	check(63, share_out);
+	check(64, share_out);
+	check(MANY - 3, share_out);
+	check(MANY, share_out);
+}
+
+static void test_each_large_once(void **state)
+{
+	(void)state;
+	for (size_t n = 0; n < 10; n++)
+		check(n, share_out_large);
 }
 
 static void test_failure(void **state)
@@ -74,6 +81,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_each_once),
+		cmocka_unit_test(test_each_large_once),
 		cmocka_unit_test(test_failure),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
