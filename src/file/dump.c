@@ -1,9 +1,9 @@
 /*
  * The dump of open files: ids, the list of all entries, and what is written at the end.
  *
- * Equal id means equal open file.  Descriptors are told apart by kcmp(2) among those of one key
- * (device, inode, flags, position); mappings, executables and directories are paths only and
- * share an entry with any other file of the same inode, mount and path.
+ * Equal id means equal open file.  Descriptors are told apart by description.c; mappings,
+ * executables and directories are paths only and share an entry with any other file of the same
+ * inode, mount and path.
  */
 #include "file/dumping.h"
 
@@ -15,8 +15,9 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "file/file_extras.h"
 #include "base/share.h"
+#include "file/description.h"
+#include "file/file_extras.h"
 #include "file/file_lock.h"
 #include "file/fs.h"
 #include "file/fd_table.h"
@@ -34,6 +35,7 @@ int file_dump_begin(struct session *s, struct tree *tree, bool dry, struct file_
 		.dry = dry,
 		.next_id = 1,
 		.next_ghost = 1,
+		.proc_self_fdinfo = -1,
 		.pipes_data = IMAGE_WRITER_NONE,
 		.fifo_data = IMAGE_WRITER_NONE,
 		.sk_queues = IMAGE_WRITER_NONE,
@@ -46,6 +48,9 @@ int file_dump_begin(struct session *s, struct tree *tree, bool dry, struct file_
 	d->proc_self_fd = open("/proc/self/fd", O_PATH | O_CLOEXEC);
 	if (d->proc_self_fd < 0)
 		return fail(s, errno, "open /proc/self/fd");
+	d->proc_self_fdinfo = open("/proc/self/fdinfo", O_PATH | O_CLOEXEC);
+	if (d->proc_self_fdinfo < 0)
+		return fail(s, errno, "open /proc/self/fdinfo");
 	*ret = d;
 	return file_lock_begin(d);
 }
@@ -119,48 +124,13 @@ static struct dumped_file *find_path(const struct file_view *v)
 	return NULL;
 }
 
-static uint64_t description_key(const struct file_view *v)
-{
-	return v->dev * UINT64_C(0x9e3779b97f4a7c15) + (uint64_t)v->st.stx_ino +
-	       (uint64_t)(v->pos + 1) * UINT64_C(0xd6e8feb86659fd93) + ((uint64_t)v->flags << 32);
-}
-
-/* Open files of one key, in the kernel's order: the fewest calls of kcmp(2) to find one. */
-struct same_key {
-	VEC(struct dumped_file *) files;
-};
-
-/* 1: it is the one at *ret_at; 0: it would have to be inserted there. */
-static int search(
-	struct file_dump *d, const struct same_key *k, const struct file_view *v, size_t *ret_at)
-{
-	size_t low = 0, high = k->files.n;
-	while (low < high) {
-		size_t middle = (low + high) / 2;
-		const struct file_source *other = &k->files.v[middle]->from;
-		int order = kcmp_files(
-			d->s, v->from.task->pid, v->from.number, other->task->pid, other->number);
-		if (order < -1)
-			return order;
-		*ret_at = middle;
-		if (order == 0)
-			return 1;
-		if (order < 0)
-			high = middle;
-		else
-			low = middle + 1;
-	}
-	*ret_at = low;
-	return 0;
-}
-
 /* Anonymous files share one inode: some types know better what tells theirs apart. */
-static uint64_t own_key(struct file_dump *d, struct file_view *v)
+uint64_t file_own_key(struct file_dump *d, struct file_view *v)
 {
 	if (strncmp(v->link, "anon_inode:", 11) != 0)
 		return 0;
 	v->type = recognize(d, v);
-	return v->type && v->type->key ? v->type->key(d, v) * UINT64_C(0xbf58476d1ce4e5b9) : 0;
+	return v->type && v->type->key ? v->type->key(d, v) : 0;
 }
 
 int file_dump_view(struct file_dump *d, struct file_view *v, struct dumped_file **ret)
@@ -169,27 +139,17 @@ int file_dump_view(struct file_dump *d, struct file_view *v, struct dumped_file 
 		*ret = find_path(v);
 		return *ret ? 0 : collect_new(d, v, ret);
 	}
-	uint64_t key = description_key(v) + own_key(d, v);
-	struct same_key *k = id_map_get(&d->descriptions, key);
-	if (!k) {
-		k = arena_new(&d->s->arena, struct same_key);
-		id_map_put(&d->s->arena, &d->descriptions, key, k);
-	}
-	size_t at;
-	int r = search(d, k, v, &at);
+	int r = v->description ? 0 : description_find(d, v);
 	if (r < 0)
 		return r;
-	if (r > 0) {
-		*ret = k->files.v[at];
+	*ret = description_file(v->description);
+	if (*ret)
 		return 0;
-	}
 	r = collect_new(d, v, ret);
 	if (r < 0)
 		return r;
 	(*ret)->from = v->from;
-	(void)vec_push(&d->s->arena, &k->files);
-	memmove(&k->files.v[at + 1], &k->files.v[at], (k->files.n - 1 - at) * sizeof(*k->files.v));
-	k->files.v[at] = *ret;
+	description_set_file(v->description, *ret);
 	return 0;
 }
 
@@ -246,9 +206,11 @@ static struct dumped_file *find_known_path(
 	const struct proc_link l = proc_link_of(d->s, t, proc_link);
 	if (!l.link)
 		return NULL;
-	const struct file_view v = {.path_only = true, .st = l.st, .link = l.link,
-		.inode = file_inode(d, makedev(l.st.stx_dev_major, l.st.stx_dev_minor),
-			l.st.stx_ino)};
+	const struct file_view v = {.path_only = true,
+		.st = l.st,
+		.link = l.link,
+		.inode = file_inode(
+			d, makedev(l.st.stx_dev_major, l.st.stx_dev_minor), l.st.stx_ino)};
 	return find_path(&v);
 }
 
@@ -413,7 +375,7 @@ static void release(struct file_dump *d)
 	vec_for_each (&d->handle_mounts, m)
 		close(m->fd);
 	d->handle_mounts.n = 0;
-	int *owned[] = {&d->proc_self_fd, &d->scratch[0], &d->scratch[1]};
+	int *owned[] = {&d->proc_self_fd, &d->proc_self_fdinfo, &d->scratch[0], &d->scratch[1]};
 	for (size_t i = 0; i < sizeof(owned) / sizeof(*owned); i++)
 		if (*owned[i] >= 0)
 			close(take_fd(owned[i]));

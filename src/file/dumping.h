@@ -58,6 +58,8 @@ struct file_view {
 	struct inode_info *inode;
 	const struct file_type *type;	  /* NULL: not known yet */
 	const struct proc_fdinfo *fdinfo; /* NULL: not read yet; kept by types that ask twice */
+	struct description *description; /* NULL: not looked for yet */
+	bool shows_no_lock;		 /* file_lock_look() saw none */
 };
 
 /* An open file that got an entry in files.img, or a blocker. */
@@ -91,16 +93,16 @@ struct file_dump {
 	bool dry;
 	uint32_t next_id, next_ghost;
 	uint64_t predicted;
-	const FownEntry *nobody;    /* of files without an owner */
+	const FownEntry *nobody; /* of files without an owner */
 	struct id_map bpf_maps;
-	struct id_map descriptions; /* by key: struct same_key */
+	struct id_map descriptions; /* by key: description.c */
 	struct id_map inodes, pipes, mounts, devices, mapped, shmids;
 	struct lock_dump *locks; /* file_lock.c */
 	bool mounts_read;
 	mountinfo_vec mount_list;
 	VEC(struct handle_mount) handle_mounts;
 	uint64_t shm_dev; /* of the kernel's own tmpfs; 0 = not asked yet */
-	int proc_self_fd; /* /proc/self/fd, O_PATH */
+	int proc_self_fd, proc_self_fdinfo; /* these directories, O_PATH */
 	VEC(struct dumped_file *) files;
 	VEC(RemapFilePathEntry *) remaps;
 	VEC(MemfdInodeEntry *) memfds;
@@ -125,6 +127,9 @@ const char *source_label(struct file_dump *d, const struct file_source *from);
 /* examine.c: reads what the kernel tells about fd, which is the controller's. */
 int file_examine(struct file_dump *d, struct file_source from, int fd, bool path_only,
 	struct file_view *ret);
+/* The same in two steps: v has from, fd and path_only; the first may be done by another thread. */
+int file_look(struct session *s, const struct file_dump *d, struct file_view *v);
+int file_look_further(struct file_dump *d, struct file_view *v);
 /* fdinfo of the controller's copy, and the failure for text that no kernel writes. */
 int view_fdinfo(struct file_dump *d, const struct file_view *v, struct proc_fdinfo *ret);
 int view_malformed(struct file_dump *d, const struct file_view *v);
@@ -134,6 +139,8 @@ struct inode_info *file_inode(struct file_dump *d, uint64_t dev, uint64_t ino);
 
 /* dump.c: gives v an id, and collects it if it is new. */
 int file_dump_view(struct file_dump *d, struct file_view *v, struct dumped_file **ret);
+/* What the type knows to tell its files apart by, 0: nothing. */
+uint64_t file_own_key(struct file_dump *d, struct file_view *v);
 /* A new entry with the next id. */
 struct dumped_file *file_dump_new(struct file_dump *d, FdTypes type);
 /* Has done what takes the descriptors of all tasks: before the verdict, also in a dry dump. */

@@ -69,7 +69,7 @@ static int read_fs_type(struct file_dump *d, struct file_view *v)
 	return 0;
 }
 
-static int read_link(struct file_dump *d, struct file_view *v)
+static int read_link(struct session *s, const struct file_dump *d, struct file_view *v)
 {
 	char number[16], text[PATH_MAX + 1];
 	snprintf(number, sizeof(number), "%d", v->fd);
@@ -79,10 +79,7 @@ static int read_link(struct file_dump *d, struct file_view *v)
 	if ((size_t)n == sizeof(text))
 		return -ENAMETOOLONG;
 	text[n] = '\0';
-	const char *known = v->inode->checked_path;
-	v->link = known && strcmp(known, text) == 0
-			  ? known
-			  : arena_memdup(&d->s->arena, text, (size_t)n + 1);
+	v->link = arena_memdup(&s->arena, text, (size_t)n + 1);
 	return 0;
 }
 
@@ -90,14 +87,14 @@ static int read_link(struct file_dump *d, struct file_view *v)
  * /proc/PID/fd and fdinfo of a dead process have no attributes any more (proc_fd_getattr(),
  * Linux 6.2); they are what they were.
  */
-static int read_dead_directory(struct file_dump *d, struct file_view *v)
+static int read_dead_directory(struct session *s, struct file_view *v)
 {
 	_cleanup_proc_buf_ struct proc_buf buf = {0};
 	struct proc_fdinfo info;
 	struct statfs fs;
 	if (fstatfs(v->fd, &fs) < 0 || fs.f_type != PROC_SUPER_MAGIC)
 		return -ENOENT;
-	int r = proc_fdinfo_read(d->s, getpid(), v->fd, &buf, &info);
+	int r = proc_fdinfo_read(s, getpid(), v->fd, &buf, &info);
 	if (r < 0)
 		return r;
 	v->st = (struct statx){.stx_mask = STATX_BASIC_STATS | STATX_MNT_ID,
@@ -107,12 +104,12 @@ static int read_dead_directory(struct file_dump *d, struct file_view *v)
 	return 0;
 }
 
-static int read_status(struct file_dump *d, struct file_view *v)
+static int read_status(struct session *s, struct file_view *v)
 {
 	unsigned want = STATX_BASIC_STATS | STATX_MNT_ID;
 	int r = statx(v->fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, want, &v->st) < 0 ? -errno : 0;
 	if (r == -ENOENT)
-		r = read_dead_directory(d, v);
+		r = read_dead_directory(s, v);
 	if (r < 0)
 		return r;
 	if (!(v->st.stx_mask & STATX_MNT_ID))
@@ -181,19 +178,35 @@ int view_fdinfo_pos(struct file_dump *d, struct file_view *v)
 	return 0;
 }
 
+int file_look(struct session *s, const struct file_dump *d, struct file_view *v)
+{
+	int r = read_status(s, v);
+	if (r >= 0)
+		r = read_link(s, d, v);
+	return r;
+}
+
+int file_look_further(struct file_dump *d, struct file_view *v)
+{
+	int r = read_fs_type(d, v);
+	if (r >= 0)
+		r = read_pos(v);
+	if (r < 0)
+		return r;
+	v->inode = file_inode(d, v->dev, v->st.stx_ino);
+	const char *known = v->inode->checked_path;
+	if (known && strcmp(known, v->link) == 0)
+		v->link = known;
+	return 0;
+}
+
 int file_examine(
 	struct file_dump *d, struct file_source from, int fd, bool path_only, struct file_view *ret)
 {
 	*ret = (struct file_view){.from = from, .fd = fd, .path_only = path_only};
-	int r = read_status(d, ret);
+	int r = file_look(d->s, d, ret);
 	if (r >= 0)
-		r = read_fs_type(d, ret);
-	if (r >= 0)
-		r = read_pos(ret);
-	if (r >= 0) {
-		ret->inode = file_inode(d, ret->dev, ret->st.stx_ino);
-		r = read_link(d, ret);
-	}
+		r = file_look_further(d, ret);
 	if (r < 0)
 		return fail(d->s, r, "pid %d %s: examine it", from.task->vpid, view_label(d, ret));
 	return 0;

@@ -2,8 +2,8 @@
  * Dump of descriptor tables: fdinfo-<files_id>.img.
  *
  * A descriptor is a number, its close-on-exec flag and the open file it refers to.  The flag is
- * read inside the task (F_GETFD), the file taken out with pidfd_getfd(2), one at a time, so the
- * controller never holds more than one.  What the parent has under the same number is usually the
+ * read inside the task (F_GETFD), the file taken out with pidfd_getfd(2), as many at a time as half
+ * of the controller's own limit.  What the parent has under the same number is usually the
  * very same file, left by fork(): one kcmp(2) tells.  The restore side is fd_install.c.
  */
 #include "file/fd_table.h"
@@ -13,8 +13,11 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/share.h"
+#include "file/description.h"
 #include "file/dumping.h"
 #include "file/file_lock.h"
 #include "kernel/procfs.h"
@@ -95,21 +98,125 @@ static struct dumped_file *inherited(const struct task *t, const struct fd_listi
 	return same ? theirs->file : NULL;
 }
 
-static int store_one(struct file_dump *d, struct task *t, int pidfd, struct listed_fd *l)
+/* --- those that fork() did not leave --- */
+
+enum {
+	PARKED = 64,	   /* copies that wait have numbers from here on */
+	WINDOW_MAX = 1024, /* how many wait at a time */
+	WINDOW_MIN = 16,
+};
+
+struct fresh_fd {
+	struct listed_fd *l;
+	struct file_view v; /* its fd is -1 if it was closed meanwhile */
+};
+
+struct window {
+	struct file_dump *d;
+	struct task *t;
+	int pidfd;
+	struct fresh_fd *v;
+	size_t n;
+};
+
+/*
+ * /proc remembers the names of descriptors that were looked up before: so all are looked at under
+ * the same few numbers, and only then put where they wait.
+ */
+static int look(struct session *s, void *arg, size_t i)
 {
-	_cleanup_close_ int fd = sys_pidfd_getfd(pidfd, l->fd);
+	const struct window *w = arg;
+	struct fresh_fd *f = &w->v[i];
+	_cleanup_close_ int fd = sys_pidfd_getfd(w->pidfd, f->l->fd);
+	f->v = (struct file_view){.from = {.task = w->t, .number = f->l->fd}, .fd = -1};
 	if (fd == -EBADF)
 		return 0;
 	if (fd < 0)
-		return fail(d->s, fd, "pid %d fd %d: get it", t->vpid, l->fd);
-	struct file_source from = {.task = t, .number = l->fd};
-	struct file_view v;
-	int r = file_examine(d, from, fd, /* path_only= */ false, &v);
+		return fail(s, fd, "pid %d fd %d: get it", w->t->vpid, f->l->fd);
+	f->v.fd = fd;
+	int r = file_look(s, w->d, &f->v);
 	if (r >= 0)
-		r = file_dump_view(d, &v, &l->file);
-	if (r >= 0 && l->file->kind == FD_TYPES__UND)
-		l->file = NULL;
-	return r >= 0 && l->file ? file_lock_collect(d, t, l->fd, l->file, &v) : r;
+		r = file_lock_look(s, w->d, &f->v);
+	f->v.fd = r < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, PARKED);
+	if (r >= 0 && f->v.fd < 0)
+		r = -errno;
+	return r < 0 ? fail(s, r, "pid %d fd %d: examine it", w->t->vpid, f->l->fd) : 0;
+}
+
+/* A table of descriptors that grows while two threads have it waits for RCU: it grows before. */
+static void make_room(size_t n)
+{
+	int fd = open("/", O_PATH | O_CLOEXEC);
+	close(fcntl(fd, F_DUPFD_CLOEXEC, PARKED + (int)n));
+	close(fd);
+}
+
+static int tell_apart(struct window *w)
+{
+	struct file_view **views = arena_array(&w->d->s->arena, struct file_view *, w->n);
+	size_t n = 0;
+	for (size_t i = 0; i < w->n; i++) {
+		struct file_view *v = &w->v[i].v;
+		if (v->fd < 0)
+			continue;
+		views[n++] = v;
+		int r = file_look_further(w->d, v);
+		if (r < 0)
+			return fail(w->d->s, r, "pid %d %s: examine it", w->t->vpid,
+				view_label(w->d, v));
+	}
+	return descriptions_find(w->d, views, n);
+}
+
+static int store_one(struct window *w, struct fresh_fd *f)
+{
+	if (f->v.fd < 0)
+		return 0;
+	int r = file_dump_view(w->d, &f->v, &f->l->file);
+	if (r >= 0 && f->l->file->kind == FD_TYPES__UND)
+		f->l->file = NULL;
+	return r >= 0 && f->l->file ? file_lock_collect(w->d, w->t, f->l->fd, f->l->file, &f->v)
+				    : r;
+}
+
+static int store_window(struct window *w)
+{
+	for (size_t i = 0; i < w->n; i++)
+		w->v[i].v.fd = -1;
+	make_room(w->n);
+	int r = share_out(w->d->s, w->n, look, w);
+	if (r >= 0)
+		r = tell_apart(w);
+	for (size_t i = 0; i < w->n && r >= 0; i++)
+		r = store_one(w, &w->v[i]);
+	for (size_t i = 0; i < w->n; i++)
+		if (w->v[i].v.fd >= 0)
+			close(w->v[i].v.fd);
+	return r;
+}
+
+static size_t window_size(void)
+{
+	struct rlimit limit;
+	size_t most = getrlimit(RLIMIT_NOFILE, &limit) < 0 ? 0 : limit.rlim_cur / 2;
+	return most < WINDOW_MIN ? WINDOW_MIN : most > WINDOW_MAX ? WINDOW_MAX : most;
+}
+
+static int store_fresh(struct file_dump *d, struct task *t, struct fresh_fd *v, size_t n)
+{
+	if (!n)
+		return 0;
+	_cleanup_close_ int pidfd = sys_pidfd_open(t->pid, 0);
+	if (pidfd < 0)
+		return fail(d->s, pidfd, "pid %d: open a pidfd", t->vpid);
+	int r = 0;
+	for (size_t most = window_size(), i = 0; i < n && r >= 0; i += most)
+		r = store_window(&(struct window){.d = d,
+			.t = t,
+			.pidfd = pidfd,
+			.v = v + i,
+			.n = n - i < most ? n - i : most});
+	return r;
 }
 
 int fd_table_store(struct file_dump *d, struct task *t, const struct program *p)
@@ -118,8 +225,8 @@ int fd_table_store(struct file_dump *d, struct task *t, const struct program *p)
 		return 0;
 	struct fd_listing *list = t->files;
 	const struct fd_listing *parents = listing_of(t->parent);
-	size_t at = 0;
-	_cleanup_close_ int pidfd = -1;
+	struct fresh_fd *fresh = arena_array(&d->s->arena, struct fresh_fd, list->fds.n);
+	size_t at = 0, n = 0;
 	vec_for_each (&list->fds, l) {
 		if (l->flags_step >= 0)
 			l->flags = (uint32_t)program_result(p, l->flags_step);
@@ -127,17 +234,10 @@ int fd_table_store(struct file_dump *d, struct task *t, const struct program *p)
 		int r = l->file ? file_lock_collect(d, t, l->fd, l->file, NULL) : 0;
 		if (r < 0)
 			return r;
-		if (l->file)
-			continue;
-		if (pidfd < 0)
-			pidfd = sys_pidfd_open(t->pid, 0);
-		if (pidfd < 0)
-			return fail(d->s, pidfd, "pid %d: open a pidfd", t->vpid);
-		r = store_one(d, t, pidfd, l);
-		if (r < 0)
-			return r;
+		if (!l->file)
+			fresh[n++].l = l;
 	}
-	return 0;
+	return store_fresh(d, t, fresh, n);
 }
 
 struct dumped_file *fd_table_find(const struct task *t, uint32_t fd)

@@ -1,11 +1,12 @@
 /*
  * File locks: POSIX (of a descriptor table), OFD and flock (of an open file), and leases.
  *
- * fdinfo of a task shows the locks that it, or the open file, has.  It is read once per open file,
- * and F_GETLK tells of POSIX locks of other tables.  /proc/locks would tell which inodes have any, but
- * to open it takes a grace period of RCU, 12 ms and more (locks_start(), fs/locks.c: it is the writer
- * of file_rwsem), in which two thousand fdinfos are read.  So it is asked only when there are more, and
- * where it is complete (proc_locks.h) and the filesystem shows stat() the inode number that locks have.
+ * fdinfo of a task shows the locks that it, or the open file, has.  It is read where F_GETLK tells
+ * of POSIX locks on the inode, or our own fdinfo of a copy (cheaper, and by two threads) of others.
+ * /proc/locks would tell which inodes have any, but to open it takes a grace period of RCU, 12 ms
+ * and more (locks_start(), fs/locks.c: it is the writer of file_rwsem), in which two thousand
+ * fdinfos are read.  So it is asked only when there are more, and where it is complete
+ * (proc_locks.h) and the filesystem shows stat() the inode number that locks have.
  *
  * A task takes its locks itself, so that they have its pid, and as the last thing of all: closing
  * any descriptor of a file drops all POSIX locks of that table on it.
@@ -15,6 +16,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <stdio.h>
 #include <sys/file.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -120,6 +122,44 @@ static bool has_byte_locks(const struct file_view *v)
 	return fcntl(v->fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
 }
 
+/* F_GETLK is answered by the kernel itself: these have no lock() of their own. */
+static bool has_no_server(const struct file_view *v)
+{
+	static const long types[] = {OVERLAYFS_SUPER_MAGIC, RAMFS_MAGIC, PROC_SUPER_MAGIC,
+		SYSFS_MAGIC, DEVPTS_SUPER_MAGIC, CGROUP2_SUPER_MAGIC};
+	if (v->link[0] != '/' || shows_inode_numbers(v->fs_type))
+		return true;
+	for (size_t i = 0; i < sizeof(types) / sizeof(*types); i++)
+		if (v->fs_type == types[i])
+			return true;
+	return false;
+}
+
+/*
+ * Our own fdinfo of the same open file shows all but POSIX locks, which are of another table.  It
+ * is one record: what does not come with the first read is too long for the buffer.
+ */
+int file_lock_look(struct session *s, const struct file_dump *d, struct file_view *v)
+{
+	if (v->flags & O_PATH || d->locks->listed)
+		return 0;
+	char name[16], text[4096];
+	struct proc_fdinfo info;
+	snprintf(name, sizeof(name), "%d", v->fd);
+	_cleanup_close_ int fd = openat(d->proc_self_fdinfo, name, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text));
+	if (n < 0)
+		return -errno;
+	if ((size_t)n == sizeof(text))
+		return 0;
+	int r = proc_fdinfo_parse(&s->arena, text, (size_t)n, &info);
+	if (r < 0)
+		return r;
+	struct scan extra = fdinfo_extra(&info), line;
+	v->shows_no_lock = !fdinfo_next(&extra, "lock", &line);
+	return 0;
+}
+
 static bool is_worth_reading(struct lock_dump *l, struct dumped_file *f, const struct file_view *v)
 {
 	unsigned kinds = kinds_of(l, f->inode->ino);
@@ -128,7 +168,7 @@ static bool is_worth_reading(struct lock_dump *l, struct dumped_file *f, const s
 	if (v && may_hide(l, v)) {
 		f->inode->may_have_posix = has_byte_locks(v);
 		l->n_asked++;
-		return true;
+		return f->inode->may_have_posix || !v->shows_no_lock || !has_no_server(v);
 	}
 	return kinds;
 }
@@ -190,7 +230,7 @@ int file_lock_collect(struct file_dump *d, struct task *t, int fd, struct dumped
 {
 	if (f->locks_read_by == t) /* another number of the same file in the same table */
 		return 0;
-	if (v && fcntl(v->fd, F_GETLEASE) == F_WRLCK)
+	if (v && !v->shows_no_lock && fcntl(v->fd, F_GETLEASE) == F_WRLCK)
 		f->inode->leased = true;
 	if (d->locks->n_asked == LISTING_COSTS && !d->locks->listed) {
 		int r = list_locks(d);

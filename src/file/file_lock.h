@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 
+struct session;
 struct file_dump;
 struct file_view;
 struct dumped_file;
@@ -14,6 +15,9 @@ struct task;
 
 /* Dump: at its beginning, with the tree stopped. */
 int file_lock_begin(struct file_dump *d);
+/* Looks at the controller's copy of a file, in any thread, for what file_lock_collect() may save.
+ */
+int file_lock_look(struct session *s, const struct file_dump *d, struct file_view *v);
 /*
  * For every descriptor of every table: fd of t has f. v is the view of f if it was just examined,
  * NULL for a descriptor that fork() left.

@@ -1,0 +1,22 @@
+/* Which descriptors have the same open file (description.c).  Internal to src/file. */
+#ifndef FERMATA_FILE_DESCRIPTION_H
+#define FERMATA_FILE_DESCRIPTION_H
+
+#include <stddef.h>
+
+struct dumped_file;
+struct file_dump;
+struct file_view;
+struct description;
+
+/* An open file, from the moment that it is told from all others. */
+struct dumped_file *description_file(const struct description *x); /* NULL: not collected yet */
+void description_set_file(struct description *x, struct dumped_file *f);
+
+/* Sets v->description, to a new one if the open file was not met before. */
+int description_find(struct file_dump *d, struct file_view *v);
+
+/* The same for each of views, in fewer calls of kcmp(2), which two threads make. */
+int descriptions_find(struct file_dump *d, struct file_view *const *views, size_t n);
+
+#endif
