@@ -2,7 +2,7 @@
  * A chain of seccomp filters, one with the LOG flag: each still has its say, the lowest value of
  * conflicting ones wins as before, more can be added; with and without no_new_privs; a child has
  * its parent's chain and one more.
- * PROVES: F314
+ * PROVES: F314 F317
  */
 #include "seccomp.h"
 

@@ -1,6 +1,6 @@
 /*
  * Strict seccomp: the task still may read and write, and still dies of anything else.
- * PROVES: F314
+ * PROVES: F314 F316
  */
 #include "check.h"
 #include <linux/seccomp.h>
