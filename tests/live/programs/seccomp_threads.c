@@ -1,6 +1,6 @@
 /*
  * Each thread has filters of its own: none, one, a chain; one with no_new_privs.
- * PROVES: F314 F004
+ * PROVES: F314 F318 F004
  */
 #include "seccomp.h"
 #include <pthread.h>
