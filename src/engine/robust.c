@@ -10,11 +10,11 @@
 /* Read by the kernel when the thread dies, so it must outlive everything: one per thread. */
 static _Thread_local struct robust_list_head head;
 
+/* Each time: a fork has this memory, but another list in the kernel. */
 static void register_head(void)
 {
-	if (head.futex_offset == AGENT_HOLD_OFFSET)
-		return;
-	head.list.next = &head.list;
+	if (!head.list.next)
+		head.list.next = &head.list;
 	head.futex_offset = AGENT_HOLD_OFFSET;
 	syscall(SYS_set_robust_list, &head, sizeof(head));
 }

@@ -289,6 +289,11 @@ def need_sound(images):
                 raise Failure(f"{image} does not survive crit decode and encode")
 
 
+def fresh(target):
+    """Others may be compiling it, too."""
+    return f"{target}.{os.getpid()}"
+
+
 def compile_all(only=None):
     """Compile what is older than its source (or just one); return complaints of the compiler."""
     BUILD.mkdir(parents=True, exist_ok=True)
@@ -303,7 +308,7 @@ def compile_all(only=None):
             continue
         flags = re.findall(r"^ \* CFLAGS: (.*)$", source.read_text(), re.M)
         argv = ["gcc", "-std=gnu17", "-O1", "-g", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror",
-                "-pthread", str(source), "-o", str(target) + ".new", *" ".join(flags).split()]
+                "-pthread", str(source), "-o", fresh(target), *" ".join(flags).split()]
         running.append((target, subprocess.Popen(argv, stderr=subprocess.PIPE, text=True)))
         if len(running) % 4 == 0:
             running[-1][1].wait()
@@ -311,7 +316,7 @@ def compile_all(only=None):
     for target, job in running:
         errors += job.communicate()[1]
         if job.returncode == 0:
-            os.rename(str(target) + ".new", target)
+            os.rename(fresh(target), target)
     return errors
 
 
