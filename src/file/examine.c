@@ -194,9 +194,6 @@ int file_look_further(struct file_dump *d, struct file_view *v)
 	if (r < 0)
 		return r;
 	v->inode = file_inode(d, v->dev, v->st.stx_ino);
-	const char *known = v->inode->checked_path;
-	if (known && strcmp(known, v->link) == 0)
-		v->link = known;
 	return 0;
 }
 

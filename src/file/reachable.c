@@ -179,9 +179,12 @@ static int collect_by_path(
 int reachable_collect(
 	struct file_dump *d, struct file_view *v, struct dumped_file *f, const char **ret_name)
 {
+	const char *known = v->inode->checked_path;
 	*ret_name = v->link;
-	if (v->link == v->inode->checked_path)
+	if (known && strcmp(known, v->link) == 0) {
+		*ret_name = v->link = known;
 		return 0;
+	}
 	if (v->link[0] != '/') {
 		view_block(d, v, NULL, "%s cannot be reached from the root directory", v->link);
 		return 0;
