@@ -3,7 +3,7 @@
  *
  * A descriptor is a number, its close-on-exec flag and the open file it refers to.  The flag is
  * read inside the task (F_GETFD), the file taken out with pidfd_getfd(2), as many at a time as half
- * of the controller's own limit.  What the parent has under the same number is usually the
+ * of the controller's own limit allows.  What the parent has under the same number is usually the
  * very same file, left by fork(): one kcmp(2) tells.  The restore side is fd_install.c.
  */
 #include "file/fd_table.h"
@@ -101,7 +101,7 @@ static struct dumped_file *inherited(const struct task *t, const struct fd_listi
 /* --- those that fork() did not leave --- */
 
 enum {
-	PARKED = 64,	   /* copies that wait have numbers from here on */
+	FEW = 32,	   /* that many copies can wait in a table of the first size */
 	WINDOW_MAX = 1024, /* how many wait at a time */
 	WINDOW_MIN = 16,
 };
@@ -117,6 +117,7 @@ struct window {
 	int pidfd;
 	struct fresh_fd *v;
 	size_t n;
+	int parked; /* copies that wait have numbers from here on */
 };
 
 /*
@@ -137,17 +138,23 @@ static int look(struct session *s, void *arg, size_t i)
 	int r = file_look(s, w->d, &f->v);
 	if (r >= 0)
 		r = file_lock_look(s, w->d, &f->v);
-	f->v.fd = r < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, PARKED);
+	f->v.fd = r < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, w->parked);
 	if (r >= 0 && f->v.fd < 0)
 		r = -errno;
 	return r < 0 ? fail(s, r, "pid %d fd %d: examine it", w->t->vpid, f->l->fd) : 0;
 }
 
-/* A table of descriptors that grows while two threads have it waits for RCU: it grows before. */
-static void make_room(size_t n)
+/*
+ * A table of descriptors that grows while two threads have it waits for RCU: it grows before. One
+ * of 64 (NR_OPEN_DEFAULT) is always there.
+ */
+static void make_room(struct window *w)
 {
+	w->parked = w->n <= FEW ? FEW : 2 * FEW;
+	if (w->n <= FEW)
+		return;
 	int fd = open("/", O_PATH | O_CLOEXEC);
-	close(fcntl(fd, F_DUPFD_CLOEXEC, PARKED + (int)n));
+	close(fcntl(fd, F_DUPFD_CLOEXEC, w->parked + (int)w->n));
 	close(fd);
 }
 
@@ -183,7 +190,7 @@ static int store_window(struct window *w)
 {
 	for (size_t i = 0; i < w->n; i++)
 		w->v[i].v.fd = -1;
-	make_room(w->n);
+	make_room(w);
 	int r = share_out(w->d->s, w->n, look, w);
 	if (r >= 0)
 		r = tell_apart(w);
@@ -195,11 +202,14 @@ static int store_window(struct window *w)
 	return r;
 }
 
+/* Half of what is left for copies that wait. */
 static size_t window_size(void)
 {
 	struct rlimit limit;
-	size_t most = getrlimit(RLIMIT_NOFILE, &limit) < 0 ? 0 : limit.rlim_cur / 2;
-	return most < WINDOW_MIN ? WINDOW_MIN : most > WINDOW_MAX ? WINDOW_MAX : most;
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur < 2 * (FEW + WINDOW_MIN))
+		return WINDOW_MIN;
+	size_t half = (limit.rlim_cur - 2 * FEW) / 2;
+	return half > WINDOW_MAX ? WINDOW_MAX : half;
 }
 
 static int store_fresh(struct file_dump *d, struct task *t, struct fresh_fd *v, size_t n)
