@@ -1,6 +1,7 @@
 """crit on images of the reference, on images made up here, and on damaged ones."""
 import base64
 import json
+import os
 import re
 import subprocess
 
@@ -180,3 +181,14 @@ def test_truncated():
         assert ran.returncode == (0 if length == 8 else 1), length
         if ran.returncode:
             assert re.search(rb"standard input: (offset \d+: )?", ran.stderr), ran.stderr
+
+
+def test_failed_output(tmp_path):
+    """A failure takes a half-written file away, but neither a device nor a link."""
+    os.mkfifo(tmp_path / "fifo")
+    reader = os.open(tmp_path / "fifo", os.O_RDWR)
+    (tmp_path / "link").symlink_to("/dev/stdout")
+    for name, stays in (("file", False), ("fifo", True), ("link", True)):
+        crit("decode", "-o", tmp_path / name, data=b"abc", status=1)
+        assert os.path.lexists(tmp_path / name) == stays, name
+    os.close(reader)

@@ -73,7 +73,9 @@ int crit_close_output(struct crit *c, FILE *out, int err)
 		fclose(out);
 	if (err >= 0 && lost)
 		err = fail(c->s, cause, "write %s", c->out ? c->out : "standard output");
-	if (err < 0 && c->out)
+	/* Not a device, nor a link such as /dev/stdout. */
+	struct stat st;
+	if (err < 0 && c->out && lstat(c->out, &st) == 0 && S_ISREG(st.st_mode))
 		unlink(c->out);
 	return err;
 }
