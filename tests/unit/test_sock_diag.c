@@ -1,6 +1,7 @@
 /* The list of sockets: answers taken apart, the kernel's own; socket options there and back. */
 #include <errno.h>
 #include <linux/filter.h>
+#include <linux/inet_diag.h>
 #include <linux/netlink.h>
 #include <linux/sock_diag.h>
 #include <linux/unix_diag.h>
@@ -153,9 +154,9 @@ static void lists_our_own(void **state)
 static void missing_module_is_no_failure(void **state)
 {
 	struct session *s = *state;
-	struct sock_diag_req req = {.sdiag_family = AF_APPLETALK};
+	struct inet_diag_req_v2 req = {.sdiag_family = AF_APPLETALK};
 	struct seen seen = {0};
-	assert_int_equal(sock_diag_list(s, &req, 16, count, &seen), -ENOENT);
+	assert_int_equal(sock_diag_list(s, &req, sizeof(req), count, &seen), -ENOENT);
 	assert_int_equal(s->failure.err, 0);
 }
 
