@@ -39,7 +39,7 @@ socklen_t inet_name(const InetSkEntry *e, bool remote, struct sockaddr_storage *
 	ret->ss_family = (sa_family_t)e->family;
 	if (port > UINT16_MAX)
 		return 0;
-	if (e->family == AF_INET && n >= 1) {
+	if (e->family == AF_INET && n >= 1 && n <= 4) {
 		struct sockaddr_in *in = (struct sockaddr_in *)ret;
 		in->sin_port = htons((uint16_t)port);
 		in->sin_addr.s_addr = words[0];

@@ -14,6 +14,7 @@
 #include "base/cleanup.h"
 #include "base/session.h"
 #include "kernel/sock_diag.h"
+#include "socket/inet.h"
 #include "socket/socket.h"
 
 #include <setjmp.h>
@@ -160,6 +161,23 @@ static void missing_module_is_no_failure(void **state)
 	assert_int_equal(s->failure.err, 0);
 }
 
+static void names_of_images_are_bounded(void **state)
+{
+	(void)state;
+	uint32_t words[5] = {1};
+	struct sockaddr_storage name;
+	InetSkEntry e = INET_SK_ENTRY__INIT;
+	e.src_addr = words;
+	e.family = AF_INET;
+	for (e.n_src_addr = 0; e.n_src_addr <= 5; e.n_src_addr++)
+		assert_int_equal(inet_name(&e, false, &name),
+			e.n_src_addr && e.n_src_addr < 5 ? sizeof(struct sockaddr_in) : 0);
+	e.family = AF_INET6;
+	for (e.n_src_addr = 0; e.n_src_addr <= 5; e.n_src_addr++)
+		assert_int_equal(inet_name(&e, false, &name),
+			e.n_src_addr == 4 ? sizeof(struct sockaddr_in6) : 0);
+}
+
 /* --- options --- */
 
 static int number(int fd, int option)
@@ -266,6 +284,7 @@ int main(void)
 		cmocka_unit_test(attributes_stay_inside),
 		cmocka_unit_test_setup_teardown(lists_our_own, setup, teardown),
 		cmocka_unit_test_setup_teardown(missing_module_is_no_failure, setup, teardown),
+		cmocka_unit_test(names_of_images_are_bounded),
 		cmocka_unit_test_setup_teardown(options_there_and_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(unknown_device_is_refused, setup, teardown),
 	};
