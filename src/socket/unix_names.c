@@ -207,6 +207,9 @@ static int check_path(struct file_set *f, struct unix_sock *u)
 		path = u->x ? u->x->file : NULL;
 	if (!path)
 		return 0;
+	if (is_elsewhere(e) && path[0] != '/')
+		return fail(f->s, EBADMSG, "%s: the file of its unix socket, %s, is no full path",
+			label, path);
 	int r = path_stat(f, path, AT_SYMLINK_NOFOLLOW, &st);
 	if (r == 0 && !S_ISSOCK(st.st_mode))
 		return fail(f->s, EEXIST, "%s: %s, which its unix socket had, is another file now",
