@@ -7,6 +7,9 @@
 
 #include "base/cleanup.h"
 
+/* A link that leads back to its own directory must not be followed for ever. */
+enum { PARENTS_MAX = 1000 };
+
 static struct image_dir *dir_new(struct session *s, int fd, const char *path)
 {
 	struct image_dir *dir = arena_new(&s->arena, struct image_dir);
@@ -36,15 +39,19 @@ int image_dir_from_fd(struct session *s, int fd, struct image_dir **ret)
 
 int image_dir_parent(struct session *s, struct image_dir *dir, struct image_dir **ret)
 {
+	if (dir->generation == PARENTS_MAX)
+		return fail(s, ELOOP, "%s: more than %d parents", dir->path, PARENTS_MAX);
 	if (!dir->parent && !dir->no_parent) {
 		int fd = openat(dir->fd, "parent", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		if (fd < 0 && errno != ENOENT)
 			return fail(s, errno, "parent image directory %s/parent", dir->path);
 		if (fd < 0)
 			dir->no_parent = true;
-		else
+		else {
 			dir->parent =
 				dir_new(s, fd, arena_printf(&s->arena, "%s/parent", dir->path));
+			dir->parent->generation = dir->generation + 1;
+		}
 	}
 	if (!dir->parent)
 		return -ENOENT;
