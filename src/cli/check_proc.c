@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/openat2.h>
 #include <sched.h>
 #include <signal.h>
@@ -57,13 +58,16 @@ static int fdinfo_holds(int fd, const char *text)
 	return file_holds(path, text);
 }
 
+/* Only mappings of files are there; the first of all need not be one. */
 int probe_map_files(void)
 {
-	char path[96], link[256];
+	char path[96], link[256], line[PATH_MAX + 128];
 	unsigned long start, end;
 	_cleanup_fclose_ FILE *f = fopen("/proc/self/maps", "re");
-	if (!f || fscanf(f, "%lx-%lx", &start, &end) != 2)
-		return -EIO;
+	do
+		if (!f || !fgets(line, sizeof(line), f))
+			return -EIO;
+	while (!strchr(line, '/') || sscanf(line, "%lx-%lx", &start, &end) != 2);
 	snprintf(path, sizeof(path), "/proc/self/map_files/%lx-%lx", start, end);
 	if (readlink(path, link, sizeof(link)) < 0)
 		return -errno;
