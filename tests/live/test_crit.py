@@ -192,3 +192,21 @@ def test_failed_output(tmp_path):
         crit("decode", "-o", tmp_path / name, data=b"abc", status=1)
         assert os.path.lexists(tmp_path / name) == stays, name
     os.close(reader)
+
+
+def test_hostile_directories(tmp_path):
+    """Neither tasks below themselves nor pages without end keep it busy for ever."""
+    task = {"pid": 5, "ppid": 5, "pgid": 5, "sid": 5, "threads": [5]}
+    tasks = [{**task, "ppid": 0}] + 30 * [task]
+    pages = {"magic": "PAGEMAP", "entries": [
+        {"pages_id": 1}, {"vaddr": 4096, "nr_pages": 1 << 50, "flags": 1, "compat_nr_pages": 0}]}
+    spans = ("start_code end_code start_data end_data start_stack start_brk brk arg_start arg_end "
+             "env_start env_end").split()
+    mm = {"exe_file_id": 1, **{f"mm_{span}": 0 for span in spans}}
+    (tmp_path / "pstree.img").write_bytes(encode({"magic": "PSTREE", "entries": tasks}))
+    (tmp_path / "pagemap-5.img").write_bytes(encode(pages))
+    (tmp_path / "mm-5.img").write_bytes(encode({"magic": "MM", "entries": [mm]}))
+    for argv in (["x", tmp_path, "ps"], ["diff", tmp_path, tmp_path]):
+        ran = subprocess.run([CRIT, *argv], capture_output=True, timeout=20)
+        assert ran.returncode in (0, 1), (argv, ran.stderr)
+    assert crit("x", tmp_path, "ps").count(b"\n") == 32

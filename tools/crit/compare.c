@@ -146,21 +146,25 @@ static bool read_page(const struct pagemap *map, int fd, uint64_t vaddr, char *t
 	       (ssize_t)page;
 }
 
-/* Pages that only `map` has, and those that differ from the other's. */
+/* Pages that only `map` has, and those that differ from the other's. What is in another dump is not
+ * gone through: no file bounds how much an image claims of it. */
 static void count_pages(const struct pagemap *map, const struct pagemap *other, const int fds[2],
 	size_t *ret_only, size_t *ret_changed)
 {
 	char pages[2][65536];
 	uint64_t page = image_page_size();
-	for (size_t i = 0; i < map->n; i++)
-		for (uint64_t j = 0; j < map->ranges[i].nr_pages; j++) {
-			uint64_t vaddr = map->ranges[i].vaddr + j * page;
+	for (size_t i = 0; i < map->n; i++) {
+		const struct pagemap_range *range = &map->ranges[i];
+		uint64_t n_here = range->flags & PE_PRESENT ? range->nr_pages : 0;
+		for (uint64_t j = 0; j < n_here; j++) {
+			uint64_t vaddr = range->vaddr + j * page;
 			if (!read_page(other, fds[1], vaddr, pages[1]))
 				++*ret_only;
 			else if (read_page(map, fds[0], vaddr, pages[0]) &&
 				 memcmp(pages[0], pages[1], page) != 0)
 				++*ret_changed;
 		}
+	}
 }
 
 static int load_pages(struct session *s, const struct image_dir *dir, uint32_t pid,

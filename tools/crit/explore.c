@@ -10,15 +10,16 @@
 #include "image/dir.h"
 #include "image/pagemap.h"
 
+/* Each once, even where damaged images have a PID twice or tasks below themselves. */
 static void print_ps(struct explorer *x, const struct explored_task *parent, int depth)
 {
 	vec_for_each (&x->tasks, t) {
-		if (t->parent != (parent ? parent->pid : 0))
+		if (t->shown || t->parent != (parent ? parent->pid : 0))
 			continue;
+		t->shown = true;
 		printf("%7u%7u%7u   %*s%s\n", t->pid, t->pgid, t->sid, 4 * depth, "",
 			t->core && t->core->tc ? t->core->tc->comm : "?");
-		if (depth < (int)x->tasks.n && t != parent)
-			print_ps(x, t, depth + 1);
+		print_ps(x, t, depth + 1);
 	}
 }
 

@@ -30,6 +30,7 @@ struct explored_task {
 	uint32_t pid, parent, pgid, sid;
 	const PstreeEntry *entry;
 	const CoreEntry *core; /* NULL: has none, as dead tasks */
+	bool shown;
 };
 
 /* Everything lives in the session's arena; the directory is the explorer's. */
