@@ -59,11 +59,10 @@ static int order_of(struct session *s, const struct file_source *a, const struct
 	return kcmp_files(s, a->task->pid, a->number, b->task->pid, b->number);
 }
 
-/* From `low` on.  1: it is the one at *ret_at; 0: it would have to be inserted there. */
+/* In [low, high).  1: it is the one at *ret_at; 0: it would have to be inserted there. */
 static int search(struct session *s, const struct row *row, const struct file_source *from,
-	size_t low, size_t *ret_at)
+	size_t low, size_t high, size_t *ret_at)
 {
-	size_t high = row->all.n;
 	while (low < high) {
 		size_t middle = (low + high) / 2;
 		int order = order_of(s, from, &row->all.v[middle]->from);
@@ -81,6 +80,28 @@ static int search(struct session *s, const struct row *row, const struct file_so
 	return 0;
 }
 
+/* The same in [low, end), for what is likely near `low`: in steps that double. */
+static int search_near(struct session *s, const struct row *row, const struct file_source *from,
+	size_t low, size_t *ret_at)
+{
+	size_t high = row->all.n;
+	for (size_t step = 1; step <= row->all.n - low; step *= 2) {
+		size_t at = low + step - 1;
+		int order = order_of(s, from, &row->all.v[at]->from);
+		if (order < -1)
+			return order;
+		*ret_at = at;
+		if (order == 0)
+			return 1;
+		if (order < 0) {
+			high = at;
+			break;
+		}
+		low = at + 1;
+	}
+	return search(s, row, from, low, high, ret_at);
+}
+
 static struct description *make(struct file_dump *d, const struct file_view *v)
 {
 	struct description *x = arena_new(&d->s->arena, struct description);
@@ -92,7 +113,7 @@ int description_find(struct file_dump *d, struct file_view *v)
 {
 	struct row *row = row_of(d, key_of(d, v));
 	size_t at;
-	int r = search(d->s, row, &v->from, 0, &at);
+	int r = search(d->s, row, &v->from, 0, row->all.n, &at);
 	if (r < 0)
 		return r;
 	if (!r) {
@@ -206,7 +227,7 @@ static int merge_group(struct file_dump *d, struct row *row, const struct group 
 		struct member *m = first_of(g->sorted[k]);
 		if (m->v->description)
 			continue; /* its like, a neighbour, was here */
-		int r = search(d->s, row, &m->v->from, done, &at);
+		int r = search_near(d->s, row, &m->v->from, done, &at);
 		if (r < 0)
 			return r;
 		while (done < at)
