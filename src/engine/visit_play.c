@@ -24,8 +24,8 @@ enum {
 /* Clears FUTEX_WAITERS (bit 31) and wakes in one call: nobody may die between the two. */
 static void ring(struct agent_channel *shared)
 {
-	const uint32_t op = (FUTEX_OP_ANDN | FUTEX_OP_OPARG_SHIFT) << 28 | FUTEX_OP_CMP_EQ << 24 |
-		31u << 12;
+	const uint32_t op = (uint32_t)(FUTEX_OP_ANDN | FUTEX_OP_OPARG_SHIFT) << 28 |
+			    FUTEX_OP_CMP_EQ << 24 | 31u << 12;
 	syscall(SYS_futex, &shared->hold, FUTEX_WAKE_OP, 1, NULL, &shared->hold, op);
 }
 

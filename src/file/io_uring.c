@@ -501,7 +501,8 @@ static void link_indices(struct file_dump *d, const struct rings_told *told)
 		x->index = at->index;
 		FermataIoUringIndex **grown =
 			arena_array(a, FermataIoUringIndex *, e->n_indices + 1);
-		memcpy(grown, e->indices, e->n_indices * sizeof(*grown));
+		if (e->n_indices)
+			memcpy(grown, e->indices, e->n_indices * sizeof(*grown));
 		grown[e->n_indices++] = x;
 		e->indices = grown;
 	}

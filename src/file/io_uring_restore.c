@@ -331,7 +331,8 @@ static int check_words(const struct making *m)
 
 static void put_back(char *shared, uint64_t len, const ProtobufCBinaryData *data)
 {
-	memcpy(shared, data->data, data->len);
+	if (data->len)
+		memcpy(shared, data->data, data->len);
 	memset(shared + data->len, 0, len - data->len);
 }
 

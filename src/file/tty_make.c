@@ -120,7 +120,7 @@ static int set_owner(struct file_set *f, const struct tty *t, int fd)
 
 static void take_data(struct pty_bytes *to, const struct tty *t)
 {
-	if (!t || !t->data)
+	if (!t || !t->data || !t->data->data.len)
 		return;
 	to->len = t->data->data.len;
 	memcpy(to->data, t->data->data.data, to->len);
