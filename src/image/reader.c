@@ -134,16 +134,25 @@ static int identify(struct session *s, struct image_reader *r)
 		"%s/%s: Unknown magic 0x%x.", r->dir->path, r->name, word);
 }
 
+/* The descriptor becomes the reader's; what its end is must be known before anything is read. */
+static int take_file(struct session *s, struct image_reader *r, int fd)
+{
+	struct stat st;
+	r->fd = fd;
+	if (fstat(fd, &st) < 0)
+		return fail_at(s, r, 0, errno, "cannot be examined");
+	r->size = (uint64_t)st.st_size;
+	return 0;
+}
+
 int image_reader_identify(struct session *s, struct image_reader *r, int fd,
 	const struct image_dir *dir, const char *label)
 {
-	_cleanup_image_reader_ struct image_reader new = {.dir = dir, .fd = fd};
+	_cleanup_image_reader_ struct image_reader new = {.dir = dir, .fd = -1};
 	snprintf(new.name, sizeof(new.name), "%s", label);
-	struct stat st;
-	if (fstat(fd, &st) < 0)
-		return fail_at(s, &new, 0, errno, "cannot be examined");
-	new.size = (uint64_t)st.st_size;
-	int err = identify(s, &new);
+	int err = take_file(s, &new, fd);
+	if (err >= 0)
+		err = identify(s, &new);
 	if (err < 0)
 		return err;
 	*r = new;
@@ -162,12 +171,9 @@ int image_reader_open(struct session *s, struct image_reader *r, const struct im
 	if (fd < 0 && fd != -ENOENT)
 		return fd;
 	if (fd >= 0) {
-		new.fd = fd;
-		struct stat st;
-		if (fstat(fd, &st) < 0)
-			return fail_at(s, &new, 0, errno, "cannot be examined");
-		new.size = (uint64_t)st.st_size;
-		int err = check_magics(s, &new);
+		int err = take_file(s, &new, fd);
+		if (err >= 0)
+			err = check_magics(s, &new);
 		if (err < 0)
 			return err;
 	}
