@@ -119,6 +119,7 @@ static const struct {
 	CALL(pidfd_getfd, 3),
 #undef CALL
 	{AGENT_CALL_CLONE, "clone3", 3},
+	{AGENT_CALL_FUNCTION, "function", 6},
 };
 
 enum { N_CALLS = sizeof(calls) / sizeof(calls[0]) };

@@ -103,11 +103,11 @@ static int open_region(struct visit *v)
 {
 	char path[80];
 	snprintf(path, sizeof(path), "/proc/%d/map_files/%llx-%llx", v->t->pid,
-		(unsigned long long)v->region, (unsigned long long)v->region + REGION_LEN);
+		(unsigned long long)v->region, (unsigned long long)v->region + v->len);
 	_cleanup_close_ int fd = open(path, O_RDWR | O_CLOEXEC);
 	if (fd < 0)
 		return fail(v->s, errno, "open the agent's window %s", path);
-	void *shared = mmap(NULL, REGION_LEN, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	void *shared = mmap(NULL, v->len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (shared == MAP_FAILED)
 		return fail(v->s, errno, "map the agent's window");
 	v->shared = shared;
@@ -162,7 +162,7 @@ static int build_way_out(struct visit *v)
 	 */
 	if (lead->status.seccomp)
 		return visit_build_frame(v, LEADER_FRAME, &lead->regs, &gp, lead->sigmask, &v->channel);
-	arch_regs_stub_unmap(&gp, v->site.addr, v->region, REGION_LEN);
+	arch_regs_stub_unmap(&gp, v->site.addr, v->region, v->len);
 	v->channel.shared->unmap_len = v->region + LEADER_FRAME + arch_sigframe_unmap_len();
 	return visit_build_frame(v, LEADER_FRAME, &lead->regs, &gp, visit_all_signals, &v->channel);
 }
@@ -171,7 +171,7 @@ static int make_map_call(struct visit *v)
 {
 	int r = write_stub(v);
 	struct user_regs_struct gp = v->way_back;
-	arch_regs_stub_map(&gp, v->site.addr, REGION_LEN);
+	arch_regs_stub_map(&gp, v->site.addr, v->len);
 	return r < 0 ? r : begin_call(v, &gp);
 }
 
@@ -235,12 +235,13 @@ static int go_together(struct visit *const *v, size_t n, const stage_fn *way, in
 	return r;
 }
 
-int visit_open(struct session *s, struct task *t, uint64_t vdso, uint64_t vdso_len,
-	struct visit **ret_visit)
+static int open_visit(struct session *s, struct task *t, uint64_t vdso, uint64_t vdso_len,
+	size_t room, struct visit **ret_visit)
 {
 	struct visit *v = arena_new(&s->arena, struct visit);
 	v->s = s;
 	v->t = t;
+	v->len = REGION_LEN + room;
 	v->way_back = leader(t)->regs.gp;
 	v->controller = (uint32_t)gettid();
 	arch_fix_restart(t->pid, &v->way_back);
@@ -248,6 +249,12 @@ int visit_open(struct session *s, struct task *t, uint64_t vdso, uint64_t vdso_l
 	int r = site_open(s, &v->site, t->pid, vdso, vdso_len);
 	v->failed = r < 0;
 	return r < 0 ? r : go_through(v, way_in, 0);
+}
+
+int visit_open(struct session *s, struct task *t, uint64_t vdso, uint64_t vdso_len,
+	struct visit **ret_visit)
+{
+	return open_visit(s, t, vdso, vdso_len, /* room= */ 0, ret_visit);
 }
 
 int visits_enter(struct visit *const *v, size_t n)
@@ -260,6 +267,25 @@ int visit_begin(struct session *s, struct task *t, uint64_t vdso, uint64_t vdso_
 {
 	int r = visit_open(s, t, vdso, vdso_len, ret_visit);
 	return r < 0 ? r : visits_enter(ret_visit, 1);
+}
+
+int visit_begin_with_room(struct session *s, struct task *t, uint64_t vdso, uint64_t vdso_len,
+	size_t room, struct visit **ret_visit)
+{
+	int r = open_visit(s, t, vdso, vdso_len, room, ret_visit);
+	return r < 0 ? r : visits_enter(ret_visit, 1);
+}
+
+void *visit_room(const struct visit *v, uint64_t *ret_addr, size_t *ret_len)
+{
+	*ret_addr = v->region + REGION_LEN;
+	*ret_len = v->len - REGION_LEN;
+	return v->shared + REGION_LEN;
+}
+
+uint64_t visit_controller_word(const struct visit *v)
+{
+	return v->channel.task_addr + offsetof(struct agent_channel, hold);
 }
 
 int visit_give_back(struct visit *v, const struct thread *t)
@@ -278,7 +304,7 @@ uint64_t visit_start(const struct visit *v)
 
 uint64_t visit_end_addr(const struct visit *v)
 {
-	return v->region ? v->region + REGION_LEN : 0;
+	return v->region ? v->region + v->len : 0;
 }
 
 /* --- getting out --- */
@@ -292,7 +318,7 @@ void visit_abandon(struct visit *v)
 		return;
 	visit_drop_seats(v);
 	robust_drop(v->channel.shared);
-	munmap(v->shared, REGION_LEN);
+	munmap(v->shared, v->len);
 	v->shared = NULL;
 }
 
@@ -307,10 +333,14 @@ static int make_unmap_call(struct visit *v)
 {
 	int r = v->running ? seize_await(v->s, v->t->pid) : 0;
 	v->running = false;
+	/* the agent leaves the extended state alone, code in the room may not */
+	if (r >= 0 && v->shared && v->len > REGION_LEN &&
+		arch_set_xstate(v->t->pid, &leader(v->t)->regs) < 0)
+		r = fail(v->s, errno, "pid %d: give its extended registers back", v->t->pid);
 	if (r < 0 || !v->region)
 		return r;
 	struct user_regs_struct gp = v->way_back;
-	arch_regs_stub_unmap(&gp, v->site.addr, v->region, REGION_LEN);
+	arch_regs_stub_unmap(&gp, v->site.addr, v->region, v->len);
 	return begin_call(v, &gp);
 }
 

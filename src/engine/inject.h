@@ -22,6 +22,19 @@ struct visit;
 int visit_begin(struct session *s, struct task *t, uint64_t vdso, uint64_t vdso_len,
 	struct visit **ret_visit);
 
+/*
+ * The same with `room` bytes (whole pages) behind the agent for whatever the caller puts there: in
+ * the task it is readable and executable until a program says otherwise, and it goes with the visit,
+ * however that ends.  visit_room() is its place here; *ret_addr, in the task.  The leader may run code
+ * there, by AGENT_CALL_FUNCTION; its extended state is put back then.
+ */
+int visit_begin_with_room(struct session *s, struct task *t, uint64_t vdso, uint64_t vdso_len,
+	size_t room, struct visit **ret_visit);
+void *visit_room(const struct visit *v, uint64_t *ret_addr, size_t *ret_len);
+
+/* Address in the task of a futex word: FUTEX_OWNER_DIED is set in it when the controller is dead. */
+uint64_t visit_controller_word(const struct visit *v);
+
 /* Plays a program on the leader; returns when it is done. */
 int visit_play(struct visit *v, struct program *p);
 

@@ -3,7 +3,7 @@
  * engine/guests.c (other threads).
  *
  * The region:
- *	agent code | leader's frame | per seat: frame, channel | leader's channel
+ *	agent code | leader's frame | per seat: frame, channel | leader's channel | room
  */
 #ifndef FERMATA_ENGINE_VISIT_H
 #define FERMATA_ENGINE_VISIT_H
@@ -41,6 +41,7 @@ struct visit {
 	uint32_t controller; /* TID */
 	struct site site;
 	uint64_t region; /* in the task */
+	size_t len;      /* of it, with room for code of others */
 	char *shared;    /* the same, here */
 	struct channel channel;
 	struct seat seats[AGENT_SEATS];

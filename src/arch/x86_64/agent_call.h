@@ -39,6 +39,21 @@ static inline int64_t agent_clone(uint64_t args, uint64_t size, uint64_t child_c
 	return result;
 }
 
+/* Calls a function of others on a stack of its own; `stack` is its end. */
+static inline int64_t agent_function(uint64_t function, uint64_t stack, const uint64_t arg[4])
+{
+	register uint64_t sp __asm__("r12") = stack & ~15ull;
+	uint64_t a0 = arg[0], a1 = arg[1], a2 = arg[2], a3 = arg[3];
+	int64_t result;
+	__asm__ volatile("xchg %%rsp, %%r12\n\t"
+			 "call *%%rax\n\t"
+			 "mov %%r12, %%rsp"
+			 : "=a"(result), "+r"(sp), "+D"(a0), "+S"(a1), "+d"(a2), "+c"(a3)
+			 : "0"(function)
+			 : "r8", "r9", "r10", "r11", "memory", "cc");
+	return result;
+}
+
 /* frame points at a struct rt_sigframe; the kernel expects the return address popped. */
 __attribute__((noreturn)) static inline void agent_leave(uint64_t frame)
 {

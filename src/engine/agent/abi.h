@@ -45,6 +45,12 @@ enum agent_step_flags {
 /* Pseudo call: clone3(arg[0], arg[1]); the child plays the channel at arg[2]. */
 #define AGENT_CALL_CLONE 0xffff0001u
 
+/*
+ * Pseudo call: the function at arg[0], on the stack that ends at arg[1], with the arguments arg[2] to
+ * arg[5].  For code that others put beside the agent.
+ */
+#define AGENT_CALL_FUNCTION 0xffff0002u
+
 struct agent_step {
 	uint32_t nr;    /* system call number or AGENT_CALL_* */
 	uint32_t flags; /* enum agent_step_flags */

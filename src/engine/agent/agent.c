@@ -26,6 +26,15 @@ static int failed(const struct agent_step *step, int64_t result)
 	return result < 0 && result >= -MAX_ERRNO && !(step->flags & AGENT_STEP_MAY_FAIL);
 }
 
+static int64_t call(uint32_t nr, const uint64_t arg[6])
+{
+	if (nr == AGENT_CALL_CLONE)
+		return agent_clone(arg[0], arg[1], arg[2]);
+	if (nr == AGENT_CALL_FUNCTION)
+		return agent_function(arg[0], arg[1], &arg[2]);
+	return agent_syscall(nr, arg[0], arg[1], arg[2], arg[3], arg[4], arg[5]);
+}
+
 static void play(struct agent_channel *ch)
 {
 	for (uint32_t i = 0; i < ch->n_steps; i++) {
@@ -35,9 +44,7 @@ static void play(struct agent_channel *ch)
 			arg[k] = step->flags & (AGENT_ARG_RESULT_0 << k)
 				? (uint64_t)ch->steps[step->arg[k]].result
 				: step->arg[k];
-		int64_t result = step->nr == AGENT_CALL_CLONE
-			? agent_clone(arg[0], arg[1], arg[2])
-			: agent_syscall(step->nr, arg[0], arg[1], arg[2], arg[3], arg[4], arg[5]);
+		int64_t result = call(step->nr, arg);
 		step->result = result;
 		if (failed(step, result)) {
 			ch->failed = (int32_t)i;
