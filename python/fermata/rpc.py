@@ -6,6 +6,12 @@
         pid = client.restore(images="/tmp/images")
 
 Options are the fields of criu_opts by name. Failures raise Failed, with the tool's own message.
+
+Without pid a process dumps itself, and goes on at the same place when it is restored:
+
+    with rpc.Client() as client:
+        answer = client.dump(images="/tmp/images")    # ends this process
+    assert answer.dump.restored                       # ... and this is the restored one
 """
 import os
 import socket
@@ -35,18 +41,33 @@ class Client:
     """
 
     def __init__(self, binary="criu", address=None, sock=None, on_notify=None):
-        self.process = None
+        self.binary, self.process = binary, None
         self.on_notify = on_notify
-        if sock is not None:
-            self.sock = sock
-        elif address is not None:
-            self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            self.sock.connect(address)
+        self._sock = sock
+        if address is not None:
+            self._sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            self._sock.connect(os.fspath(address))
+
+    @property
+    def sock(self):
+        """The connection; a worker is started when it is first needed."""
+        if self._sock is None:
+            self._start_worker(apart=False)
+        return self._sock
+
+    def _start_worker(self, apart):
+        """apart: as no descendant of ours, or it would be in the tree that it is to dump."""
+        self._sock, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        argv = [self.binary, "swrk", str(theirs.fileno())]
+        if apart:
+            argv = ["/bin/sh", "-c", '"$@" &', "sh", *argv]
+        with theirs:
+            process = subprocess.Popen(argv, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL,
+                                       start_new_session=apart)
+        if apart:
+            process.wait()
         else:
-            self.sock, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            with theirs:
-                self.process = subprocess.Popen([binary, "swrk", str(theirs.fileno())],
-                                                pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
+            self.process = process
 
     def __enter__(self):
         return self
@@ -55,13 +76,14 @@ class Client:
         self.close()
 
     def close(self):
-        self.sock.close()
+        if self._sock is not None:
+            self._sock.close()
         if self.process:
             self.process.wait()
 
     def _receive(self):
-        size = 1 << 20
-        data, fds, _, _ = socket.recv_fds(self.sock, size, 4)
+        size = self.sock.recv_into(bytearray(1), 1, socket.MSG_PEEK | socket.MSG_TRUNC)
+        data, fds, _, _ = socket.recv_fds(self.sock, size, 4) if size else (b"", [], 0, None)
         if not data:
             raise Failed("the server ended the connection")
         response = pb.criu_resp()
@@ -111,7 +133,9 @@ class Client:
         return request
 
     def dump(self, images, **options):
-        """images: a path, or a descriptor of a directory."""
+        """images: a path, or a descriptor of a directory. Without pid: this process."""
+        if "pid" not in options and self._sock is None:
+            self._start_worker(apart=True)
         return self._need(self._with_options(pb.DUMP, images, options), "dump")
 
     def restore(self, images, **options):

@@ -74,6 +74,7 @@ struct session {
 	struct run_stats stats;
 	struct preflight preflight;
 	struct notifier *notifier; /* a client that is told of each stage; NULL = none */
+	uint64_t client_socket;	   /* inode of our end of the connection to one; 0 = none */
 	pid_t root_pid;		   /* of the tree, as the host sees it; 0 = not known yet */
 	int exit_status;	   /* of a failed run, where it is not 1 */
 	const void *cpu; /* what the architecture learnt about this processor; arch/ only */

@@ -1,7 +1,9 @@
 /* Stages told to the client, each of which it must acknowledge (spec/rpc.md 5). */
 #include <errno.h>
+#include <unistd.h>
 
 #include "base/session.h"
+#include "kernel/proc_status.h"
 #include "rpc/rpc.h"
 
 static bool knows_pid(enum hook hook)
@@ -16,6 +18,14 @@ static void take_external(struct request *r, const CriuOpts *opts)
 		*vec_push(&r->s->arena, &r->opt->external) = opts->external[i];
 }
 
+/* Whoever is in the tree that is being dumped cannot answer. */
+static bool is_stopped_by_us(struct request *r)
+{
+	struct proc_status status;
+	return proc_status_read(r->s, r->worker->peer.pid, &status) >= 0 &&
+	       status.tracer == getpid();
+}
+
 static int notify(struct notifier *n, struct session *s, enum hook hook, int fd)
 {
 	struct request *r = (struct request *)n;
@@ -28,6 +38,8 @@ static int notify(struct notifier *n, struct session *s, enum hook hook, int fd)
 	resp.success = true;
 	resp.notify = &what;
 	CriuReq *answer;
+	if (is_stopped_by_us(r))
+		return 0;
 	int err = wire_send(s, r->worker->fd, &resp, fd);
 	if (err >= 0)
 		err = wire_receive(s, r->worker->fd, &answer);

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -46,6 +47,16 @@ static int begin(struct request *r, enum action action)
 	return err;
 }
 
+/* A client may be in the tree that it has dumped: its connection is told by this end of it. */
+static int know_own_socket(struct request *r)
+{
+	struct stat st;
+	if (fstat(r->worker->fd, &st) < 0)
+		return fail(r->s, errno, "examine the connection to the client");
+	r->s->client_socket = st.st_ino;
+	return 0;
+}
+
 static int serve_dump(struct request *r)
 {
 	static CriuDumpResp answer;
@@ -55,11 +66,9 @@ static int serve_dump(struct request *r)
 	int err = begin(r, ACTION_DUMP);
 	if (err < 0)
 		return err;
-	if (r->opt->tree == r->worker->peer.pid)
-		return fail_remedy(r->s, EOPNOTSUPP, "name another process by pid",
-			"a client cannot have itself dumped yet");
 	set_title(r->worker, "dump", r->opt->tree);
-	return dump_run(r->s);
+	err = know_own_socket(r);
+	return err < 0 ? err : dump_run(r->s);
 }
 
 static int serve_restore(struct request *r)
@@ -205,6 +214,8 @@ static int finish(struct request *r, const struct handler *h, int err)
 	else if (r->opt->display_stats)
 		print_stats(r->s);
 	int sent = answer(r, err);
+	if (err >= 0 && sent == -EPIPE)
+		return 0; /* the client is gone; if it was in a tree that it had dumped, by that */
 	if (err >= 0 && sent >= 0 && r->req->type == CRIU_REQ_TYPE__RESTORE &&
 		r->req->opts->n_exec_cmd)
 		run_command(r);

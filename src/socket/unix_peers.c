@@ -4,6 +4,7 @@
  *	peer in the tree            its inode in the image
  *	client of a connection      the listener's inode; the listener keeps their order (waiting).
  *	that waits to be accepted   What the client has sent by now cannot be seen: refused
+ *	this tool                   of a client in the tree: says so, closed, no peer
  *	peer closed                 streams are shut down both ways and have none; datagram sockets
  *	                            go on failing until they notice (peer_gone)
  *	peer outside the tree       with --external unix[INO], or --ext-unix-sk if it is a datagram
@@ -127,12 +128,27 @@ static void check_listener(struct file_dump *d, struct unix_dumped *u)
 
 /* --- */
 
+/*
+ * The connection of a client that has itself dumped: closed by the time of a restore, which leaves
+ * it an answer.  Its peer was this tool or its service, which will be no more.
+ */
+static void mark_service(struct unix_dumped *u)
+{
+	u->e->uflags |= UNIX_SERVICE;
+	u->e->state = UNIX_CLOSE;
+	u->e->peer = 0;
+	if (u->f->extra && u->f->extra->unix_sk)
+		u->f->extra->unix_sk->peer = NULL;
+}
+
 static void check_peer(struct file_dump *d, struct unix_dumped *u)
 {
 	const struct unix_info *info = u->info;
 	struct unix_info *peer =
 		info->peer ? id_map_get(&d->unix_socks->table->by_ino, info->peer) : NULL;
-	if (peer && !peer->dumped)
+	if (info->peer && info->peer == d->s->client_socket)
+		mark_service(u);
+	else if (peer && !peer->dumped)
 		peer_outside(d, u, peer);
 	else if (info->peer && !peer)
 		unix_block(d, u, NULL, "is connected to a socket that cannot be found (inode %u)",

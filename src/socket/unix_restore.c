@@ -19,6 +19,7 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include "rpc.pb-c.h"
 #include "socket/unix.h"
 #include "task/task.h"
 
@@ -120,11 +121,45 @@ static struct unix_sock *accepted_end(
 	return a->e->name.len ? a : b && b->e->name.len ? b : NULL;
 }
 
+/* --- a client that had itself dumped --- */
+
+static bool is_service(const struct unix_sock *u)
+{
+	return u->e->uflags & UNIX_SERVICE;
+}
+
+static int make_service(struct file_set *f, struct unix_sock *u)
+{
+	int r = make_socketpair(f, u, &u->feeder);
+	return r < 0 ? r : unix_name_bind(f, u, u->fd);
+}
+
+/* It waits for the answer to its request (spec/rpc.md 6), which is that it was restored. */
+static int answer_client(struct file_set *f, struct unix_sock *u)
+{
+	CriuDumpResp dump = CRIU_DUMP_RESP__INIT;
+	CriuResp resp = CRIU_RESP__INIT;
+	uint8_t data[64];
+	if (!is_service(u) || u->feeder < 0)
+		return 0;
+	dump.has_restored = dump.restored = true;
+	resp.type = CRIU_REQ_TYPE__DUMP;
+	resp.success = true;
+	resp.dump = &dump;
+	size_t size = criu_resp__pack(&resp, data);
+	if (send(u->feeder, data, size, MSG_DONTWAIT | MSG_NOSIGNAL) != (ssize_t)size)
+		return fail(f->s, errno, "%s: tell the client that it was restored",
+			open_file_label(f, u->o));
+	return 0;
+}
+
 static int make_stream(struct file_set *f, struct unix_sock *u)
 {
 	struct unix_sock *peer = u->peer;
 	if (u->fd >= 0)
 		return 0;
+	if (is_service(u))
+		return make_service(f, u);
 	if (u->e->state != UNIX_ESTABLISHED || u->waits)
 		return make_bound(f, u);
 	if (peer && peer->peer != u)
@@ -371,7 +406,7 @@ static int hand_over(struct file_set *f, struct unix_sock *u)
 int unix_make_all(struct file_set *f)
 {
 	static int (*const stages[])(struct file_set * f, struct unix_sock * u) = {connect_early,
-		unix_queue_feed, connect_one, close_feeder, finish_listener, set_options};
+		unix_queue_feed, answer_client, connect_one, close_feeder, finish_listener, set_options};
 	struct unix_set *set = f->unix_socks;
 	if (!set || set->made)
 		return 0;

@@ -119,7 +119,6 @@ def test_errors(case):
     one(lambda c: c.dump(images, pid=pid, external=["nonsense"]), "nonsense")
     one(lambda c: c.dump("/nowhere", pid=pid), "/nowhere")
     one(lambda c: c.dump(77, pid=pid), "/fd/77")
-    one(lambda c: c.dump(images), "itself")
     one(lambda c: c._need(pb.criu_req(type=pb.DUMP), "dump"), "no options", errno=56)
     one(lambda c: c._need(pb.criu_req(type=pb.NOTIFY), "notify"), "type 6")
     one(lambda c: c._need(pb.criu_req(type=pb.FEATURE_CHECK), "check"), "no features")
@@ -340,3 +339,70 @@ def test_socket_activation(case):
         need(c.version() == (4, 2), "version")
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
+
+
+SELF = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+from fermata import rpc
+where, fd = Path(sys.argv[2]), open("/proc/self/stat")
+address = sys.argv[4] if len(sys.argv) > 4 else None
+said = []
+for name, running in (("one", True), ("two", False)):
+    (where / name).mkdir()
+    with rpc.Client(binary=sys.argv[3], address=address) as client:
+        said.append(client.dump(where / name, leave_running=running).dump.restored)
+(where / "result").write_text("OK" if said == [False, True] else f"BAD {said}")
+"""
+
+
+@scenario(args=["worker", "service"])
+def test_self_dump(case, way):
+    """A program in Python has itself dumped; it goes on, then it ends and is restored.
+    PROVES: F370"""
+    rpc()
+    address = [serve(case)[1]] if way == "service" else []
+    case.start(["/usr/bin/python3", "-c", SELF, Path(FERMATA).parent / "python", case.dir, FERMATA, *address],
+               ready=False)
+    poll(lambda: not case.pids(), 20, "the end of the dumped client")
+    if case.result() is not None:
+        case.verdict()
+    case.restore(case.dir / "two")
+    case.verdict()
+
+
+@scenario
+def test_self_dump_of_a_tree(case):
+    """A client whose parent is dumped: it is in the tree all the same, and its answer awaits it.
+    PROVES: F370"""
+    module, images = rpc(), case.new_images()
+    code = f"""
+import os, sys
+sys.path.insert(0, {str(Path(FERMATA).parent / "python")!r})
+from fermata import rpc
+if os.fork():
+    os.wait()
+else:
+    with rpc.Client(address={str(case.dir / "sock")!r}) as c:
+        restored = c.dump({str(images)!r}, pid=os.getppid()).dump.restored
+    open({str(case.dir / "result")!r}, "w").write("OK" if restored else "BAD")
+"""
+    serve(case)
+    case.start(["/usr/bin/python3", "-c", code], ready=False)
+    poll(lambda: not case.pids(), 20, "the end of the dumped tree")
+    if case.result() is not None:
+        case.verdict()
+    with module.Client(address=case.dir / "sock") as c:
+        c.restore(images)
+    case.verdict()
+
+
+@scenario
+def test_own_tree(case):
+    """A worker that is in the tree it is to dump says so.
+    PROVES: F370"""
+    module = rpc()
+    with module.Client(FERMATA) as c:
+        c.sock  # a child of ours
+        refused(module, lambda: c.dump(case.new_images(), shell_job=True), "this tool itself")
