@@ -17,6 +17,7 @@
 #include "ipc/ipc.h"
 #include "mem/aio.h"
 #include "task/seccomp.h"
+#include "task/sigqueue.h"
 
 /* The living tasks from *at on that can be visited at the same time; advances *at. */
 static size_t next_batch(const struct dump *d, size_t *at, struct task **ret)
@@ -86,6 +87,12 @@ static int write_all(struct dump *d)
 	int r = seccomp_write_image(s, &d->tree);
 	if (r >= 0)
 		r = ipc_write(s, &d->tree);
+	if (r >= 0)
+		r = file_dump_terminals(d->files);
+	if (r >= 0)
+		r = sigqueue_read_again(s, &d->tree, now_us() - d->stopped_us);
+	if (r >= 0)
+		r = verdict(s);
 	if (r >= 0)
 		r = dump_write_tasks(d);
 	if (r >= 0)

@@ -391,6 +391,11 @@ static int write_task(struct session *s, void *arg, size_t i)
 	return r >= 0 && task_lives(t) ? fs_write(s, t) : r;
 }
 
+int file_dump_terminals(struct file_dump *d)
+{
+	return d->ttys ? pty_data_write(d) : 0;
+}
+
 int file_dump_finish(struct file_dump *d)
 {
 	if (d->dry) {

@@ -54,6 +54,12 @@ void file_dump_reserve_shmid(struct file_dump *d, uint32_t id);
 /* Bytes that contents will take in the image directory, as far as known before finish(). */
 uint64_t file_dump_predicted(const struct file_dump *d);
 
+/*
+ * After the verdict, before pending signals are read for the last time: what waits in terminals,
+ * which may still make some.
+ */
+int file_dump_terminals(struct file_dump *d);
+
 int file_dump_finish(struct file_dump *d);
 
 /* The dump failed or leaves the tasks alive: TCP connections go on. Before any task runs. */

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/poll.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -159,28 +160,36 @@ static int write_pairs(struct file_dump *d, struct pairs *p)
 	return image_writer_close(d->s, &w);
 }
 
-static int pty_data_write(struct file_dump *d, void *object)
+/* Terminals whose other end is outside: a ^C may still be on its way from there. */
+static void let_arrive(struct file_dump *d)
 {
-	struct pairs *p = object;
-	int r = write_records(d);
-	if (r < 0 || !p->masters.n)
-		return r;
-	size_t len = p->masters.n * sizeof(*p->data);
-	p->data = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (p->data == MAP_FAILED)
-		return fail(d->s, errno, "make room for what waits in terminals");
-	r = run_copies(d, p);
-	if (r >= 0)
-		r = write_pairs(d, p);
-	munmap(p->data, len);
-	return r;
+	vec_for_each (&d->ttys->all, it) {
+		const struct tty_dump *t = *it;
+		if (t->master || t->peer || t->hung_up || t->info->type != TTY_TYPE__PTY)
+			continue;
+		_cleanup_close_ int fd = source_take(d, &t->from);
+		struct pollfd p = {.fd = fd, .events = POLLIN};
+		poll(&p, 1, 0); /* delivers what waits for a worker of the kernel */
+	}
 }
 
-void pty_data_collect(struct file_dump *d)
+int pty_data_write(struct file_dump *d)
 {
-	struct pairs *p = arena_new(&d->s->arena, struct pairs);
+	struct pairs p = {0};
 	vec_for_each (&d->ttys->all, t)
 		if ((*t)->master && (*t)->info->type == TTY_TYPE__PTY)
-			*vec_push(&d->s->arena, &p->masters) = *t;
-	file_dump_later(d, pty_data_write, p);
+			*vec_push(&d->s->arena, &p.masters) = *t;
+	let_arrive(d);
+	int r = write_records(d);
+	if (r < 0 || !p.masters.n)
+		return r;
+	size_t len = p.masters.n * sizeof(*p.data);
+	p.data = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (p.data == MAP_FAILED)
+		return fail(d->s, errno, "make room for what waits in terminals");
+	r = run_copies(d, &p);
+	if (r >= 0)
+		r = write_pairs(d, &p);
+	munmap(p.data, len);
+	return r;
 }

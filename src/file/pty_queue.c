@@ -10,6 +10,10 @@
  * echoed; what the line discipline has no room for, through the master, as it came.  Output is
  * written to the slave with output processing off.
  *
+ * Whether the next byte would be taken literally (^V was the last one typed), only that byte can
+ * tell: a newline is typed, which ends a line or does not.  It is kept as the literal-next
+ * character at the end of the input.
+ *
  * TIOCPKT_* bytes are switched off meanwhile.  A stopped output is set going for it, and stopped
  * again: TCOON tells a stop by TCOOFF, which only that undoes, from one by the stop character.
  * SIGTTOU and SIGTTIN must be blocked.
@@ -141,6 +145,17 @@ static bool has_input(int fd)
 	return poll(&p, 1, 0) > 0 && p.revents & POLLIN;
 }
 
+/* At once, if wanted and allowed; otherwise by way of the kernel's worker. */
+static int type_char(const struct pty *p, char c, bool at_once)
+{
+	if (at_once && ioctl(p->slave, TIOCSTI, &c) == 0)
+		return 0;
+	if (write(p->master, &c, 1) != 1)
+		return -errno;
+	has_input(p->slave);
+	return 0;
+}
+
 static int take_raw(int fd, struct pty_bytes *b, const struct termios2 *quoted_for)
 {
 	char buf[CHUNK];
@@ -173,19 +188,46 @@ static int take_lines(const struct pty *p, struct pty_bytes *b)
 	return 0;
 }
 
-static int take_unfinished_line(const struct pty *p, struct pty_bytes *b)
+/* Of an unfinished line only the newline that was typed to end it. */
+static int take_ended_line(const struct pty *p, struct pty_bytes *b)
 {
-	struct termios2 raw = quiet_termios(&p->real);
-	raw.c_lflag &= ~(tcflag_t)ICANON;
-	raw.c_cc[VMIN] = 1;
-	raw.c_cc[VTIME] = 0;
-	int r = set_termios(p, &raw);
-	return r < 0 ? r : take_raw(p->slave, b, &p->real);
+	char line[8192];
+	ssize_t n = read_some(p->slave, line, sizeof(line));
+	if (n < 0)
+		return (int)n;
+	return append_line(b, &p->real, line, (size_t)(n ? n - 1 : 0), /* whole= */ false);
 }
 
+/* If it did not end the line, it was taken literally, and was kept as that: quoted. */
+static int take_unfinished_line(const struct pty *p, struct pty_bytes *b)
+{
+	struct termios2 quiet = quiet_termios(&p->real);
+	int r = set_termios(p, &quiet);
+	if (r >= 0)
+		r = type_char(p, '\n', /* at_once= */ true);
+	if (r < 0 || has_input(p->slave))
+		return r < 0 ? r : take_ended_line(p, b);
+	quiet.c_lflag &= ~(tcflag_t)ICANON;
+	quiet.c_cc[VMIN] = 1;
+	quiet.c_cc[VTIME] = 0;
+	r = set_termios(p, &quiet);
+	if (r >= 0)
+		r = take_raw(p->slave, b, &p->real);
+	if (r >= 0 && b->len && b->data[b->len - 1] == '\n')
+		b->len--;
+	return r;
+}
+
+/*
+ * Behind a full line discipline more may wait, which means nothing before there is room for it:
+ * then it is taken as bytes, lest it makes signals and echoes now and once more when it is put back.
+ */
 static int take_bytes(const struct pty *p, struct pty_bytes *b)
 {
-	struct termios2 t = p->real;
+	int stored = 0;
+	int full = p->real.c_iflag & PARMRK ? LDISC_ROOM - 2 : LDISC_ROOM;
+	bool is_full = ioctl(p->slave, FIONREAD, &stored) == 0 && stored >= full;
+	struct termios2 t = is_full ? quiet_termios(&p->real) : p->real;
 	t.c_cc[VMIN] = 1; /* poll() and read() wait for so many */
 	t.c_cc[VTIME] = 0;
 	int r = set_termios(p, &t);
@@ -240,16 +282,16 @@ static int take(const struct pty *p, struct pty_queues *q)
 
 /* --- in --- */
 
-static int put_bytes(int to, int reader, const struct pty_bytes *b, size_t at)
+static int put_bytes(int to, int reader, const char *data, size_t len)
 {
-	while (at < b->len) {
-		size_t len = b->len - at < CHUNK ? b->len - at : CHUNK;
-		ssize_t n = write(to, b->data + at, len);
+	while (len) {
+		ssize_t n = write(to, data, len < CHUNK ? len : CHUNK);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
 			return n < 0 && errno != EAGAIN ? -errno : -ENOSPC;
-		at += (size_t)n;
+		data += n;
+		len -= (size_t)n;
 		has_input(reader);
 	}
 	return 0;
@@ -259,13 +301,14 @@ static int put_bytes(int to, int reader, const struct pty_bytes *b, size_t at)
  * As many bytes of input as the line discipline stores: all but one of its buffer, and the end of
  * the line that fills it. Not more than it stores, for TIOCSTI would drop the rest.
  */
-static size_t put_directly(const struct pty *p, const struct termios2 *t, const struct pty_bytes *b)
+static size_t put_directly(
+	const struct pty *p, const struct termios2 *t, const struct pty_bytes *b, size_t end)
 {
 	bool lines = is_canonical(t), whole_line = false;
 	bool quotes = lines && t->c_lflag & IEXTEN;
 	size_t stored = 0, at = 0;
-	while (at < b->len && (stored < LDISC_ROOM || (lines && !whole_line))) {
-		size_t len = quotes && is_char(t, VLNEXT, b->data[at]) && at + 1 < b->len ? 2 : 1;
+	while (at < end && (stored < LDISC_ROOM || (lines && !whole_line))) {
+		size_t len = quotes && is_char(t, VLNEXT, b->data[at]) && at + 1 < end ? 2 : 1;
 		for (size_t i = 0; i < len; i++)
 			if (ioctl(p->slave, TIOCSTI, &b->data[at + i]) < 0)
 				return at + i;
@@ -277,10 +320,23 @@ static size_t put_directly(const struct pty *p, const struct termios2 *t, const 
 	return at;
 }
 
-static int put_input(const struct pty *p, const struct termios2 *quiet, const struct pty_bytes *b)
+/* The first len bytes. *all_stored: none of them is left for the kernel's worker. */
+static int put_input(const struct pty *p, const struct termios2 *quiet, const struct pty_bytes *b,
+	size_t len, bool *all_stored)
 {
-	size_t done = put_directly(p, quiet, b);
-	return put_bytes(p->master, p->slave, b, done);
+	size_t done = put_directly(p, quiet, b, len);
+	*all_stored = done == len;
+	return put_bytes(p->master, p->slave, b->data + done, len - done);
+}
+
+/* Its last byte quotes one that was not typed yet. */
+static bool ends_quoting(const struct termios2 *t, const struct pty_bytes *b)
+{
+	size_t at = 0;
+	bool quotes = false;
+	for (; is_canonical(t) && t->c_lflag & IEXTEN && at < b->len; at += quotes ? 2 : 1)
+		quotes = is_char(t, VLNEXT, b->data[at]);
+	return quotes && at > b->len;
 }
 
 static int put_flow(const struct pty *p, struct termios2 quiet, enum pty_flow flow)
@@ -300,11 +356,14 @@ static int put(const struct pty *p, const struct termios2 *real, const struct pt
 	struct termios2 quiet = quiet_termios(real);
 	int r = set_termios(p, &quiet);
 	if (r >= 0)
-		r = put_bytes(p->slave, p->master, &q->output, 0);
+		r = put_bytes(p->slave, p->master, q->output.data, q->output.len);
+	bool quoting = ends_quoting(&quiet, &q->input), all_stored = true;
 	if (r >= 0)
-		r = put_input(p, &quiet, &q->input);
+		r = put_input(p, &quiet, &q->input, q->input.len - quoting, &all_stored);
 	if (r >= 0)
-		r = put_flow(p, quiet, q->flow);
+		r = put_flow(p, quiet, q->flow); /* whose stop character must not be quoted */
+	if (r >= 0 && quoting)
+		r = type_char(p, (char)quiet.c_cc[VLNEXT], all_stored);
 	int back = set_termios(p, real);
 	return r < 0 ? r : back;
 }

@@ -114,7 +114,8 @@ int pty_queues_copy(int master, int slave, struct pty_queues *ret);
 int pty_queues_fill(int master, int slave, const TtyInfoEntry *info, const struct pty_queues *q);
 
 /* --- pty_data.c --- */
-void pty_data_collect(struct file_dump *d);
+/* Reading input may make signals, like that of a ^C: they are read after this. */
+int pty_data_write(struct file_dump *d);
 
 /* --- tty_restore.c, tty_make.c, tty_ctl.c --- */
 

@@ -298,7 +298,5 @@ int tty_dump_settle(struct file_dump *d)
 		if (t->master && !t->peer)
 			r = add_closed_slave(d, t);
 	}
-	if (r >= 0)
-		pty_data_collect(d);
 	return r;
 }

@@ -7,6 +7,11 @@
  * of the process.  All signals are blocked meanwhile, so even ignored ones stay queued, as they
  * did when they came.
  *
+ * They are read before the agent comes in, and again before they are written: signals may still
+ * come from outside, from a terminal whose ^C was on its way, from files, from timers.  A timer
+ * that had gone off when it was read is one of these.  One that still had time left then, and not
+ * more than has passed since, may have made its signal after that: a restore will make it.
+ *
  * What must hold: whatever may send signals to the stub (its helpers and zombies ending) is over,
  * the final actions are set (setting SIG_IGN discards), and the leader goes first, for it empties
  * the queue before filling it.
@@ -18,6 +23,7 @@
 #include "kernel/syscalls.h"
 #include "task/aspect.h"
 #include "task/signal_name.h"
+#include "task/sigqueue.h"
 
 extern const struct aspect sigqueue_aspect;
 
@@ -27,6 +33,7 @@ enum {
 	N_SIGNALS = 64,
 	/* Standard signals coalesce: a stub gets SIGCHLD once, and hardly anything else. */
 	DRAIN_STEPS = 8,
+	SECOND_US = 1000000,
 };
 
 struct queues {
@@ -109,6 +116,83 @@ static int signo_of(const SiginfoEntry *e)
 	int signo;
 	memcpy(&signo, e->siginfo.data, sizeof(signo));
 	return signo;
+}
+
+/* --- once more --- */
+
+static siginfo_t info_of(const SiginfoEntry *e)
+{
+	siginfo_t info;
+	memcpy(&info, e->siginfo.data, sizeof(info));
+	return info;
+}
+
+/* A tick of the same timer; each has one signal. */
+static bool holds_tick(const SignalQueueEntry *q, const SiginfoEntry *e)
+{
+	siginfo_t want = info_of(e);
+	for (size_t i = 0; i < q->n_signals; i++) {
+		siginfo_t info = info_of(q->signals[i]);
+		if (info.si_signo == want.si_signo && info.si_code == want.si_code &&
+			(info.si_code != SI_TIMER || info.si_timerid == want.si_timerid))
+			return true;
+	}
+	return false;
+}
+
+/* The time its timer had left when that was read, of which 0 says that it had gone off. */
+static uint64_t time_left_us(const TaskTimersEntry *timers, const SiginfoEntry *e)
+{
+	siginfo_t info = info_of(e);
+	const ItimerEntry *interval = info.si_signo == SIGALRM	   ? timers->real
+				      : info.si_signo == SIGVTALRM ? timers->virt
+				      : info.si_signo == SIGPROF   ? timers->prof
+								   : NULL;
+	if (info.si_code == SI_KERNEL && interval)
+		return interval->vsec * SECOND_US + interval->vusec;
+	for (size_t i = 0; info.si_code == SI_TIMER && i < timers->n_posix; i++)
+		if (timers->posix[i]->it_id == (uint32_t)info.si_timerid)
+			return timers->posix[i]->vsec * SECOND_US + timers->posix[i]->vnsec / 1000;
+	return 0;
+}
+
+static SignalQueueEntry *without_early_ticks(const TaskTimersEntry *timers,
+	const SignalQueueEntry *before, SignalQueueEntry *now, uint64_t stopped_us)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < now->n_signals; i++) {
+		uint64_t left = time_left_us(timers, now->signals[i]);
+		if (holds_tick(before, now->signals[i]) || !left || left > stopped_us)
+			now->signals[kept++] = now->signals[i];
+	}
+	now->n_signals = kept;
+	return now;
+}
+
+static int read_again(struct session *s, struct thread *t, uint64_t stopped_us)
+{
+	ThreadCoreEntry *core = t->core->thread_core;
+	TaskCoreEntry *tc = t->core->tc;
+	const TaskTimersEntry *timers = leader(t->task)->core->tc->timers;
+	SignalQueueEntry *now;
+	int r = peek(s, t, 0, &now);
+	if (r >= 0)
+		core->signals_p = without_early_ticks(timers, core->signals_p, now, stopped_us);
+	if (r < 0 || !tc)
+		return r;
+	r = peek(s, t, PTRACE_PEEKSIGINFO_SHARED, &now);
+	if (r >= 0)
+		tc->signals_s = without_early_ticks(timers, tc->signals_s, now, stopped_us);
+	return r;
+}
+
+int sigqueue_read_again(struct session *s, const struct tree *tree, uint64_t stopped_us)
+{
+	int r = 0;
+	vec_for_each (&tree->tasks, it)
+		for (size_t i = 0; task_lives(*it) && i < (*it)->threads.n && r >= 0; i++)
+			r = read_again(s, (*it)->threads.v[i], stopped_us);
+	return r;
 }
 
 static int check_queue(struct session *s, struct thread *t, const SignalQueueEntry *q)

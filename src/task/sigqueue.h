@@ -1,0 +1,13 @@
+/* Pending signals, once more before they are written. */
+#ifndef FERMATA_TASK_SIGQUEUE_H
+#define FERMATA_TASK_SIGQUEUE_H
+
+#include "task/task.h"
+
+/*
+ * What came since the queues were read while the tasks were stopped (stopped_us ago), goes into the
+ * core images as well. Ticks of timers that were read with time left are not counted twice.
+ */
+int sigqueue_read_again(struct session *s, const struct tree *tree, uint64_t stopped_us);
+
+#endif
