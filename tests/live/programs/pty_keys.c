@@ -1,7 +1,7 @@
 /*
  * Keys that were pressed and have not had their effect: a ^C behind more input than the line
- * discipline holds, raw and in lines; a ^V whose next byte was not typed yet, alone, in a line, with
- * the output stopped; a ^C and ^Z behind it, which are just bytes then.
+ * discipline holds, raw and in lines; a ^V whose next byte was not typed yet, alone, in a line,
+ * with the output stopped; a ^C and ^Z behind it, which are just bytes then.
  * PROVES: F184 F185
  */
 #include "pty.h"
@@ -9,7 +9,8 @@
 enum { ROOM = 4095, LINE = 16 };
 
 static volatile sig_atomic_t interrupts;
-static int quoting, quoting_slave, in_line, in_line_slave, stopped, stopped_slave, plain, plain_slave;
+static int quoting, quoting_slave, in_line, in_line_slave, stopped, stopped_slave, plain,
+	plain_slave;
 
 static void on_interrupt(int sig)
 {

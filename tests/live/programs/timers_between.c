@@ -22,7 +22,8 @@ int main(int argc, char **argv)
 	for (int i = 0; i < TIMERS; i++) {
 		struct sigevent e = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMIN};
 		long ns = now.tv_nsec + 5000000L + i * APART_US * 1000L;
-		struct itimerspec when = {.it_value = {now.tv_sec + ns / 1000000000, ns % 1000000000}};
+		struct itimerspec when = {
+			.it_value = {now.tv_sec + ns / 1000000000, ns % 1000000000}};
 		timer_t id;
 
 		e.sigev_value.sival_int = i;
