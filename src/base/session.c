@@ -9,6 +9,8 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "base/progress.h"
+
 uint64_t now_us(void)
 {
 	struct timespec t;
@@ -71,9 +73,9 @@ static void log_vline(struct session *s, enum log_level level, const char *fmt, 
 	char line[4096];
 	size_t room = sizeof(line) - 1, used = 0;
 	if (level == LOG_ERROR)
-		used = (size_t)snprintf(line, room, "Error: ");
+		used = (size_t)snprintf(line, room, s->log.colour ? ERROR_IN_COLOUR " " : "Error: ");
 	else if (level == LOG_WARN)
-		used = (size_t)snprintf(line, room, "Warn  ");
+		used = (size_t)snprintf(line, room, s->log.colour ? "\033[1;33mWarn\033[0m  " : "Warn  ");
 	else if (level >= LOG_INFO)
 		used = (size_t)format_stamp(s, line, room);
 	int len = vsnprintf(line + used, room - used, fmt, ap);
@@ -82,6 +84,7 @@ static void log_vline(struct session *s, enum log_level level, const char *fmt, 
 	used = (size_t)len < room - used ? used + (size_t)len : room - 1;
 	if (!used || line[used - 1] != '\n')
 		line[used++] = '\n';
+	progress_hide(s);
 	int fd = level == LOG_MESSAGE ? STDOUT_FILENO : s->log.fd;
 	if (write(fd, line, used) < 0)
 		return; /* nowhere left to complain */

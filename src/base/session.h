@@ -18,6 +18,7 @@
 struct options;   /* cli/options.h */
 struct image_dir; /* image/dir.h */
 struct notifier;  /* cli/hook.h */
+struct progress;  /* base/progress.h */
 
 /* The root cause of a failed run. The first fail() wins; later ones only go to the debug log. */
 struct failure {
@@ -41,10 +42,13 @@ enum log_level {
 	LOG_DEBUG = 4,
 };
 
+#define ERROR_IN_COLOUR "\033[1;31mError:\033[0m"
+
 struct log {
 	int fd;    /* where lines go; stderr until log_open() */
 	int level; /* lines above it are dropped */
 	bool no_messages; /* stdout is for a program: drop lines of LOG_MESSAGE */
+	bool colour;	  /* where lines go is a terminal, and may show kinds of lines by it */
 	struct timespec start;
 };
 
@@ -73,9 +77,11 @@ struct session {
 	struct image_dir *images;
 	struct run_stats stats;
 	struct preflight preflight;
+	struct progress *progress; /* how far it is, for who watches; NULL = nobody */
 	struct notifier *notifier; /* a client that is told of each stage; NULL = none */
 	uint64_t client_socket;	   /* inode of our end of the connection to one; 0 = none */
 	pid_t root_pid;		   /* of the tree, as the host sees it; 0 = not known yet */
+	bool comforts;		   /* called by our own name: colour, progress */
 	int exit_status;	   /* of a failed run, where it is not 1 */
 	const void *cpu; /* what the architecture learnt about this processor; arch/ only */
 	char run_id[37]; /* random UUID of this run */

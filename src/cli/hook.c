@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/progress.h"
 #include "base/session.h"
 #include "cli/options.h"
 #include "image/dir.h"
@@ -100,6 +101,8 @@ int hook_run(struct session *s, enum hook hook)
 {
 	const struct strings *scripts = &s->opt->action_script;
 	int r = 0;
+	if (scripts->n)
+		progress_hide(s);
 	if (s->notifier)
 		r = s->notifier->notify(s->notifier, s, hook, -1);
 	for (size_t i = scripts->n; i-- > 0 && !for_clients_only(hook);) {

@@ -12,6 +12,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "base/progress.h"
 #include "base/session.h"
 #include "cli/options.h"
 #include "cli/version.h"
@@ -23,6 +24,7 @@ int log_open(struct session *s)
 	s->log.no_messages = s->opt->json;
 	if (!path)
 		return 0;
+	s->log.colour = false;
 	if (!strcmp(path, "-")) {
 		s->log.fd = STDOUT_FILENO;
 		return 0;
@@ -48,8 +50,9 @@ void log_start(struct session *s)
 static void report_line(struct session *s, const char *line)
 {
 	log_line(s, LOG_ERROR, "%s", line);
+	bool colour = s->comforts && terminal_has_colour(STDERR_FILENO);
 	if (s->log.fd != STDERR_FILENO && log_wants(s, LOG_ERROR))
-		dprintf(STDERR_FILENO, "Error: %s\n", line);
+		dprintf(STDERR_FILENO, "%s %s\n", colour ? ERROR_IN_COLOUR : "Error:", line);
 }
 
 /* "pid 812 fd 7: ..." but "pid 812: 32-bit task". */

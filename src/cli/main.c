@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/progress.h"
 #include "base/session.h"
 #include "cli/help.h"
 #include "cli/log.h"
@@ -123,6 +124,8 @@ int main(int argc, char **argv)
 	session_init(&s);
 	options_init(&options);
 	s.opt = &options;
+	s.comforts = strcmp(program, "criu") != 0;
+	s.log.colour = s.comforts && terminal_has_colour(s.log.fd);
 	struct parser p = {.arena = &s.arena, .opt = &options};
 	if (n_words == 1 && !strcmp(words[0], "--help-manual"))
 		print_manual(stdout); /* the build makes fermata.8 from it */

@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/progress.h"
 #include "base/session.h"
 #include "cli/check.h"
 #include "cli/cpuinfo.h"
@@ -15,9 +16,22 @@
 #include "restore/restore.h"
 #include "rpc/rpc.h"
 
+/* Not beside what goes to the same terminal anyhow, or to a program. */
+static void watch(struct session *s)
+{
+	bool chatty = s->opt->verbosity > LOG_WARN && isatty(s->log.fd);
+	if (s->comforts && !chatty && !s->opt->json && !s->opt->explain)
+		progress_open(s, s->opt->action == ACTION_DUMP ? "dump" : "restore");
+}
+
 static int run_dump(struct session *s)
 {
-	return s->opt->explain ? preflight_run(s) : dump_run(s);
+	if (s->opt->explain)
+		return preflight_run(s);
+	watch(s);
+	int err = dump_run(s);
+	progress_close(s);
+	return err;
 }
 
 /* The reference stays until the restored tree has exited; statuses are not passed on. */
@@ -44,7 +58,9 @@ static int run_restore(struct session *s)
 	if (option_given(s->opt, "network-lock"))
 		log_warn(s, "restore uses the network lock of the images; --network-lock has no "
 			    "effect");
+	watch(s);
 	int err = restore_run(s);
+	progress_close(s);
 	if (err < 0 || s->opt->explain)
 		return err;
 	log_info(s, "Restore finished successfully. Tasks resumed.");

@@ -3,6 +3,7 @@
 
 #include <time.h>
 
+#include "base/progress.h"
 #include "base/share.h"
 #include "cli/options.h"
 #include "image/codec.h"
@@ -73,12 +74,20 @@ static int write_task(struct session *s, void *arg, size_t i)
 	return r < 0 ? r : write_images(s, t);
 }
 
+static void tell_size(const struct dump *d)
+{
+	for (size_t i = 0; d->s->progress && i < d->tree.tasks.n; i++)
+		if (task_lives(d->tree.tasks.v[i]))
+			progress_expect(d->s, pages_predict(d->vmas[i]));
+}
+
 /* What takes a visit first, by this thread; the others share the rest. */
 int dump_write_tasks(struct dump *d)
 {
 	struct session *s = d->s;
 	size_t n = d->tree.tasks.n;
 	struct writing w = {d, arena_array(&s->arena, bool, n)};
+	tell_size(d);
 	for (size_t i = 0; i < n; i++) {
 		struct task *t = d->tree.tasks.v[i];
 		int r = task_lives(t) ? dump_visit_pages(d, t) : 0;

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/progress.h"
 #include "base/share.h"
 #include "kernel/syscalls.h"
 #include "mem/vma.h"
@@ -105,6 +106,7 @@ static int write_piece(struct session *s, void *arg, size_t i)
 	const struct stretch *last = &part[piece->n - 1];
 	fault_in(c->pages + part->offset, last->offset + last->len - part->offset);
 	ssize_t n = process_vm_writev(c->t->pid, from, piece->n, to, piece->n, 0);
+	progress_add(s, (uint64_t)len);
 	return n == len ? 0 : explain_copy(s, c, part, n < 0 ? errno : EFAULT);
 }
 
@@ -115,6 +117,7 @@ static int copy_piece(struct session *s, void *arg, size_t i)
 	for (size_t k = piece->first; k < piece->first + piece->n; k++) {
 		struct stretch part = c->parts.v[k];
 		fault_in(c->pages + part.offset, part.len);
+		progress_add(s, part.len);
 		while (part.len) {
 			struct uffdio_copy copy = {
 				.dst = part.addr,

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/progress.h"
 #include "kernel/syscalls.h"
 
 enum {
@@ -191,8 +192,10 @@ static int write_round(struct writing *w, const struct page_chunk *chunks)
 		if (r < 0)
 			return r;
 		int64_t result = nothing ? -EBADF : program_result(&w->p, b->step);
-		if (result == (int64_t)b->bytes)
+		if (result == (int64_t)b->bytes) {
+			progress_add(w->s, b->bytes);
 			continue;
+		}
 		log_debug(w->s, "pid %d could not write its pages itself (%lld of %llu)",
 			w->v->t->pid, (long long)result, (unsigned long long)b->bytes);
 		r = pages_copy_outside(w->s, w->v, w->pages_fd, chunks + b->first, b->n);

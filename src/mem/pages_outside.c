@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/progress.h"
 #include "image/dir.h"
 #include "kernel/procfs.h"
 #include "kernel/syscalls.h"
@@ -96,6 +97,7 @@ static int flush(struct copying *c)
 	int r = n == (ssize_t)c->used ? 0 : read_rest(c, n < 0 ? 0 : (uint64_t)n);
 	if (r >= 0)
 		r = write_out(c);
+	progress_add(c->s, c->used);
 	c->offset += c->used;
 	c->used = 0;
 	c->n_remote = 0;

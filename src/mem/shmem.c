@@ -15,10 +15,11 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/progress.h"
 #include "image/pagemap.h"
 
 enum {
-	SENDFILE_MAX = 1 << 30,
+	SENDFILE_MAX = 64 << 20, /* a call that long is no hindrance to showing how far it is */
 	BUFFER_LEN = 1 << 20,
 };
 
@@ -34,6 +35,7 @@ static int copy_by_buffer(struct session *s, int to, int from, uint64_t offset, 
 			if (k < 0)
 				return fail(s, errno, "copy huge pages of shared memory");
 		}
+		progress_add(s, (uint64_t)n);
 		offset += (uint64_t)n;
 		len -= (uint64_t)n;
 	}
@@ -52,6 +54,7 @@ static int copy(struct session *s, int to, int from, uint64_t offset, uint64_t l
 			return copy_by_buffer(s, to, from, (uint64_t)at, len);
 		if (n <= 0)
 			return fail(s, n ? errno : EIO, "copy shared memory");
+		progress_add(s, (uint64_t)n);
 		len -= (uint64_t)n;
 	}
 	return 0;
@@ -73,6 +76,7 @@ static int dump_range(struct session *s, struct pages_writer *w, int fd, uint64_
 		return r;
 	s->stats.shpages_written += (end - start) / page;
 	uint64_t stored = (end < size ? end : size) - start;
+	progress_expect(s, stored);
 	if (lseek(pages, (off_t)offset, SEEK_SET) < 0)
 		return fail(s, errno, "copy shared memory");
 	r = copy(s, pages, fd, start, stored);
@@ -126,6 +130,7 @@ int shmem_check(struct session *s, uint32_t shmid, uint64_t size)
 	int r = load(s, s->images, shmid, &map);
 	if (r < 0 || !map.n)
 		return r;
+	progress_expect(s, map.pages_size);
 	const struct pagemap_range *last = &map.ranges[map.n - 1];
 	uint64_t page = image_page_size(), n_pages = size / page + !!(size % page);
 	if (last->vaddr / page + last->nr_pages > n_pages)
@@ -156,6 +161,7 @@ static int fill_range(struct filling *f, int pages, uint64_t offset, uint64_t st
 		ssize_t n = pread(pages, f->mapping + start, len, (off_t)offset);
 		if (n <= 0)
 			return fail(f->s, n ? errno : EBADMSG, "fill shared memory");
+		progress_add(f->s, (uint64_t)n);
 		start += (uint64_t)n;
 		offset += (uint64_t)n;
 		len -= (uint64_t)n;

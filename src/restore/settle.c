@@ -5,6 +5,7 @@
  */
 #include "restore/restore_tree.h"
 
+#include "base/progress.h"
 #include "ipc/ipc.h"
 #include "mem/aio.h"
 
@@ -30,6 +31,7 @@ static int begin_memory(struct restore *re, struct task *t)
 		r = stub_take_lane(&re->stubs, leader(t));
 	if (r >= 0)
 		r = mem_plan_map(&re->stubs, re->files, t, p);
+	uint64_t before = progress_mark(re->s);
 	if (r >= 0 && large) {
 		r = stub_play(&re->stubs, leader(t), p);
 		if (r >= 0)
@@ -40,6 +42,7 @@ static int begin_memory(struct restore *re, struct task *t)
 	}
 	if (r < 0)
 		return r;
+	progress_reach(re->s, before + mem_image_bytes(t));
 	mem_plan_final(t, p);
 	return stub_start(&re->stubs, leader(t), p);
 }
@@ -85,8 +88,15 @@ static int make_aio_contexts(struct restore *re, struct task *t)
 	return aio_restore(&re->stubs, t);
 }
 
+static int tell_size(struct restore *re, struct task *t)
+{
+	progress_expect(re->s, mem_image_bytes(t));
+	return 0;
+}
+
 int restore_settle(struct restore *re)
 {
+	restore_each_living(re, tell_size);
 	int r = restore_each_living(re, begin_memory);
 	if (r >= 0)
 		r = restore_each_living(re, end_memory);
