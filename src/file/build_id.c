@@ -148,7 +148,7 @@ int build_id_dump(struct file_dump *d, struct file_view *v, RegFileEntry *e)
 		take(d, inode, v->fd);
 	if (inode->build_id_read) {
 		give(inode, e);
-	} else if (!file_lock_forbids_open(d, v)) {
+	} else if (!file_lock_forbids_open(v)) {
 		/* opening is an event for inotify: not before all its queues were looked at */
 		struct unread *u = arena_new(&d->s->arena, struct unread);
 		*u = (struct unread){v->from, inode, e};

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include "base/session.h"
@@ -22,8 +23,9 @@ struct inode_info {
 	struct inode_info *next; /* another one of the same hash */
 	uint64_t dev, ino;
 	const char *checked_path; /* known to lead to it; NULL = none */
-	bool may_have_posix;	  /* locks: file_lock.c */
-	bool leased;		  /* for writing, by a descriptor of the tree */
+	uint64_t posix_asked_of; /* mount by which it was asked for POSIX locks, + 1: file_lock.c */
+	bool may_have_posix;	 /* locks */
+	bool leased;		 /* for writing, by a descriptor of the tree */
 	bool build_id_read;
 	uint32_t *build_id; /* NULL: has none */
 	size_t n_build_id;
@@ -50,16 +52,27 @@ struct file_view {
 	int fd; /* the controller's copy */
 	struct statx st;
 	uint64_t dev;
-	long fs_type;	  /* a magic of statfs(2) */
-	uint32_t flags;	  /* as F_GETFL says */
-	int64_t pos;	  /* of files and directories; -1: not known yet */
+	long fs_type;	/* a magic of statfs(2) */
+	uint32_t flags; /* of the open file, without O_CLOEXEC */
+	int64_t pos;
+	int signum; /* F_GETSIG */
+	struct f_owner_ex owner;
 	bool path_only;	  /* a mapping, an executable, a directory: has no flags, position, owner */
 	const char *link; /* as readlink of /proc/self/fd gives it */
 	struct inode_info *inode;
-	const struct file_type *type;	  /* NULL: not known yet */
-	const struct proc_fdinfo *fdinfo; /* NULL: not read yet; kept by types that ask twice */
+	const struct file_type *type;	 /* NULL: not known yet */
+	struct proc_fdinfo fdinfo;	 /* of the copy */
+	bool has_fdinfo;		 /* false: it is long, or the file is for its path only */
 	struct description *description; /* NULL: not looked for yet */
-	bool shows_no_lock;		 /* file_lock_look() saw none */
+};
+
+/*
+ * Where a thread looks at copies of descriptors, one after another under one number: /proc
+ * remembers names that were looked up before, and an fdinfo that stays open tells each time of the
+ * file that has the number then.
+ */
+struct desk {
+	int fd, fdinfo; /* -1: not there yet */
 };
 
 /* An open file that got an entry in files.img, or a blocker. */
@@ -101,8 +114,9 @@ struct file_dump {
 	bool mounts_read;
 	mountinfo_vec mount_list;
 	VEC(struct handle_mount) handle_mounts;
-	uint64_t shm_dev; /* of the kernel's own tmpfs; 0 = not asked yet */
+	uint64_t shm_dev;		    /* of the kernel's own tmpfs; 0 = not asked yet */
 	int proc_self_fd, proc_self_fdinfo; /* these directories, O_PATH */
+	struct desk desks[2];		    /* of each thread */
 	VEC(struct dumped_file *) files;
 	VEC(RemapFilePathEntry *) remaps;
 	VEC(MemfdInodeEntry *) memfds;
@@ -128,13 +142,15 @@ const char *source_label(struct file_dump *d, const struct file_source *from);
 int file_examine(struct file_dump *d, struct file_source from, int fd, bool path_only,
 	struct file_view *ret);
 /* The same in two steps: v has from, fd and path_only; the first may be done by another thread. */
-int file_look(struct session *s, const struct file_dump *d, struct file_view *v);
+int file_look(
+	struct session *s, const struct file_dump *d, const struct desk *desk, struct file_view *v);
+int desk_make(struct file_dump *d, struct desk *desk);
 int file_look_further(struct file_dump *d, struct file_view *v);
-/* fdinfo of the controller's copy, and the failure for text that no kernel writes. */
+/* fdinfo of the controller's copy, as it was or is, and the failure for text that no kernel writes.
+ */
 int view_fdinfo(struct file_dump *d, const struct file_view *v, struct proc_fdinfo *ret);
+int view_fdinfo_now(struct file_dump *d, const struct file_view *v, struct proc_fdinfo *ret);
 int view_malformed(struct file_dump *d, const struct file_view *v);
-/* The position of other than regular files and directories; reads fdinfo. */
-int view_fdinfo_pos(struct file_dump *d, struct file_view *v);
 struct inode_info *file_inode(struct file_dump *d, uint64_t dev, uint64_t ino);
 
 /* dump.c: gives v an id, and collects it if it is new. */

@@ -25,12 +25,11 @@ static bool eventfd_recognize(struct file_dump *d, const struct file_view *v)
 /* Linux 5.2 numbers them; 0 will do. */
 static uint64_t eventfd_key(struct file_dump *d, struct file_view *v)
 {
-	struct proc_fdinfo *info = arena_new(&d->s->arena, struct proc_fdinfo);
+	struct proc_fdinfo info;
 	uint64_t id = 0;
-	if (view_fdinfo(d, v, info) < 0)
+	if (view_fdinfo(d, v, &info) < 0)
 		return 0; /* the failure is recorded, and collect comes to it again */
-	v->fdinfo = info;
-	fdinfo_number(info, "eventfd-id", 10, &id);
+	fdinfo_number(&info, "eventfd-id", 10, &id);
 	return id + 1;
 }
 

@@ -2,9 +2,8 @@
  * What the kernel tells about an open file, asked on the controller's own copy of it.
  *
  * A copy made by pidfd_getfd(2) is the same open file, so nothing asked here may change it:
- * statx, fcntl getters, readlink.  lseek(fd, 0, SEEK_CUR) changes nothing on regular files and
- * directories; some devices answer it by resetting the position (drivers/char/mem.c), so for
- * all others fdinfo is read, which costs far more.
+ * statx, fcntl getters, readlink, fdinfo.  Not lseek(fd, 0, SEEK_CUR): some devices answer it by
+ * resetting the position (drivers/char/mem.c).
  */
 #include "file/dumping.h"
 
@@ -12,7 +11,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/magic.h>
-#include <linux/major.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/sysmacros.h>
@@ -69,17 +67,55 @@ static int read_fs_type(struct file_dump *d, struct file_view *v)
 	return 0;
 }
 
-static int read_link(struct session *s, const struct file_dump *d, struct file_view *v)
+static int read_link(struct session *s, const struct file_dump *d, struct file_view *v, int number)
 {
-	char number[16], text[PATH_MAX + 1];
-	snprintf(number, sizeof(number), "%d", v->fd);
-	ssize_t n = readlinkat(d->proc_self_fd, number, text, sizeof(text));
+	char name[16], text[PATH_MAX + 1];
+	snprintf(name, sizeof(name), "%d", number);
+	ssize_t n = readlinkat(d->proc_self_fd, name, text, sizeof(text));
 	if (n < 0)
 		return -errno;
 	if ((size_t)n == sizeof(text))
 		return -ENAMETOOLONG;
 	text[n] = '\0';
 	v->link = arena_memdup(&s->arena, text, (size_t)n + 1);
+	return 0;
+}
+
+static int open_fdinfo(const struct file_dump *d, int number)
+{
+	char name[16];
+	snprintf(name, sizeof(name), "%d", number);
+	int fd = openat(d->proc_self_fdinfo, name, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+int desk_make(struct file_dump *d, struct desk *desk)
+{
+	if (desk->fd >= 0)
+		return 0;
+	_cleanup_close_ int fd = fcntl(d->proc_self_fd, F_DUPFD_CLOEXEC, 0);
+	if (fd < 0)
+		return fail(d->s, errno, "duplicate a descriptor");
+	desk->fdinfo = open_fdinfo(d, fd);
+	if (desk->fdinfo < 0)
+		return fail(d->s, desk->fdinfo, "open /proc/self/fdinfo/%d", fd);
+	desk->fd = take_fd(&fd);
+	return 0;
+}
+
+/* It is one record: what does not come with the first read is too long for the buffer. */
+static int read_fdinfo(struct session *s, int fd, struct file_view *v)
+{
+	char text[4096];
+	ssize_t n = pread(fd, text, sizeof(text), 0);
+	if (n < 0)
+		return -errno;
+	int r = proc_fdinfo_parse(&s->arena, text, (size_t)n, &v->fdinfo);
+	if (r < 0)
+		return r;
+	v->has_fdinfo = (size_t)n < sizeof(text);
+	v->flags = v->fdinfo.flags & ~(uint32_t)O_CLOEXEC;
+	v->pos = v->fdinfo.pos;
 	return 0;
 }
 
@@ -115,45 +151,26 @@ static int read_status(struct session *s, struct file_view *v)
 	if (!(v->st.stx_mask & STATX_MNT_ID))
 		return -EOPNOTSUPP;
 	v->dev = makedev(v->st.stx_dev_major, v->st.stx_dev_minor);
-	int flags = v->path_only ? 0 : fcntl(v->fd, F_GETFL);
-	if (flags < 0)
-		return -errno;
-	v->flags = (uint32_t)flags;
 	return 0;
 }
 
-static bool seek_tells_pos(const struct file_view *v)
+static int read_owner(struct file_view *v)
 {
-	return (S_ISREG(v->st.stx_mode) || S_ISDIR(v->st.stx_mode)) &&
-	       v->fs_type != PROC_SUPER_MAGIC && v->fs_type != SYSFS_MAGIC;
-}
-
-/* /dev/null, zero, full, random, urandom: nothing moves their position from 0. */
-static bool has_no_pos(const struct file_view *v)
-{
-	unsigned minor = v->st.stx_rdev_minor;
-	return v->path_only || v->flags & O_PATH ||
-	       (S_ISCHR(v->st.stx_mode) && v->st.stx_rdev_major == MEM_MAJOR &&
-		       (minor == 3 || minor == 5 || (minor >= 7 && minor <= 9)));
-}
-
-static int read_pos(struct file_view *v)
-{
-	v->pos = -1;
-	if (has_no_pos(v))
-		v->pos = 0;
-	else if (seek_tells_pos(v))
-		v->pos = lseek(v->fd, 0, SEEK_CUR);
-	return 0;
+	if (v->flags & O_PATH)
+		return 0;
+	v->signum = fcntl(v->fd, F_GETSIG);
+	return v->signum < 0 || fcntl(v->fd, F_GETOWN_EX, &v->owner) < 0 ? -errno : 0;
 }
 
 int view_fdinfo(struct file_dump *d, const struct file_view *v, struct proc_fdinfo *ret)
 {
+	*ret = v->fdinfo;
+	return v->has_fdinfo ? 0 : view_fdinfo_now(d, v, ret);
+}
+
+int view_fdinfo_now(struct file_dump *d, const struct file_view *v, struct proc_fdinfo *ret)
+{
 	_cleanup_proc_buf_ struct proc_buf buf = {0};
-	if (v->fdinfo) {
-		*ret = *v->fdinfo;
-		return 0;
-	}
 	int r = proc_fdinfo_read(d->s, getpid(), v->fd, &buf, ret);
 	return r < 0 ? fail(d->s, r, "pid %d %s: read its fdinfo", v->from.task->vpid,
 			       view_label(d, v))
@@ -166,31 +183,32 @@ int view_malformed(struct file_dump *d, const struct file_view *v)
 		v->from.task->vpid, view_label(d, v), v->link);
 }
 
-int view_fdinfo_pos(struct file_dump *d, struct file_view *v)
+/* On the desk, or where it lies. */
+static int look_at(
+	struct session *s, const struct file_dump *d, const struct desk *desk, struct file_view *v)
 {
-	struct proc_fdinfo info;
-	if (v->pos >= 0)
-		return 0;
-	int r = view_fdinfo(d, v, &info);
-	if (r < 0)
-		return r;
-	v->pos = info.pos;
-	return 0;
+	_cleanup_close_ int own = -1;
+	if (desk && dup3(v->fd, desk->fd, O_CLOEXEC) < 0)
+		return -errno;
+	int fdinfo = desk ? desk->fdinfo : (own = open_fdinfo(d, v->fd));
+	int r = fdinfo < 0 ? fdinfo : read_link(s, d, v, desk ? desk->fd : v->fd);
+	if (r >= 0)
+		r = read_fdinfo(s, fdinfo, v);
+	return r < 0 ? r : read_owner(v);
 }
 
-int file_look(struct session *s, const struct file_dump *d, struct file_view *v)
+int file_look(
+	struct session *s, const struct file_dump *d, const struct desk *desk, struct file_view *v)
 {
 	int r = read_status(s, v);
-	if (r >= 0)
-		r = read_link(s, d, v);
-	return r;
+	if (r < 0)
+		return r;
+	return v->path_only ? read_link(s, d, v, v->fd) : look_at(s, d, desk, v);
 }
 
 int file_look_further(struct file_dump *d, struct file_view *v)
 {
 	int r = read_fs_type(d, v);
-	if (r >= 0)
-		r = read_pos(v);
 	if (r < 0)
 		return r;
 	v->inode = file_inode(d, v->dev, v->st.stx_ino);
@@ -201,7 +219,7 @@ int file_examine(
 	struct file_dump *d, struct file_source from, int fd, bool path_only, struct file_view *ret)
 {
 	*ret = (struct file_view){.from = from, .fd = fd, .path_only = path_only};
-	int r = file_look(d->s, d, ret);
+	int r = file_look(d->s, d, NULL, ret);
 	if (r >= 0)
 		r = file_look_further(d, ret);
 	if (r < 0)

@@ -101,7 +101,7 @@ static struct dumped_file *inherited(const struct task *t, const struct fd_listi
 /* --- those that fork() did not leave --- */
 
 enum {
-	FEW = 32,	   /* that many copies can wait in a table of the first size */
+	FEW = 32, /* that many copies fit into a table of the first size (NR_OPEN_DEFAULT) */
 	WINDOW_MAX = 1024, /* how many wait at a time */
 	WINDOW_MIN = 16,
 };
@@ -117,45 +117,34 @@ struct window {
 	int pidfd;
 	struct fresh_fd *v;
 	size_t n;
-	int parked; /* copies that wait have numbers from here on */
 };
 
-/*
- * /proc remembers the names of descriptors that were looked up before: so all are looked at under
- * the same few numbers, and only then put where they wait.
- */
 static int look(struct session *s, void *arg, size_t i)
 {
 	const struct window *w = arg;
+	const struct desk *desk = &w->d->desks[s != w->d->s]; /* each thread has a session */
 	struct fresh_fd *f = &w->v[i];
-	_cleanup_close_ int fd = sys_pidfd_getfd(w->pidfd, f->l->fd);
-	f->v = (struct file_view){.from = {.task = w->t, .number = f->l->fd}, .fd = -1};
+	int fd = sys_pidfd_getfd(w->pidfd, f->l->fd);
 	if (fd == -EBADF)
 		return 0;
 	if (fd < 0)
 		return fail(s, fd, "pid %d fd %d: get it", w->t->vpid, f->l->fd);
 	f->v.fd = fd;
-	int r = file_look(s, w->d, &f->v);
-	if (r >= 0)
-		r = file_lock_look(s, w->d, &f->v);
-	f->v.fd = r < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, w->parked);
-	if (r >= 0 && f->v.fd < 0)
-		r = -errno;
+	int r = file_look(s, w->d, desk, &f->v);
 	return r < 0 ? fail(s, r, "pid %d fd %d: examine it", w->t->vpid, f->l->fd) : 0;
 }
 
 /*
- * A table of descriptors that grows while two threads have it waits for RCU: it grows before. One
- * of 64 (NR_OPEN_DEFAULT) is always there.
+ * A table of descriptors that grows while two threads have it waits for RCU: it grows before.
  */
-static void make_room(struct window *w)
+static int make_room(struct window *w)
 {
-	w->parked = w->n <= FEW ? FEW : 2 * FEW;
-	if (w->n <= FEW)
-		return;
-	int fd = open("/", O_PATH | O_CLOEXEC);
-	close(fcntl(fd, F_DUPFD_CLOEXEC, w->parked + (int)w->n));
-	close(fd);
+	int r = desk_make(w->d, &w->d->desks[0]);
+	if (w->n <= FEW || r < 0)
+		return r;
+	r = desk_make(w->d, &w->d->desks[1]);
+	close(fcntl(w->d->proc_self_fd, F_DUPFD_CLOEXEC, 2 * FEW + (int)w->n));
+	return r;
 }
 
 static int tell_apart(struct window *w)
@@ -186,12 +175,14 @@ static int store_one(struct window *w, struct fresh_fd *f)
 				    : r;
 }
 
-static int store_window(struct window *w)
+static int store_window(struct window *w, struct listed_fd *const *fresh)
 {
 	for (size_t i = 0; i < w->n; i++)
-		w->v[i].v.fd = -1;
-	make_room(w);
-	int r = share_out(w->d->s, w->n, look, w);
+		w->v[i] = (struct fresh_fd){.l = fresh[i],
+			.v = {.from = {.task = w->t, .number = fresh[i]->fd}, .fd = -1}};
+	int r = make_room(w);
+	if (r >= 0)
+		r = share_out(w->d->s, w->n, look, w);
 	if (r >= 0)
 		r = tell_apart(w);
 	for (size_t i = 0; i < w->n && r >= 0; i++)
@@ -212,20 +203,22 @@ static size_t window_size(void)
 	return half > WINDOW_MAX ? WINDOW_MAX : half;
 }
 
-static int store_fresh(struct file_dump *d, struct task *t, struct fresh_fd *v, size_t n)
+static int store_fresh(
+	struct file_dump *d, struct task *t, struct listed_fd *const *fresh, size_t n)
 {
 	if (!n)
 		return 0;
 	_cleanup_close_ int pidfd = sys_pidfd_open(t->pid, 0);
 	if (pidfd < 0)
 		return fail(d->s, pidfd, "pid %d: open a pidfd", t->vpid);
+	size_t most = window_size();
+	struct window w = {.d = d, .t = t, .pidfd = pidfd};
+	w.v = arena_array(&d->s->arena, struct fresh_fd, n < most ? n : most);
 	int r = 0;
-	for (size_t most = window_size(), i = 0; i < n && r >= 0; i += most)
-		r = store_window(&(struct window){.d = d,
-			.t = t,
-			.pidfd = pidfd,
-			.v = v + i,
-			.n = n - i < most ? n - i : most});
+	for (size_t i = 0; i < n && r >= 0; i += w.n) {
+		w.n = n - i < most ? n - i : most;
+		r = store_window(&w, fresh + i);
+	}
 	return r;
 }
 
@@ -235,7 +228,7 @@ int fd_table_store(struct file_dump *d, struct task *t, const struct program *p)
 		return 0;
 	struct fd_listing *list = t->files;
 	const struct fd_listing *parents = listing_of(t->parent);
-	struct fresh_fd *fresh = arena_array(&d->s->arena, struct fresh_fd, list->fds.n);
+	struct listed_fd **fresh = arena_array(&d->s->arena, struct listed_fd *, list->fds.n);
 	size_t at = 0, n = 0;
 	vec_for_each (&list->fds, l) {
 		if (l->flags_step >= 0)
@@ -245,7 +238,7 @@ int fd_table_store(struct file_dump *d, struct task *t, const struct program *p)
 		if (r < 0)
 			return r;
 		if (!l->file)
-			fresh[n++].l = l;
+			fresh[n++] = l;
 	}
 	return store_fresh(d, t, fresh, n);
 }

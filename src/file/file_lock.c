@@ -1,12 +1,10 @@
 /*
  * File locks: POSIX (of a descriptor table), OFD and flock (of an open file), and leases.
  *
- * fdinfo of a task shows the locks that it, or the open file, has.  It is read where F_GETLK tells
- * of POSIX locks on the inode, or our own fdinfo of a copy (cheaper, and by two threads) of others.
- * /proc/locks would tell which inodes have any, but to open it takes a grace period of RCU, 12 ms
- * and more (locks_start(), fs/locks.c: it is the writer of file_rwsem), in which two thousand
- * fdinfos are read.  So it is asked only when there are more, and where it is complete
- * (proc_locks.h) and the filesystem shows stat() the inode number that locks have.
+ * fdinfo of a task shows the locks that it, or the open file, has.  That of a copy, which is read
+ * anyway (examine.c), shows all but POSIX locks, which are of another table: F_GETLK tells whether
+ * the inode has any, of whomever.  /proc/locks would tell of all inodes, but to open it takes a
+ * grace period of RCU, and it leaves out locks whose owners are dead or elsewhere.
  *
  * A task takes its locks itself, so that they have its pid, and as the last thing of all: closing
  * any descriptor of a file drops all POSIX locks of that table on it.
@@ -31,60 +29,15 @@
 #endif
 
 enum {
-	INIT_PID_NS = 0xEFFFFFFC, /* inode of the first pid namespace (linux/proc_ns.h) */
-	OLD_MANDATORY = 32,	  /* LOCK_MAND of flock(2), gone since Linux 5.15 */
-	BREAKING = 4,		  /* of a lease's type in images */
-	LISTING_COSTS = 2000,	  /* as many fdinfos take as long */
+	OLD_MANDATORY = 32, /* LOCK_MAND of flock(2), gone since Linux 5.15 */
+	BREAKING = 4,	    /* of a lease's type in images */
 };
 
 struct lock_dump {
-	struct id_map inodes; /* by number: enum lock_kind bits */
-	bool listed;	      /* /proc/locks was read */
-	bool complete;	      /* it shows all */
-	unsigned n_asked;     /* fdinfos read without it */
-	unsigned n, posix_of_tree, posix_found;
 	VEC(FileLockEntry *) entries;
 };
 
 /* --- dump --- */
-
-static const struct task *task_of(const struct tree *tree, pid_t pid)
-{
-	vec_for_each (&tree->tasks, t)
-		if ((*t)->pid == pid)
-			return *t;
-	return NULL;
-}
-
-static unsigned kinds_of(const struct lock_dump *l, uint64_t ino)
-{
-	return (unsigned)(uintptr_t)id_map_get(&l->inodes, ino);
-}
-
-static int list_locks(struct file_dump *d)
-{
-	struct lock_dump *l = d->locks;
-	l->listed = true;
-	_cleanup_proc_buf_ struct proc_buf buf = {0};
-	struct stat st;
-	l->complete = stat("/proc/self/ns/pid", &st) == 0 && st.st_ino == INIT_PID_NS;
-	int r = proc_read(d->s, "/proc/locks", &buf);
-	if (r < 0)
-		return fail(d->s, r, "read /proc/locks");
-	struct scan text = SCAN(buf.data, buf.len), line;
-	while (scan_line(&text, &line)) {
-		struct lock_info lock;
-		if (!lock_parse(&line, &lock))
-			return fail(d->s, EINVAL, "/proc/locks is not what a kernel writes");
-		if (lock.waiting)
-			continue;
-		l->n++;
-		l->posix_of_tree += lock.kind == LOCK_POSIX && task_of(d->tree, lock.pid);
-		uintptr_t kinds = kinds_of(l, lock.ino) | (unsigned)lock.kind;
-		id_map_put(&d->s->arena, &l->inodes, lock.ino, (void *)kinds);
-	}
-	return 0;
-}
 
 int file_lock_begin(struct file_dump *d)
 {
@@ -92,85 +45,47 @@ int file_lock_begin(struct file_dump *d)
 	return 0;
 }
 
-/* Whether st_ino is the number that the kernel shows with locks. */
-static bool shows_inode_numbers(long fs_type)
-{
-	static const long types[] = {EXT4_SUPER_MAGIC, TMPFS_MAGIC, XFS_SUPER_MAGIC,
-		BTRFS_SUPER_MAGIC, F2FS_SUPER_MAGIC};
-	for (size_t i = 0; i < sizeof(types) / sizeof(*types); i++)
-		if (fs_type == types[i])
-			return true;
-	return false;
-}
-
-static bool may_hide(const struct lock_dump *l, const struct file_view *v)
-{
-	if (v->flags & O_PATH)
-		return false;
-	if (!l->listed)
-		return true;
-	/* nobody locks a socket or an event counter; if so, /proc/locks shows it */
-	if (v->link[0] != '/')
-		return false;
-	return !l->complete || (l->n && !shows_inode_numbers(v->fs_type));
-}
-
-/* POSIX locks of any table, OFD locks of any file. */
+/*
+ * POSIX locks of any table, OFD locks of any file; asked once.  An inode is one of a mount: two of
+ * a stacked filesystem may show the same numbers.
+ */
 static bool has_byte_locks(const struct file_view *v)
 {
+	struct inode_info *inode = v->inode;
 	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-	return fcntl(v->fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+	if (inode->posix_asked_of != v->st.stx_mnt_id + 1) {
+		inode->posix_asked_of = v->st.stx_mnt_id + 1;
+		inode->may_have_posix |=
+			fcntl(v->fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+	}
+	return inode->may_have_posix;
 }
 
 /* F_GETLK is answered by the kernel itself: these have no lock() of their own. */
 static bool has_no_server(const struct file_view *v)
 {
-	static const long types[] = {OVERLAYFS_SUPER_MAGIC, RAMFS_MAGIC, PROC_SUPER_MAGIC,
-		SYSFS_MAGIC, DEVPTS_SUPER_MAGIC, CGROUP2_SUPER_MAGIC};
-	if (v->link[0] != '/' || shows_inode_numbers(v->fs_type))
-		return true;
+	static const long types[] = {EXT4_SUPER_MAGIC, TMPFS_MAGIC, XFS_SUPER_MAGIC,
+		BTRFS_SUPER_MAGIC, F2FS_SUPER_MAGIC, OVERLAYFS_SUPER_MAGIC, RAMFS_MAGIC,
+		PROC_SUPER_MAGIC, SYSFS_MAGIC, DEVPTS_SUPER_MAGIC, CGROUP2_SUPER_MAGIC};
 	for (size_t i = 0; i < sizeof(types) / sizeof(*types); i++)
 		if (v->fs_type == types[i])
 			return true;
-	return false;
+	return v->link[0] != '/';
 }
 
-/*
- * Our own fdinfo of the same open file shows all but POSIX locks, which are of another table.  It
- * is one record: what does not come with the first read is too long for the buffer.
- */
-int file_lock_look(struct session *s, const struct file_dump *d, struct file_view *v)
+/* Locks of other kinds than POSIX, as far as our own fdinfo tells. */
+static bool shows_no_lock(const struct file_view *v)
 {
-	if (v->flags & O_PATH || d->locks->listed)
-		return 0;
-	char name[16], text[4096];
-	struct proc_fdinfo info;
-	snprintf(name, sizeof(name), "%d", v->fd);
-	_cleanup_close_ int fd = openat(d->proc_self_fdinfo, name, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text));
-	if (n < 0)
-		return -errno;
-	if ((size_t)n == sizeof(text))
-		return 0;
-	int r = proc_fdinfo_parse(&s->arena, text, (size_t)n, &info);
-	if (r < 0)
-		return r;
-	struct scan extra = fdinfo_extra(&info), line;
-	v->shows_no_lock = !fdinfo_next(&extra, "lock", &line);
-	return 0;
+	struct scan extra = fdinfo_extra(&v->fdinfo), line;
+	return v->has_fdinfo && !fdinfo_next(&extra, "lock", &line);
 }
 
-static bool is_worth_reading(struct lock_dump *l, struct dumped_file *f, const struct file_view *v)
+static bool is_worth_reading(const struct dumped_file *f, const struct file_view *v)
 {
-	unsigned kinds = kinds_of(l, f->inode->ino);
-	if (f->locks_read_by) /* only POSIX locks are not those of the open file */
-		return kinds & LOCK_POSIX || f->inode->may_have_posix;
-	if (v && may_hide(l, v)) {
-		f->inode->may_have_posix = has_byte_locks(v);
-		l->n_asked++;
-		return f->inode->may_have_posix || !v->shows_no_lock || !has_no_server(v);
-	}
-	return kinds;
+	if (f->locks_read_by || !v) /* only POSIX locks are not those of the open file */
+		return f->inode->may_have_posix;
+	return !(v->flags & O_PATH) &&
+	       (has_byte_locks(v) || !shows_no_lock(v) || !has_no_server(v));
 }
 
 static void block_lock(struct file_dump *d, const struct task *t, int fd,
@@ -218,7 +133,6 @@ static int read_locks(
 				t->vpid, fd, (int)(line.end - line.p), line.p);
 		if (only_posix && lock.kind != LOCK_POSIX)
 			continue;
-		d->locks->posix_found += lock.kind == LOCK_POSIX && task_of(d->tree, lock.pid);
 		block_lock(d, t, fd, f, &lock);
 		add_lock(d, t, fd, &lock);
 	}
@@ -230,26 +144,19 @@ int file_lock_collect(struct file_dump *d, struct task *t, int fd, struct dumped
 {
 	if (f->locks_read_by == t) /* another number of the same file in the same table */
 		return 0;
-	if (v && !v->shows_no_lock && fcntl(v->fd, F_GETLEASE) == F_WRLCK)
+	if (v && !shows_no_lock(v) && fcntl(v->fd, F_GETLEASE) == F_WRLCK)
 		f->inode->leased = true;
-	if (d->locks->n_asked == LISTING_COSTS && !d->locks->listed) {
-		int r = list_locks(d);
-		if (r < 0)
-			return r;
-	}
-	bool read = is_worth_reading(d->locks, f, v), only_posix = f->locks_read_by;
+	bool read = is_worth_reading(f, v), only_posix = f->locks_read_by;
 	f->locks_read_by = t;
 	return read ? read_locks(d, t, fd, f, only_posix) : 0;
 }
 
 /* Descriptors come before mappings: a file that one has leased for writing nobody else has open. */
-bool file_lock_forbids_open(const struct file_dump *d, const struct file_view *v)
+bool file_lock_forbids_open(const struct file_view *v)
 {
 	if (v->inode->leased)
 		return true;
-	if (!v->path_only && !(v->flags & O_PATH) && fcntl(v->fd, F_GETLEASE) == F_WRLCK)
-		return true;
-	return d->locks && kinds_of(d->locks, v->st.stx_ino) & LOCK_LEASE;
+	return !v->path_only && !(v->flags & O_PATH) && fcntl(v->fd, F_GETLEASE) == F_WRLCK;
 }
 
 /* Files that only a queue of sockets has: no task could take the lock again. */
@@ -260,7 +167,7 @@ static int check_queued(struct file_dump *d, const struct dumped_file *f)
 	_cleanup_proc_buf_ struct proc_buf buf = {0};
 	const struct file_source *from = &f->from;
 	if (f->locks_read_by || !from->task || from->task->pid != getpid() || from->number < 0 ||
-		f->link[0] != '/' || (d->locks->complete && !kinds_of(d->locks, f->inode->ino)))
+		f->link[0] != '/')
 		return 0;
 	int r = proc_fdinfo_read(d->s, getpid(), from->number, &buf, &info);
 	if (r < 0)
@@ -275,19 +182,10 @@ static int check_queued(struct file_dump *d, const struct dumped_file *f)
 
 int file_lock_check(struct file_dump *d)
 {
-	const struct lock_dump *l = d->locks;
-	vec_for_each (&d->files, f) {
-		int r = check_queued(d, *f);
-		if (r < 0)
-			return r;
-	}
-	if (l->posix_found < l->posix_of_tree)
-		block(d->s, d->tree->root->vpid, NULL,
-			"%u POSIX lock%s of the tree (/proc/locks) cannot be found at its "
-			"descriptors",
-			l->posix_of_tree - l->posix_found,
-			l->posix_of_tree - l->posix_found == 1 ? "" : "s");
-	return 0;
+	int r = 0;
+	for (size_t i = 0; i < d->files.n && r >= 0; i++)
+		r = check_queued(d, d->files.v[i]);
+	return r;
 }
 
 int file_lock_write(struct file_dump *d)

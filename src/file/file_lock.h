@@ -15,9 +15,6 @@ struct task;
 
 /* Dump: at its beginning, with the tree stopped. */
 int file_lock_begin(struct file_dump *d);
-/* Looks at the controller's copy of a file, in any thread, for what file_lock_collect() may save.
- */
-int file_lock_look(struct session *s, const struct file_dump *d, struct file_view *v);
 /*
  * For every descriptor of every table: fd of t has f. v is the view of f if it was just examined,
  * NULL for a descriptor that fork() left.
@@ -25,8 +22,8 @@ int file_lock_look(struct session *s, const struct file_dump *d, struct file_vie
 int file_lock_collect(struct file_dump *d, struct task *t, int fd, struct dumped_file *f,
 	const struct file_view *v);
 /* Whether opening the file for reading would break a lease, which signals its holder. */
-bool file_lock_forbids_open(const struct file_dump *d, const struct file_view *v);
-/* After all tables: locks of the tree that no descriptor showed. */
+bool file_lock_forbids_open(const struct file_view *v);
+/* After all tables: locks of files that no table has. */
 int file_lock_check(struct file_dump *d);
 int file_lock_write(struct file_dump *d);
 

@@ -36,17 +36,12 @@ int fown_dump(struct file_dump *d, const struct file_view *v, FownEntry **ret)
 	*ret = (FownEntry *)(uintptr_t)d->nobody;
 	if (v->path_only || v->flags & O_PATH)
 		return 0;
-	struct f_owner_ex owner = {0};
-	int signum = fcntl(v->fd, F_GETSIG);
-	if (signum < 0 || fcntl(v->fd, F_GETOWN_EX, &owner) < 0)
-		return fail(d->s, errno, "pid %d %s: read who gets its signals", v->from.task->vpid,
-			view_label(d, v));
-	if (!signum && !owner.pid)
+	if (!v->signum && !v->owner.pid)
 		return 0;
 	FownEntry *e = *ret = arena_new(&d->s->arena, FownEntry);
 	fown_entry__init(e);
-	e->signum = (uint32_t)signum;
-	if (!owner.pid)
+	e->signum = (uint32_t)v->signum;
+	if (!v->owner.pid)
 		return 0;
 	uint32_t uids[2];
 	if (fcntl(v->fd, F_GETOWNER_UIDS, uids) < 0)
@@ -55,8 +50,8 @@ int fown_dump(struct file_dump *d, const struct file_view *v, FownEntry **ret)
 			view_label(d, v));
 	e->uid = uids[0];
 	e->euid = uids[1];
-	e->pid_type = (uint32_t)owner.type;
-	e->pid = (uint32_t)file_tree_pid(d, owner.pid);
+	e->pid_type = (uint32_t)v->owner.type;
+	e->pid = (uint32_t)file_tree_pid(d, v->owner.pid);
 	return 0;
 }
 

@@ -144,7 +144,7 @@ static int ghost_write(struct file_dump *d, void *object)
 
 static void check_content(struct file_dump *d, const struct file_view *v)
 {
-	if (file_lock_forbids_open(d, v))
+	if (file_lock_forbids_open(v))
 		view_block(d, v, NULL, "a lease on the removed file %s, which has to be opened",
 			v->link);
 	uint64_t size = v->st.stx_blocks * 512;

@@ -152,7 +152,7 @@ static int memfd_collect(struct file_dump *d, struct file_view *v, struct dumped
 		return 0;
 	}
 	MemfdInodeEntry *inode = v->inode->memfd;
-	if (!inode && file_lock_forbids_open(d, v)) {
+	if (!inode && file_lock_forbids_open(v)) {
 		view_block(d, v, NULL, "a lease on %s, which has to be opened", v->link);
 		return 0;
 	}

@@ -105,9 +105,7 @@ int regular_collect(struct file_dump *d, struct file_view *v, struct dumped_file
 		e->has_size = true;
 		e->size = v->st.stx_size;
 	}
-	r = view_fdinfo_pos(d, v);
-	if (r >= 0)
-		r = fown_dump(d, v, &e->fown);
+	r = fown_dump(d, v, &e->fown);
 	if (r >= 0 && S_ISREG(v->st.stx_mode) && !e->ext)
 		r = build_id_dump(d, v, e);
 	if (r < 0)
@@ -284,8 +282,8 @@ const struct file_type regular_type = {
 	.type = FD_TYPES__REG,
 	.name = "file",
 	.restored = "files, directories, devices without state, O_PATH; removed files up to "
-		"`--ghost-limit`; other hard links with `--link-remap`; locks and "
-		"leases with `--file-locks`",
+		    "`--ghost-limit`; other hard links with `--link-remap`; locks and "
+		    "leases with `--file-locks`",
 	.limits = "files hidden by other mounts, devices with state",
 	.detail = offsetof(FileEntry, reg),
 	.sets_flags = true,

@@ -77,7 +77,7 @@ static int look(struct file_dump *d, struct file_view *v, TimerfdEntry *e)
 	if (timerfd_gettime(v->fd, &unused) < 0)
 		return fail(d->s, errno, "pid %d %s: read a timer", v->from.task->vpid,
 			view_label(d, v));
-	int r = view_fdinfo(d, v, &info);
+	int r = view_fdinfo_now(d, v, &info);
 	if (r < 0)
 		return r;
 	if (!fdinfo_timerfd_parse(&info, &t))
