@@ -5,9 +5,9 @@
  * the same calls a program makes.  Connections of TCP, both ways, are in tcp_dump.c and
  * tcp_restore.c; the sequence of bind(2), listen(2) and connect(2) of all others in inet_bind.c.
  *
- * What can be lost without being asked is refused: datagrams that wait in a queue, a datagram in
- * the making (cork), connections that nobody accepted, an error that waits to be fetched, data
- * with an urgent mark, keys.
+ * What can be lost without being asked is refused: packets that wait in a raw or ping socket (those
+ * of UDP are kept, inet_queue.c), a datagram in the making (cork), connections that nobody
+ * accepted, an error that waits to be fetched, data with an urgent mark, keys.
  */
 #include "socket/inet.h"
 
@@ -223,19 +223,26 @@ static bool is_corked(const struct file_view *v, const InetSkEntry *e)
 }
 
 /* SO_MEMINFO counts also what SIOCINQ cannot tell from nothing: empty datagrams. */
-static void block_queues(struct file_dump *d, const struct file_view *v, const InetSkEntry *e)
+static int collect_queues(struct file_dump *d, const struct file_view *v, const InetSkEntry *e,
+	struct dumped_file *f)
 {
+	bool has_input;
 	uint32_t memory[SK_MEMINFO_VARS] = {0};
 	socklen_t len = sizeof(memory);
 	getsockopt(v->fd, SOL_SOCKET, SO_MEMINFO, memory, &len);
+	has_input = memory[SK_MEMINFO_RMEM_ALLOC] && !d->s->opt->skip_in_flight;
 	if (is_corked(v, e))
 		view_block(d, v, "clear UDP_CORK", "%s, which is corked", describe(d->s, e));
-	else if (memory[SK_MEMINFO_RMEM_ALLOC] && !d->s->opt->skip_in_flight)
-		view_block(d, v, "use --skip-in-flight",
-			"%s has datagrams in its queue, which would be lost", describe(d->s, e));
 	else if (memory[SK_MEMINFO_WMEM_ALLOC])
 		view_block(d, v, "try again", "%s has a datagram that is not sent yet",
 			describe(d->s, e));
+	else if (has_input && is_datagram(e))
+		return inet_queue_dump(d, v, e, describe(d->s, e), f);
+	else if (has_input)
+		view_block(d, v, "use --skip-in-flight to lose them",
+			"%s has packets in its queue, which nothing can put back",
+			describe(d->s, e));
+	return 0;
 }
 
 /* SO_ERROR cannot be asked without taking the error away. */
@@ -249,16 +256,16 @@ static bool block_error(struct file_dump *d, const struct file_view *v, const In
 	return true;
 }
 
-static int classify(
-	struct file_dump *d, const struct file_view *v, InetSkEntry *e, uint32_t pending)
+static int classify(struct file_dump *d, const struct file_view *v, InetSkEntry *e,
+	struct dumped_file *f, uint32_t pending)
 {
 	if (block_scope(d, v, e) || block_error(d, v, e))
 		return 0;
 	if (!inet_is_tcp(e))
-		block_queues(d, v, e);
-	else if (inet_is_connection(e))
+		return collect_queues(d, v, e, f);
+	if (inet_is_connection(e))
 		return tcp_collect(d, v, e);
-	else if (pending && !d->s->opt->skip_in_flight)
+	if (pending && !d->s->opt->skip_in_flight)
 		view_block(d, v, "use --skip-in-flight",
 			"%s has %u connections that were not accepted yet", describe(d->s, e),
 			pending);
@@ -307,7 +314,7 @@ static int inet_collect(struct file_dump *d, struct file_view *v, struct dumped_
 		return r;
 	read_shutdown(v, e, listed);
 	inet_options_dump(d, v->fd, e, f);
-	return classify(d, v, e, pending);
+	return classify(d, v, e, f, pending);
 }
 
 /* --- restore --- */
@@ -335,6 +342,8 @@ static int inet_check(struct file_set *f, struct open_file *o)
 		return fail(f->s, ENODEV, "%s: the socket %s is on the interface %s",
 			open_file_label(f, o), inet_label(f->s, e, false), e->ifname);
 	int r = sk_opts_check(f, o, e->opts);
+	if (r >= 0)
+		r = inet_queue_check(f, o);
 	if (r < 0)
 		return r;
 	if (inet_is_connection(e))
@@ -358,9 +367,9 @@ static int inet_create(struct file_set *f, struct open_file *o, int *ret_fd)
 const struct file_type inet_type = {
 	.type = FD_TYPES__INETSK,
 	.name = "inet socket",
-	.restored = "UDP, UDP-Lite, raw, ICMP, TCP listeners with all options; TCP "
+	.restored = "UDP and UDP-Lite with queued datagrams, raw, ICMP, TCP listeners with all options; TCP "
 		"connections with `--tcp-established`, or closed with `--tcp-close`",
-	.limits = "queued datagrams and connections not yet accepted, unless "
+	.limits = "packets queued in raw and ICMP sockets and connections not yet accepted, unless "
 		"`--skip-in-flight`; corked UDP; TCP-MD5 keys, TLS, urgent data; SCTP, "
 		"MPTCP",
 	.detail = offsetof(FileEntry, isk),

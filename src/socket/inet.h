@@ -56,6 +56,10 @@ const struct inet_listed *inet_listed(
 /* inet_options.c: IP, IPv6, TCP and UDP; those the image has no field for go to f->extra. */
 void inet_options_dump(struct file_dump *d, int fd, InetSkEntry *e, struct dumped_file *f);
 
+/* inet_queue.c: the datagrams that wait in a UDP socket; blocks what cannot be put back. */
+int inet_queue_dump(struct file_dump *d, const struct file_view *v, const InetSkEntry *e,
+	const char *label, struct dumped_file *f);
+
 /* tcp_dump.c: a connection, to be saved later, or what is in the way. */
 int tcp_collect(struct file_dump *d, const struct file_view *v, InetSkEntry *e);
 /* The dump failed or leaves the tasks alive: connections go on. Before tasks run. */
@@ -105,6 +109,10 @@ int inet_options_after(struct file_set *f, const struct open_file *o, int fd);
 /* inet_bind.c: probes the address; makes all sockets that are no connections. */
 int inet_plain_check(struct file_set *f, struct open_file *o);
 int inet_plain_make(struct file_set *f);
+
+/* inet_inject.c: into a socket that is bound and nothing else yet */
+int inet_queue_check(struct file_set *f, const struct open_file *o);
+int inet_queue_feed(struct file_set *f, struct open_file *o);
 
 /* tcp_restore.c */
 int tcp_check(struct file_set *f, struct open_file *o);

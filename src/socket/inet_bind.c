@@ -1,5 +1,6 @@
 /*
- * Sockets that are no TCP connections: bind(2), listen(2), connect(2), in an order that works.
+ * Sockets that are no TCP connections: bind(2), queued datagrams, listen(2), connect(2), in an
+ * order that works.
  *
  * Several sockets may share a port, by SO_REUSEADDR, SO_REUSEPORT, or because a flag was changed
  * after bind(2).  So all of them are bound before any has a peer or its last options, each with
@@ -85,7 +86,7 @@ static void force_others(struct file_set *f, const struct open_file *o)
 			set_reuse((*other)->fd, SO_REUSEADDR, 1);
 }
 
-static int make_bound(struct file_set *f, struct open_file *o)
+static int bind_one(struct file_set *f, struct open_file *o)
 {
 	int r = new_socket(f, o, &o->fd);
 	if (r < 0)
@@ -96,6 +97,17 @@ static int make_bound(struct file_set *f, struct open_file *o)
 		r = try_bind(o->fd, o->e->isk, /* force= */ true);
 	}
 	return r < 0 ? fail_bind(f, o, r) : 0;
+}
+
+static int make_bound(struct file_set *f, struct open_file *o)
+{
+	return o->e->isk->type == SOCK_RAW ? 0 : bind_one(f, o);
+}
+
+/* Raw sockets would see what goes into the queues of others: they come after that. */
+static int make_raw(struct file_set *f, struct open_file *o)
+{
+	return o->e->isk->type == SOCK_RAW ? bind_one(f, o) : 0;
 }
 
 static int make_listening(struct file_set *f, struct open_file *o)
@@ -139,7 +151,7 @@ static int complete(struct file_set *f, struct open_file *o)
 int inet_plain_make(struct file_set *f)
 {
 	int (*const steps[])(struct file_set *, struct open_file *) = {
-		make_bound, make_listening, complete};
+		make_bound, inet_queue_feed, make_raw, make_listening, complete};
 	struct inet_restore *in = f->inet;
 	if (in->plain_made)
 		return 0;

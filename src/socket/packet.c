@@ -5,7 +5,7 @@
  * back and rings are not kept: both are refused.  A socket is made without a protocol, so that
  * nothing comes in before options, filter and interface are as they were; bind(2) then starts it.
  */
-#include "socket/socket.h"
+#include "socket/inet.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -241,6 +241,10 @@ static int start(const PacketSockEntry *e, int fd)
 static int packet_create(struct file_set *f, struct open_file *o, int *ret_fd)
 {
 	const PacketSockEntry *e = o->e->psk;
+	/* what the restore itself sends is not for this one */
+	int made = f->inet ? inet_plain_make(f) : 0;
+	if (made < 0)
+		return made;
 	_cleanup_close_ int fd = socket(AF_PACKET, (int)e->type | SOCK_CLOEXEC, 0);
 	int r = fd < 0 ? -errno : set_options(e, fd);
 	if (r >= 0) {

@@ -44,6 +44,30 @@ static void queued(void)
 	NEED(sendto(one, "", 0, 0, (struct sockaddr *)&name, len) == 0);
 }
 
+static void timed(void)
+{
+	queued();
+	set_opt(one, SOL_SOCKET, SO_TIMESTAMP, 1);
+}
+
+/* Its only datagram is empty, and somebody has looked at it. */
+static void peeked(void)
+{
+	char c;
+
+	queued();
+	SAME(recv(one, &c, 1, MSG_PEEK), 0);
+}
+
+static void raw(void)
+{
+	struct sockaddr_storage name;
+	socklen_t len = name_at(0, 0, &name);
+
+	one = socket(AF_INET, SOCK_RAW, 253);
+	NEED(one >= 0 && sendto(one, "packet", 6, 0, (struct sockaddr *)&name, len) == 6);
+}
+
 static void corked(void)
 {
 	udp();
@@ -98,6 +122,9 @@ static const struct {
 	{"listener", listener},
 	{"udp", udp},
 	{"queued", queued},
+	{"timed", timed},
+	{"peeked", peeked},
+	{"raw", raw},
 	{"corked", corked},
 	{"more", more},
 	{"urgent", urgent},
@@ -114,6 +141,8 @@ int main(int argc, char **argv)
 		if (!strcmp(argv[2], kinds[i].name))
 			kinds[i].make();
 	park();
+	if (!strcmp(argv[2], "timed") || !strcmp(argv[2], "peeked") || !strcmp(argv[2], "raw"))
+		need_empty(one); /* with --skip-in-flight */
 	if (!strcmp(argv[2], "pair") && argc > 3 && !strcmp(argv[3], "closed")) {
 		SAME(read(pair.server, &c, 1), 0);
 		NEED(send(pair.client, "x", 1, MSG_NOSIGNAL) == -1 && errno == EPIPE);
