@@ -35,6 +35,13 @@ static bool can_inherit(const VmaEntry *child, const VmaEntry *parent)
 		child->start - child->pgoff == parent->start - parent->pgoff;
 }
 
+/* While it is filled; of what is not, and may be kept from a grandparent, nothing is known. */
+static bool is_writable_at_fork(const struct mem_plan *m, const struct vma_plan *v)
+{
+	return v->has_pages ||
+		(v->e->prot & PROT_WRITE && !mem_kept_overlaps(m, v->e->start, v->e->end));
+}
+
 int mem_inherit(struct session *s, struct task *child)
 {
 	struct mem_plan *mine = mem_of(child), *theirs = mem_of(child->parent);
@@ -52,6 +59,7 @@ int mem_inherit(struct session *s, struct task *child)
 			*vec_push(&s->arena, &mine->kept) = (struct kept_range){
 				.start = c->start > p->start ? c->start : p->start,
 				.end = c->end < p->end ? c->end : p->end,
+				.writable = is_writable_at_fork(theirs, &theirs->vmas.v[k]),
 			};
 			theirs->vmas.v[k].heirloom = true;
 		}

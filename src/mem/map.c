@@ -132,10 +132,25 @@ static void map_missing(struct mapping *m, struct vma_plan *v, int fd)
 		if (at < mem->kept.v[i].start)
 			map_piece(m, v, at, mem->kept.v[i].start, fd);
 		at = mem->kept.v[i].end;
-		v->unshielded = true; /* the parent's early mapping may be writable still */
 	}
 	if (at < v->e->end)
 		map_piece(m, v, at, v->e->end, fd);
+}
+
+/* The parts that fork did bring. Their access is the parent's, which may be too much or too little. */
+static void take_kept(struct mapping *m, struct vma_plan *v)
+{
+	const struct mem_plan *mem = mem_of(m->t);
+	const VmaEntry *e = v->e;
+	for (size_t i = mem_kept_after(mem, e->start); i < mem->kept.n && mem->kept.v[i].start < e->end; i++) {
+		const struct kept_range *k = &mem->kept.v[i];
+		uint64_t start = k->start > e->start ? k->start : e->start;
+		uint64_t end = k->end < e->end ? k->end : e->end;
+		v->unshielded = true;
+		if (v->has_pages && !k->writable)
+			program_step(m->p, "give access", "to what is kept of the parent", SYS_mprotect,
+				imm(start), imm(end - start), imm(map_prot(v)));
+	}
 }
 
 static bool wholly_kept(const struct mem_plan *mem, const VmaEntry *e)
@@ -274,9 +289,10 @@ static int map_vmas(struct mapping *m, bool early)
 		done = map_run(m, i, early);
 		if (done)
 			continue;
+		take_kept(m, v);
 		if (wholly_kept(mem, v->e))
-			v->unshielded = true;
-		else if (v->e->status & VMA_SYSVIPC)
+			continue;
+		if (v->e->status & VMA_SYSVIPC)
 			attach(m, v);
 		else if (needs_file(v->e))
 			r = add_file(m, v);

@@ -32,6 +32,7 @@ struct vma_plan {
 /* A stretch of the parent's memory that a child keeps. */
 struct kept_range {
 	uint64_t start, end;
+	bool writable; /* at the fork, whatever the parent's image says */
 };
 
 /* The vDSO and its data pages, as the image has them and as this kernel gives them. */
