@@ -178,13 +178,18 @@ int dump_collect_batch(struct dump *d, struct task *const *tasks, size_t n)
 	return r;
 }
 
+int dump_visit(struct dump *d, struct task *t, struct visit **ret)
+{
+	return begin_visit(d, t, visit_begin, ret);
+}
+
 int dump_visit_pages(struct dump *d, struct task *t)
 {
 	struct visit *v = NULL;
 	int r = pages_prepare(d->vmas[t->index]);
 	if (r <= 0)
 		return r;
-	r = begin_visit(d, t, visit_begin, &v);
+	r = dump_visit(d, t, &v);
 	if (r >= 0)
 		r = pages_dump_task(d->s, t, d->vmas[t->index], v);
 	int left = visit_end(v);

@@ -51,6 +51,24 @@ static int collect_tasks(struct dump *d)
 	return r;
 }
 
+/* Adjustments of semaphores, of the few tasks that may have any. */
+static int ask_semaphores(struct dump *d)
+{
+	int r = 0;
+	for (size_t i = 0; i < d->tree.tasks.n && r >= 0 && !d->dry; i++) {
+		struct task *t = d->tree.tasks.v[i];
+		struct visit *v = NULL;
+		if (!t->may_undo)
+			continue;
+		r = dump_visit(d, t, &v);
+		if (r >= 0)
+			r = sem_undo_read(d->s, t, v);
+		int left = visit_end(v);
+		r = r < 0 ? r : left;
+	}
+	return r;
+}
+
 int dump_collect(struct dump *d)
 {
 	struct session *s = d->s;
@@ -70,6 +88,8 @@ int dump_collect(struct dump *d)
 		r = file_dump_check(d->files);
 	if (r >= 0)
 		r = ipc_collect(s, &d->tree);
+	if (r >= 0)
+		r = ask_semaphores(d);
 	return r < 0 || d->dry ? r : aio_quiesce(s, &d->tree);
 }
 

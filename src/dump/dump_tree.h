@@ -41,6 +41,8 @@ int dump_check_ids(struct dump *d);
  * an address space.
  */
 int dump_collect_batch(struct dump *d, struct task *const *tasks, size_t n);
+/* A visit of one that was collected, for something more. */
+int dump_visit(struct dump *d, struct task *t, struct visit **ret);
 /* The pages of one, if they take a visit; returns 1 then, and 0 if they are to be copied. */
 int dump_visit_pages(struct dump *d, struct task *t);
 

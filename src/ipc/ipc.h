@@ -32,6 +32,9 @@ struct file_dump;
  * ipc_undo()     the restore failed: removes what ipc_make() made
  */
 int ipc_collect(struct session *s, struct tree *tree);
+/* Then what only a task itself can find out, if ipc_collect() said that it may_undo. */
+struct visit;
+int sem_undo_read(struct session *s, struct task *t, struct visit *v);
 int ipc_write(struct session *s, struct tree *tree);
 int ipc_load(struct session *s, struct tree *tree);
 int ipc_make(struct session *s, struct tree *tree);

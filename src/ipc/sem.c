@@ -5,23 +5,15 @@
  * semaphores were changed by the tree last, and by nobody else who is alive, is taken to be the
  * tree's, and its values go into the images; all others are left alone, and persist without our
  * help.
- *
- * Adjustments at exit (SEM_UNDO) cannot be read.  kcmp(2) tells whether a task has any list of
- * them; but pthread_create() makes one, too.
  */
-#include "ipc/ipc.h"
+#include "ipc/sem.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
 #include <sys/sem.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "image/codec.h"
-#include "kernel/kcmp.h"
 #include "kernel/procfs.h"
 #include "kernel/scan.h"
 #include "kernel/syscalls.h"
@@ -37,15 +29,19 @@ struct sem_sets {
 	VEC(struct sem_set) all;
 };
 
-union semun {
-	int val;
-	struct semid_ds *buf;
-	unsigned short *array;
-};
-
 static int bad(struct session *s, int err, const struct sem_set *g, const char *why)
 {
 	return fail(s, err, "semaphore set %u (key %#x): %s", g->e->desc->id, g->e->desc->key, why);
+}
+
+int sem_value(const struct tree *tree, int id, uint32_t number)
+{
+	const struct sem_sets *list = tree->sem;
+	if (list)
+		vec_for_each (&list->all, g)
+			if ((int)g->e->desc->id == id && number < g->e->nsems)
+				return g->values[number];
+	return -ENOENT;
 }
 
 /* --- dump --- */
@@ -85,48 +81,13 @@ static int add_set(struct session *s, struct tree *tree, int id)
 	return 0;
 }
 
-/* A process that certainly has no list of adjustments. */
-static pid_t fork_innocent(void)
-{
-	pid_t pid = fork();
-	if (pid)
-		return pid;
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	for (;;)
-		pause();
-}
-
-static int check_adjustments(struct session *s, const struct tree *tree)
-{
-	pid_t innocent = fork_innocent();
-	if (innocent < 0)
-		return fail(s, errno, "fork to compare lists of SEM_UNDO");
-	vec_for_each (&tree->tasks, at) {
-		const struct task *t = *at;
-		if (!task_lives(t) || sys_kcmp(t->pid, innocent, KCMP_SYSVSEM, 0, 0) <= 0)
-			continue;
-		if (t->threads.n == 1)
-			block(s, t->vpid, "have it use semop() without SEM_UNDO",
-				"uses semaphores with SEM_UNDO, whose adjustments nobody can read");
-		else
-			log_warn(s,
-				"pid %d: if it uses semaphores with SEM_UNDO, the adjustments are "
-				"lost",
-				t->vpid);
-	}
-	kill(innocent, SIGKILL);
-	while (waitpid(innocent, NULL, 0) < 0 && errno == EINTR)
-		;
-	return 0;
-}
-
 int sem_collect(struct session *s, struct tree *tree)
 {
 	ipc_ids ids = {0};
 	int r = ipc_list(s, "/proc/sysvipc/sem", &ids);
 	for (size_t i = 0; i < ids.n && r >= 0; i++)
 		r = add_set(s, tree, ids.v[i]);
-	return r >= 0 && tree->sem ? check_adjustments(s, tree) : r;
+	return r >= 0 && ids.n ? sem_undo_collect(s, tree) : r;
 }
 
 int sem_write(struct session *s, struct tree *tree)

@@ -10,7 +10,7 @@ extern const struct aspect core_aspect, comm_aspect, sigmask_aspect, sigaction_a
 	sigqueue_aspect, seccomp_aspect, creds_aspect, dumpable_aspect, pdeath_signal_aspect,
 	posix_timer_arm_aspect, itimer_aspect, refused_aspect, sched_hints_aspect,
 	prctl_settings_aspect, io_priority_aspect, affinity_aspect, numa_policy_aspect,
-	coredump_filter_aspect, lock_future_aspect, io_uring_aspect;
+	coredump_filter_aspect, lock_future_aspect, io_uring_aspect, sem_undo_aspect;
 
 const struct aspect *const aspects[] = {
 	/* first: makes the messages that all others fill */
@@ -44,6 +44,8 @@ const struct aspect *const aspects[] = {
 	&lock_future_aspect,
 	/* only asks; file/io_uring.c */
 	&io_uring_aspect,
+	/* ipc/sem_undo.c; takes the values of semaphores, which are set by now */
+	&sem_undo_aspect,
 	&rlimit_aspect,
 	&posix_timer_aspect,
 	/* after signal actions, since ignoring a signal drops it, and RLIMIT_SIGPENDING */

@@ -71,6 +71,7 @@ struct task {
 	/* dump */
 	struct proc_stat stat;
 	bool maps_rings; /* of io_uring */
+	bool may_undo; /* ipc/: it may have adjustments of SEM_UNDO */
 	void *rings; /* file/: struct rings_told, what it says of them; NULL = nothing */
 	uint32_t *aio_tails; /* mem/aio.c: how far the kernel had written its rings */
 	void *links; /* file/dump.c: where its executable and directories are */
