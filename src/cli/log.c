@@ -78,10 +78,25 @@ const char *failure_text(struct session *s, int err)
 	return s->blockers.n ? describe_blocker(s, &s->blockers.v[0]) : describe_failure(s, err);
 }
 
+/* All to who asked for them; of a failed dump a handful, for the first line is the one to see. */
+static void report_blockers(struct session *s)
+{
+	const size_t most = 10;
+	bool all = s->opt->explain || s->opt->action == ACTION_CHECK || s->blockers.n <= most;
+	size_t n = all ? s->blockers.n : most - 1;
+	for (size_t i = 0; i < n; i++)
+		report_line(s, describe_blocker(s, &s->blockers.v[i]));
+	if (n < s->blockers.n)
+		report_line(s, arena_printf(&s->arena,
+				       "and %zu more; fermata dump --explain -t %d lists them all, "
+				       "and the "
+				       "command that would work",
+				       s->blockers.n - n, s->opt->tree));
+}
+
 void report_failure(struct session *s, int err, const char *last)
 {
-	for (size_t i = 0; i < s->blockers.n; i++)
-		report_line(s, describe_blocker(s, &s->blockers.v[i]));
+	report_blockers(s);
 	if (s->failure.err || !s->blockers.n)
 		report_line(s, describe_failure(s, err));
 	if (last)

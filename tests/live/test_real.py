@@ -4,12 +4,9 @@ import shutil
 import subprocess
 import time
 
-from live import Failure, Skipped, poll
+from live import Failure, poll
 from scenario import scenario
-
-
-def text(path):
-    return path.read_text() if path.exists() else ""
+from unmodified import need_tool, text
 
 
 def round_trips(case, count=3):
@@ -19,13 +16,6 @@ def round_trips(case, count=3):
             return
         case.restore(case.dump())
         time.sleep(0.02 * (i + 1))
-
-
-def need_tool(name):
-    path = shutil.which(name)
-    if not path:
-        raise Skipped(f"no {name} here")
-    return path
 
 
 def wait_for(case, path, want, timeout=60):

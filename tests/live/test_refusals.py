@@ -1,6 +1,7 @@
 """What cannot be dumped or restored is refused: with a message that names it, and without harm."""
 import ctypes
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -199,6 +200,21 @@ def test_two_blockers(case):
                 raise Failure(f"{verb} does not mention {want!r}: {ran.describe()}")
         unharmed(case, before)
     good_end(case)
+
+
+@scenario
+def test_many_blockers(case):
+    """Of a great number a dump tells a handful and how to see the rest; --explain tells all.
+    PROVES: F466"""
+    case.start(["/usr/bin/python3", "-c", "import fcntl, sys, time\nf = open(sys.argv[1] + '/f', 'w')\n"
+                "for i in range(30): fcntl.lockf(f, fcntl.LOCK_EX, 1, i * 2)\n"
+                "open(sys.argv[1] + '/ready', 'w'); time.sleep(1000)", case.dir])
+    short = case.refused("dump", "and 21 more", "-t", case.root)
+    full = case.refused("dump", "", "--explain", "-t", case.root)
+    for ran, want in (short, 9), (full, 30):
+        if (n := len(set(re.findall("POSIX write lock.*", ran.text)))) != want:
+            raise Failure(f"{n} locks told of: {ran.describe()}")
+    case.kill()
 
 
 @scenario

@@ -14,6 +14,7 @@ import time
 
 from live import FERMATA, Failure, Program, Skipped, poll
 from scenario import scenario
+from unmodified import need_tool
 
 
 class Terminal:
@@ -344,13 +345,6 @@ def test_unread_packet_status(case):
     case.refused("dump", "status byte of packet mode", "-t", child)
     case.advances(1)
     case.kill()
-
-
-def need_tool(name):
-    path = shutil.which(name)
-    if not path:
-        raise Skipped(f"no {name} here")
-    return path
 
 
 DRIVER = """
