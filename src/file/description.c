@@ -6,6 +6,10 @@
  * searched for in it; the many of a table are sorted first, by two threads, and then merged with
  * it.
  *
+ * Where the kernel tells what is the same open file (kernel/file_identity.h), in large tables, that
+ * is enough: those are added to the row as they come, and sorted when somebody else is searched
+ * for.
+ *
  * What must hold: whoever is named by `from` keeps that descriptor until the end of the dump.
  */
 #include "file/description.h"
@@ -32,9 +36,10 @@ void description_set_file(struct description *x, struct dumped_file *f)
 	x->file = f;
 }
 
-/* The open files of a key, in the kernel's order. */
+/* The open files of a key, in the kernel's order, and behind them some in none. */
 struct row {
 	VEC(struct description *) all;
+	size_t n_sorted;
 };
 
 static uint64_t key_of(struct file_dump *d, struct file_view *v)
@@ -102,6 +107,34 @@ static int search_near(struct session *s, const struct row *row, const struct fi
 	return search(s, row, from, low, high, ret_at);
 }
 
+struct sorting {
+	struct session *s;
+	pid_t tid; /* of the thread that sorts */
+	int err;
+};
+
+static int by_kcmp(const void *a, const void *b, void *arg)
+{
+	const struct description *x = *(struct description *const *)a;
+	const struct description *y = *(struct description *const *)b;
+	struct sorting *c = arg;
+	int order = c->err || x == y ? 0 : order_of(c->s, &x->from, &y->from);
+	if (order < -1)
+		c->err = order;
+	return c->err ? 0 : order;
+}
+
+/* The row of a key, sorted. */
+static int sorted_row(struct file_dump *d, uint64_t key, struct row **ret)
+{
+	struct row *row = *ret = row_of(d, key);
+	struct sorting c = {.s = d->s};
+	if (row->n_sorted < row->all.n)
+		qsort_r(row->all.v, row->all.n, sizeof(*row->all.v), by_kcmp, &c);
+	row->n_sorted = row->all.n;
+	return c.err;
+}
+
 static struct description *make(struct file_dump *d, const struct file_view *v)
 {
 	struct description *x = arena_new(&d->s->arena, struct description);
@@ -111,9 +144,11 @@ static struct description *make(struct file_dump *d, const struct file_view *v)
 
 int description_find(struct file_dump *d, struct file_view *v)
 {
-	struct row *row = row_of(d, key_of(d, v));
+	struct row *row;
 	size_t at;
-	int r = search(d->s, row, &v->from, 0, row->all.n, &at);
+	int r = sorted_row(d, key_of(d, v), &row);
+	if (r >= 0)
+		r = search(d->s, row, &v->from, 0, row->all.n, &at);
 	if (r < 0)
 		return r;
 	if (!r) {
@@ -121,8 +156,28 @@ int description_find(struct file_dump *d, struct file_view *v)
 		memmove(&row->all.v[at + 1], &row->all.v[at],
 			(row->all.n - 1 - at) * sizeof(*row->all.v));
 		row->all.v[at] = make(d, v);
+		row->n_sorted = row->all.n;
 	}
 	v->description = row->all.v[at];
+	return 0;
+}
+
+/* Among those of known identity, and those that were met without. */
+static int find_identified(struct file_dump *d, struct file_view *v)
+{
+	struct description *x = id_map_get(&d->identified, v->identity);
+	if (!x) {
+		struct row *row = row_of(d, key_of(d, v));
+		size_t at;
+		int r = search(d->s, row, &v->from, 0, row->n_sorted, &at);
+		if (r < 0)
+			return r;
+		x = r ? row->all.v[at] : make(d, v);
+		if (!r)
+			*vec_push(&d->s->arena, &row->all) = x;
+		id_map_put(&d->s->arena, &d->identified, v->identity, x);
+	}
+	v->description = x;
 	return 0;
 }
 
@@ -152,14 +207,8 @@ static void join(struct member *a, struct member *b)
 		a->same = b;
 }
 
-/* Compared as our own copies, each thread by its own tid: the kernel locks who is asked. */
-struct sorting {
-	struct session *s;
-	pid_t tid;
-	int err;
-};
-
 /*
+ * Compared as our own copies, each thread by its own tid: the kernel locks who is asked.
  * Notes which are equal.  That finds all of them: a sort knows the order of two neighbours only by
  * having compared them, or both with others that are between them and thus equal too.
  */
@@ -238,6 +287,7 @@ static int merge_group(struct file_dump *d, struct row *row, const struct group 
 	}
 	while (done < row->all.n)
 		*vec_push(a, &merged.all) = row->all.v[done++];
+	merged.n_sorted = merged.all.n;
 	*row = merged;
 	return 0;
 }
@@ -246,9 +296,12 @@ static int find_group(struct file_dump *d, struct group *g)
 {
 	if (g->n == 1)
 		return description_find(d, g->v[0]->v);
+	struct row *row;
 	int r = sort_group(d->s, g);
 	if (r >= 0)
-		r = merge_group(d, row_of(d, g->v[0]->key), g);
+		r = sorted_row(d, g->v[0]->key, &row);
+	if (r >= 0)
+		r = merge_group(d, row, g);
 	for (size_t i = 0; i < g->n && r >= 0; i++)
 		g->v[i]->v->description = first_of(g->v[i])->v->description;
 	return r;
@@ -262,8 +315,18 @@ static int by_key(const void *a, const void *b)
 	return x->i < y->i ? -1 : x->i > y->i;
 }
 
+static int find_all_identified(struct file_dump *d, struct file_view *const *views, size_t n)
+{
+	int r = 0;
+	for (size_t i = 0; i < n && r >= 0; i++)
+		r = find_identified(d, views[i]);
+	return r;
+}
+
 int descriptions_find(struct file_dump *d, struct file_view *const *views, size_t n)
 {
+	if (n && views[0]->identity)
+		return find_all_identified(d, views, n);
 	struct member *members = arena_array(&d->s->arena, struct member, n);
 	struct member **all = arena_array(&d->s->arena, struct member *, n);
 	struct member **sorted = arena_array(&d->s->arena, struct member *, n);

@@ -16,7 +16,10 @@ void description_set_file(struct description *x, struct dumped_file *f);
 /* Sets v->description, to a new one if the open file was not met before. */
 int description_find(struct file_dump *d, struct file_view *v);
 
-/* The same for each of views, in fewer calls of kcmp(2), which two threads make. */
+/*
+ * The same for each of views, in fewer calls of kcmp(2), which two threads make, or in none if their
+ * identity is known: that of all or of none.
+ */
 int descriptions_find(struct file_dump *d, struct file_view *const *views, size_t n);
 
 #endif

@@ -63,6 +63,7 @@ struct file_view {
 	const struct file_type *type;	 /* NULL: not known yet */
 	struct proc_fdinfo fdinfo;	 /* of the copy */
 	bool has_fdinfo;		 /* false: it is long, or the file is for its path only */
+	uint64_t identity;		 /* by file_identity.h; 0: not known */
 	struct description *description; /* NULL: not looked for yet */
 };
 
@@ -108,7 +109,7 @@ struct file_dump {
 	uint64_t predicted;
 	const FownEntry *nobody; /* of files without an owner */
 	struct id_map bpf_maps;
-	struct id_map descriptions; /* by key: description.c */
+	struct id_map descriptions, identified; /* by key, by identity: description.c */
 	struct id_map inodes, pipes, mounts, devices, mapped, shmids;
 	struct lock_dump *locks; /* file_lock.c */
 	bool mounts_read;

@@ -20,6 +20,7 @@
 #include "file/description.h"
 #include "file/dumping.h"
 #include "file/file_lock.h"
+#include "kernel/file_identity.h"
 #include "kernel/procfs.h"
 #include "kernel/syscalls.h"
 
@@ -104,6 +105,7 @@ enum {
 	FEW = 32, /* that many copies fit into a table of the first size (NR_OPEN_DEFAULT) */
 	WINDOW_MAX = 1024, /* how many wait at a time */
 	WINDOW_MIN = 16,
+	MANY = 2000, /* from where on they are not compared but identified */
 };
 
 struct fresh_fd {
@@ -117,6 +119,7 @@ struct window {
 	int pidfd;
 	struct fresh_fd *v;
 	size_t n;
+	file_identity_vec identities; /* of the table; empty: not known */
 };
 
 static int look(struct session *s, void *arg, size_t i)
@@ -147,6 +150,35 @@ static int make_room(struct window *w)
 	return r;
 }
 
+static uint64_t identity_of(const struct window *w, int fd)
+{
+	size_t low = 0, high = w->identities.n;
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+		const struct file_identity *i = &w->identities.v[middle];
+		if (i->fd == (uint64_t)fd)
+			return i->file;
+		if (i->fd < (uint64_t)fd)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return 0;
+}
+
+/* All or none. */
+static void identify(struct window *w, struct file_view *const *views, size_t n)
+{
+	for (size_t i = 0; i < n && w->identities.n; i++) {
+		views[i]->identity = identity_of(w, views[i]->from.number);
+		if (views[i]->identity)
+			continue;
+		w->identities.n = 0;
+		for (size_t k = 0; k < i; k++)
+			views[k]->identity = 0;
+	}
+}
+
 static int tell_apart(struct window *w)
 {
 	struct file_view **views = arena_array(&w->d->s->arena, struct file_view *, w->n);
@@ -161,6 +193,7 @@ static int tell_apart(struct window *w)
 			return fail(w->d->s, r, "pid %d %s: examine it", w->t->vpid,
 				view_label(w->d, v));
 	}
+	identify(w, views, n);
 	return descriptions_find(w->d, views, n);
 }
 
@@ -214,6 +247,8 @@ static int store_fresh(
 	size_t most = window_size();
 	struct window w = {.d = d, .t = t, .pidfd = pidfd};
 	w.v = arena_array(&d->s->arena, struct fresh_fd, n < most ? n : most);
+	if (n >= MANY && file_identities_read(&d->s->arena, pidfd, &w.identities) < 0)
+		w.identities.n = 0;
 	int r = 0;
 	for (size_t i = 0; i < n && r >= 0; i += w.n) {
 		w.n = n - i < most ? n - i : most;

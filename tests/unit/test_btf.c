@@ -1,0 +1,132 @@
+/* Finding functions in BTF, in a small one and in the kernel's; descriptors identified by it. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/btf.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "test_proc.h"
+
+#include "kernel/btf.h"
+#include "kernel/file_identity.h"
+
+#define INFO(kind, vlen) ((uint32_t)(kind) << 24 | (vlen))
+
+static const char strings[] = "\0int\0wanted_not\0wanted\0other";
+enum { INT = 1, WANTED_NOT = 5, WANTED = 16, OTHER = 23 };
+
+/* 1: int, 2: struct of 2 members, 3: a prototype of 1 parameter, 4: other(), 5: wanted() */
+static const uint32_t types[] = {
+	INT,
+	INFO(BTF_KIND_INT, 0),
+	4,
+	32,
+	OTHER,
+	INFO(BTF_KIND_STRUCT, 2),
+	8,
+	INT,
+	1,
+	0,
+	INT,
+	1,
+	32,
+	0,
+	INFO(BTF_KIND_FUNC_PROTO, 1),
+	1,
+	INT,
+	1,
+	OTHER,
+	INFO(BTF_KIND_FUNC, 0),
+	3,
+	WANTED,
+	INFO(BTF_KIND_FUNC, 0),
+	3,
+};
+
+struct blob {
+	struct btf_header h;
+	uint32_t types[sizeof(types) / sizeof(*types)];
+	char strings[sizeof(strings)];
+};
+
+static struct blob make_blob(void)
+{
+	struct blob b = {.h = {.magic = BTF_MAGIC,
+				 .version = BTF_VERSION,
+				 .hdr_len = sizeof(b.h),
+				 .type_len = sizeof(types),
+				 .str_off = sizeof(types),
+				 .str_len = sizeof(strings)}};
+	memcpy(b.types, types, sizeof(types));
+	memcpy(b.strings, strings, sizeof(strings));
+	return b;
+}
+
+static void test_find(void **state)
+{
+	(void)state;
+	struct blob b = make_blob();
+	size_t len = offsetof(struct blob, strings) + sizeof(strings);
+	assert_int_equal(btf_find_function(&b, len, "wanted"), 5);
+	assert_int_equal(btf_find_function(&b, len, "other"), 4);
+	assert_int_equal(btf_find_function(&b, len, "int"), 0);	       /* no function */
+	assert_int_equal(btf_find_function(&b, len, "wanted_not"), 0); /* only a string */
+	assert_int_equal(btf_find_function(&b, len, "anted"), 0);      /* only a part of one */
+	b.types[1] = INFO(31, 0);
+	assert_int_equal(btf_find_function(&b, len, "wanted"), 0);
+}
+
+static int parse_btf(struct arena *a, const char *text, size_t len)
+{
+	(void)a;
+	btf_find_function(text, len, "wanted");
+	return 0;
+}
+
+static void test_torture(void **state)
+{
+	struct session *s = *state;
+	struct blob b = make_blob();
+	torture(&s->arena, parse_btf, (const char *)&b,
+		offsetof(struct blob, strings) + sizeof(strings));
+}
+
+static uint64_t identity_of(const file_identity_vec *all, int fd)
+{
+	vec_for_each (all, i)
+		if (i->fd == (uint64_t)fd)
+			return i->file;
+	return 0;
+}
+
+static void test_identities(void **state)
+{
+	struct session *s = *state;
+	file_identity_vec all = {0};
+	int pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+	int a = open("/", O_PATH), b = open("/", O_PATH), c = dup(a);
+	assert_true(pidfd >= 0 && a >= 0 && b >= 0 && c >= 0);
+	int r = file_identities_read(&s->arena, pidfd, &all);
+	if (r < 0) {
+		print_message("the kernel does not tell: %s\n", strerror(-r));
+		skip();
+	}
+	assert_true(identity_of(&all, a) && identity_of(&all, b));
+	assert_true(identity_of(&all, a) == identity_of(&all, c));
+	assert_true(identity_of(&all, a) != identity_of(&all, b));
+	assert_true(identity_of(&all, c + 1) == 0);
+	close(a);
+	close(b);
+	close(c);
+	close(pidfd);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_find),
+		with_session(test_torture),
+		with_session(test_identities),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
