@@ -55,6 +55,11 @@ class Client:
             self._start_worker(apart=False)
         return self._sock
 
+    def start_apart(self):
+        """For a dump of ourselves: a worker of our own that is no descendant of ours."""
+        if self._sock is None:
+            self._start_worker(apart=True)
+
     def _start_worker(self, apart):
         """apart: as no descendant of ours, or it would be in the tree that it is to dump."""
         self._sock, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -134,8 +139,8 @@ class Client:
 
     def dump(self, images, **options):
         """images: a path, or a descriptor of a directory. Without pid: this process."""
-        if "pid" not in options and self._sock is None:
-            self._start_worker(apart=True)
+        if "pid" not in options:
+            self.start_apart()
         return self._need(self._with_options(pb.DUMP, images, options), "dump")
 
     def restore(self, images, **options):

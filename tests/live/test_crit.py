@@ -74,6 +74,11 @@ MADE_UP = [
      base64.encodebytes(bytes(range(256)) * 1000).decode()}]},
     {"magic": "PAGEMAP", "entries": [{"pages_id": 1},
      {"vaddr": 2**64 - 4096, "compat_nr_pages": 1, "flags": 4, "nr_pages": 1}]},
+    {"magic": "PIPES_DATA", "entries": [{"pipe_id": 1, "bytes": 3, "size": 65536, "extra": "YWJj\n"},
+     {"pipe_id": 2, "bytes": 0, "size": 4096, "extra": ""}]},
+    {"magic": "TCP_STREAM", "entries": [{"inq_len": 2, "inq_seq": 1, "outq_len": 3, "outq_seq": 2**32 - 1,
+     "opt_mask": 15, "snd_wscale": 7, "mss_clamp": 1460, "extra": {"inq": "YWI=\n", "outq": "YWJj\n"}}]},
+    {"magic": "SK_QUEUES", "entries": [{"id_for": 1, "length": 2, "extra": "YWI=\n"}]},
     {"magic": "FDINFO", "entries": []},
 ]
 

@@ -406,3 +406,39 @@ def test_own_tree(case):
     with module.Client(FERMATA) as c:
         c.sock  # a child of ours
         refused(module, lambda: c.dump(case.new_images(), shell_job=True), "this tool itself")
+
+
+@scenario
+def test_pycriu(case):
+    """A program written for CRIU's module.
+    PROVES: F399"""
+    rpc()
+    import pycriu
+    pid, directory = case.start(["sleep", "1000"], ready=False), case.new_images()
+    c = pycriu.criu()
+    c.use_binary(FERMATA)
+    c.check()
+    c.opts.images_dir_fd = os.open(directory, os.O_DIRECTORY)
+    c.opts.pid = 999999
+    try:
+        c.dump()
+        raise Failure("a dump of nobody succeeded")
+    except pycriu.CRIUExceptionExternal as e:
+        if (e.errno, e.typ, e.resp_typ) != (3, pycriu.rpc.DUMP, pycriu.rpc.DUMP) or "pid" not in str(e):
+            raise Failure(f"{e!r}: {e}") from None
+    c.opts.pid = pid
+    if c.dump().restored:
+        raise Failure("said to be restored")
+    case.gone([pid])
+    if c.restore().pid != pid:
+        raise Failure("another PID")
+    with open(directory / f"core-{pid}.img", "rb") as f:
+        image = pycriu.images.load(f)
+    if image["magic"] != "CORE" or image["entries"][0]["tc"]["comm"] != "sleep":
+        raise Failure(f"{image}")
+    c.use_binary("/nowhere/criu")
+    try:
+        c.check()
+        raise Failure("a tool that is not there answered")
+    except (pycriu.CRIUExceptionInternal, OSError):
+        pass
