@@ -1,6 +1,7 @@
 /*
  * The network lock with nf_tables: one table `inet CRIU-<run id>`, as spec/images-files.md 18.1 has
- * it, so that either tool can undo what the other did.
+ * it, so that either tool can undo what the other did.  The method iptables is the same here, and
+ * images say nftables: whoever restores them has to look for that table.
  *
  * Two sets hold address.port.address.port of every connection, both ways round; chains at input
  * and output drop what is in them, but for packets with the mark of those that a restore sends to
@@ -284,8 +285,6 @@ int net_lock_probe(int method)
 {
 	if (method == NETLOCK_SKIP)
 		return 0;
-	if (method == NETLOCK_IPTABLES)
-		return -EOPNOTSUPP;
 	_cleanup_close_ int fd = nft_open();
 	struct net_lock none = {.run_id = "none"};
 	int r = fd < 0 ? fd : exists(&none, fd);

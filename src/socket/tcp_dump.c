@@ -65,11 +65,9 @@ static void check_lock(struct file_dump *d, const struct file_view *v)
 	if (in->lock_checked || d->s->opt->tcp_close)
 		return;
 	in->lock_checked = true;
-	if (d->s->opt->network_lock == NETLOCK_IPTABLES) {
-		view_block(d, v, "use --network-lock nftables or --network-lock skip",
-			"a network lock by iptables, which is not supported");
-		return;
-	}
+	if (d->s->opt->network_lock == NETLOCK_IPTABLES)
+		log_warn(d->s, "--network-lock iptables: nf_tables hold the packets of TCP "
+			       "connections instead, in a table of their own");
 	int r = net_lock_probe(d->s->opt->network_lock);
 	if (r < 0)
 		view_block(d, v, "use --network-lock skip",
@@ -189,6 +187,8 @@ static int save_all(struct file_dump *d, void *object)
 {
 	struct inet_dump *in = object;
 	fill_lock(d, in);
+	if (in->lock.method == NETLOCK_IPTABLES)
+		in->lock.method = NETLOCK_NFTABLES;
 	d->tree->network_lock = in->lock.method;
 	int r = tcp_guard_start(d->s, &in->guard, d->tree->root->pid, 0, go_on, in);
 	if (r >= 0)

@@ -165,6 +165,10 @@ static int lock_all(struct file_set *f)
 		.conns = conns,
 		.n = n,
 		.owner = -1};
+	if (in->lock.method == NETLOCK_IPTABLES)
+		log_warn(f->s, "these images were made with --network-lock iptables: rules of "
+			       "iptables that still drop packets of the TCP connections have to "
+			       "be deleted by hand");
 	return net_lock_ensure(f->s, &in->lock);
 }
 

@@ -234,13 +234,18 @@ def test_refused(case, kind):
 
 
 @scenario
-def test_iptables_refused(case):
-    """PROVES: F165"""
-    case.start_program(Program("inet_kinds"), "pair")
-    case.refused("dump", "iptables.*--network-lock", "-t", case.root, *EST, "--network-lock",
-                 "iptables")
-    case.release()
-    case.verdict()
+def test_iptables_lock(case):
+    """--network-lock iptables holds the packets with nf_tables, and says so.
+    PROVES: F165"""
+    outside = Outside(case)
+    images = case.dump(*EST, "--network-lock", "iptables")
+    if "nf_tables hold" not in (images / "dump.log").read_text():
+        raise Failure("no warning")
+    need_tables(1, "after the dump")
+    outside.send_rest()
+    case.restore(images, *EST)
+    need_tables(0, "after the restore")
+    outside.judge()
 
 
 @scenario(args=["dump", "restore"])
