@@ -115,7 +115,8 @@ static int fanotify_collect(struct file_dump *d, struct file_view *v, struct dum
 	fanotify_file_entry__init(e);
 	e->id = f->id;
 	e->flags = v->flags & ~(uint32_t)O_CLOEXEC;
-	int r = fsnotify_check_queue(d, v, "a fanotify group");
+	int r = fsnotify_check_queue(
+		d, v, "a fanotify group", "dump again when the program has read them");
 	if (r >= 0)
 		r = collect_marks(d, v, f, e);
 	return r < 0 ? r : fown_dump(d, v, &e->fown);

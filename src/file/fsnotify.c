@@ -8,7 +8,8 @@
  * the tree must have it open, and the restore finds it by device and inode of its ghost.
  *
  * Events that were not read yet are in the kernel only: reading takes them away, and nothing can
- * put them back.  So they are refused.  Everything here that opens files comes after all queues
+ * put them back (docs/architecture.md).  So they are refused, or inotify.c says that some were lost.
+ * Everything here that opens files comes after all queues
  * were looked at.
  */
 #include "file/fsnotify.h"
@@ -31,17 +32,18 @@
 #define AT_HANDLE_FID 0x200 /* Linux 6.5 */
 #endif
 
-int fsnotify_check_queue(struct file_dump *d, struct file_view *v, const char *what)
+int fsnotify_check_queue(
+	struct file_dump *d, struct file_view *v, const char *what, const char *remedy)
 {
 	int bytes = 0;
 	if (ioctl(v->fd, FIONREAD, &bytes) < 0)
 		return fail(d->s, errno, "pid %d %s: ask for unread events", v->from.task->vpid,
 			view_label(d, v));
-	if (bytes)
-		view_block(d, v, "dump again when the program has read them",
+	if (bytes && remedy)
+		view_block(d, v, remedy,
 			"%s with unread events (%d bytes), which nothing can put back", what,
 			bytes);
-	return 0;
+	return bytes;
 }
 
 static dev_t device_of(uint32_t sdev)

@@ -15,8 +15,12 @@ struct marked {
 	FhEntry *handle;
 };
 
-/* Dump: an empty queue, or a blocker: what was read cannot be put back. */
-int fsnotify_check_queue(struct file_dump *d, struct file_view *v, const char *what);
+/*
+ * Dump: bytes of events that were not read, for which there is a blocker if there is a remedy: they
+ * cannot be put back.
+ */
+int fsnotify_check_queue(
+	struct file_dump *d, struct file_view *v, const char *what, const char *remedy);
 /* Dump: the handle; its path, if it has one, is found when all descriptors are known. */
 FhEntry *fsnotify_collect_mark(
 	struct file_dump *d, struct dumped_file *f, const char *what, const struct fdinfo_mark *m);

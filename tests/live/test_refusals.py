@@ -134,6 +134,21 @@ def test_notification_fd(case, kind):
     good_end(case)
 
 
+@scenario(args=["once", "cycles", "leave_running"])
+def test_lost_events(case, how):
+    """Unread events are lost by request only, and the program is told so; twice is no more.
+    PROVES: F204 F210"""
+    lost = () if how == "leave_running" else ("lost",)
+    case.start_program(Program("odd_notify"), "inotify-unread", *lost)
+    case.refused("dump", "unread events.*--skip-in-flight", "-t", case.root, "--explain")
+    for _ in range(3 if how == "cycles" else 1):
+        if how == "leave_running":
+            case.dump("--skip-in-flight", "--leave-running")
+        else:
+            case.restore(case.dump("--skip-in-flight"))
+    good_end(case)
+
+
 @scenario
 def test_unsupported_mapping(case):
     """PROVES: F077 F466"""

@@ -50,8 +50,25 @@ static int inotify_unread(void)
 {
 	int fd = inotify_init1(0);
 
-	NEED(inotify_add_watch(fd, dir, IN_CREATE) == 1 && !mkdir(in_dir("d"), 0755));
+	NEED(!mkdir(in_dir("w"), 0755) && inotify_add_watch(fd, in_dir("w"), IN_CREATE) == 1);
+	NEED(!mkdir(in_dir("w/d"), 0755));
 	return fd;
+}
+
+/* With --skip-in-flight all that is told of the directory is that something was. */
+static void need_overflow(int fd)
+{
+	char room[4096] __attribute__((aligned(8)));
+	struct inotify_event *e = (struct inotify_event *)room;
+
+	NEED(fcntl(fd, F_SETFL, O_NONBLOCK) == 0);
+	SAME(read(fd, room, sizeof(room)), sizeof(*e));
+	NEED(e->mask == IN_Q_OVERFLOW && e->wd == -1 && e->len == 0);
+	NEED(read(fd, room, sizeof(room)) == -1 && errno == EAGAIN);
+	NEED(!mkdir(in_dir("w/e"), 0755));
+	NEED(read(fd, room, sizeof(room)) > (ssize_t)sizeof(*e));
+	NEED(e->mask == (IN_CREATE | IN_ISDIR) && e->wd == 1 && !strcmp(e->name, "e"));
+	NEED(inotify_add_watch(fd, in_dir("w/e"), IN_CREATE) == 2);
 }
 
 static int inotify_foreign(void)
@@ -134,5 +151,7 @@ int main(int argc, char **argv)
 			fd = states[i].make();
 	NEED(fd >= 0 && dup2(fd, 100) == 100 && !close(fd));
 	park();
+	if (argc > 3 && !strcmp(argv[3], "lost"))
+		need_overflow(100);
 	ok();
 }
