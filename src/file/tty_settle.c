@@ -9,10 +9,8 @@
  *	master here, slave outside     refused: its owner would be hung up
  *	session of a leader outside    --shell-job
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +19,7 @@
 #include <unistd.h>
 
 #include "file/tty.h"
+#include "kernel/proc_holder.h"
 #include "kernel/proc_stat.h"
 #include "task/extras.h"
 
@@ -124,36 +123,12 @@ static int add_closed_slave(struct file_dump *d, struct tty_dump *master)
 
 /* --- ends outside the tree --- */
 
-static bool has_open(pid_t pid, const char *link, uint64_t devpts, unsigned index)
-{
-	char path[64], text[PATH_MAX];
-	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
-	_cleanup_dir_ DIR *dir = opendir(path);
-	for (struct dirent *entry; dir && (entry = readdir(dir));) {
-		ssize_t n = readlinkat(dirfd(dir), entry->d_name, text, sizeof(text) - 1);
-		struct stat st;
-		if (n <= 0)
-			continue;
-		text[n] = '\0';
-		if (strstr(text, link) && fstatat(dirfd(dir), entry->d_name, &st, 0) == 0 &&
-			st.st_rdev == makedev(PTS_MAJOR, index) && st.st_dev == devpts)
-			return true;
-	}
-	return false;
-}
-
 /* Some process that has the slave open though the tree has not; 0: none. */
 static pid_t find_holder(struct file_dump *d, const struct tty_dump *master)
 {
 	unsigned index = master->info->pty->index;
-	const char *link = arena_printf(&d->s->arena, "/%u", index);
-	_cleanup_dir_ DIR *proc = opendir("/proc");
-	for (struct dirent *entry; proc && (entry = readdir(proc));) {
-		pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
-		if (pid > 0 && pid != getpid() && has_open(pid, link, master->devpts, index))
-			return pid;
-	}
-	return 0;
+	return proc_find_holder(arena_printf(&d->s->arena, "/%u", index), master->devpts,
+		makedev(PTS_MAJOR, index));
 }
 
 static void check_master(struct file_dump *d, struct tty_dump *t)

@@ -14,12 +14,17 @@
 
 #include <string.h>
 
+#include "kernel/proc_holder.h"
+
 static const char *name_of(struct file_dump *d, const struct unix_info *info)
 {
 	return unix_name_text(&d->s->arena, info->name, info->name_len);
 }
 
 /* --- outside --- */
+
+/* A walk through /proc for each of thousands would keep the tree stopped for long. */
+enum { NAMED_HOLDERS = 10 };
 
 static bool is_reachable_by_name(const struct unix_info *peer)
 {
@@ -70,9 +75,12 @@ static void peer_outside(struct file_dump *d, struct unix_dumped *u, struct unix
 		is_reachable_by_name(peer)
 			? "use --ext-unix-sk"
 			: arena_printf(&d->s->arena, "use --external unix[%u]", u->info->ino);
+	const char *link = arena_printf(&d->s->arena, "socket:[%u]", peer->ino);
+	pid_t holder = d->s->blockers.n < NAMED_HOLDERS ? proc_find_holder(link, 0, 0) : 0;
 	unix_block(d, u, remedy,
-		"(inode %u) is connected to a socket %s (inode %u) outside the tree", u->info->ino,
-		name_of(d, peer), peer->ino);
+		"(inode %u) is connected to a socket %s (inode %u)%s outside the tree", u->info->ino,
+		name_of(d, peer), peer->ino,
+		holder ? arena_printf(&d->s->arena, " of process %d", holder) : "");
 }
 
 /* --- connections that wait to be accepted --- */

@@ -25,7 +25,7 @@ def test_outside_stream(case):
                        close_fds=False)
     theirs.close()
     key = f"unix[{inode(case)}]"
-    refused_unharmed(case, rf"fd 50: .*outside the tree.*use --external {re.escape(key)}")
+    refused_unharmed(case, rf"fd 50: .*of process {os.getpid()} outside the tree.*use --external {re.escape(key)}")
     refused_unharmed(case, "outside the tree", "--ext-unix-sk")  # that is for datagrams
     images = case.dump("--external", key)
     name = f"socket:[{key[5:-1]}]"
