@@ -261,8 +261,14 @@ static int classify(struct file_dump *d, const struct file_view *v, InetSkEntry 
 {
 	if (block_scope(d, v, e) || block_error(d, v, e))
 		return 0;
-	if (!inet_is_tcp(e))
-		return collect_queues(d, v, e, f);
+	if (!inet_is_tcp(e)) {
+		size_t blockers = d->s->blockers.n;
+		int r = collect_queues(d, v, e, f);
+		if (r < 0 || d->s->blockers.n > blockers)
+			return r; /* what is corked would be sent by asking for hidden states */
+	}
+	if (inet_hidden_block(d, v, e, describe(d->s, e), f) || !inet_is_tcp(e))
+		return 0;
 	if (inet_is_connection(e))
 		return tcp_collect(d, v, e);
 	if (pending && !d->s->opt->skip_in_flight)

@@ -44,6 +44,10 @@ struct inet_dump {
 	struct tcp_guard guard;
 	rlim_t old_limit; /* of descriptors; 0: not raised */
 	bool lock_checked;
+	bool groups_listed; /* multicast.c */
+	VEC(struct multicast_group *) groups;
+	bool programs_listed;	   /* inet_hidden.c */
+	uint32_t choosing_program; /* likewise: the id of a BPF program; 0: there is none */
 };
 
 /* The state of all inet sockets of the dump, made at the first request. */
@@ -55,6 +59,13 @@ const struct inet_listed *inet_listed(
 
 /* inet_options.c: IP, IPv6, TCP and UDP; those the image has no field for go to f->extra. */
 void inet_options_dump(struct file_dump *d, int fd, InetSkEntry *e, struct dumped_file *f);
+
+/* Whether a dump asks for that option, of any inet socket; for tests. */
+bool inet_option_is_kept(int level, int option);
+
+/* inet_hidden.c: blocks what no option tells; true if it did. */
+bool inet_hidden_block(struct file_dump *d, const struct file_view *v, const InetSkEntry *e,
+	const char *label, struct dumped_file *f);
 
 /* inet_queue.c: the datagrams that wait in a UDP socket; blocks what cannot be put back. */
 int inet_queue_dump(struct file_dump *d, const struct file_view *v, const InetSkEntry *e,

@@ -5,8 +5,7 @@
  * socket of the same kind (which is made to ask it) go to fermata-files.img.  What bind(2) and
  * connect(2) depend on is set before them, all the rest at the end by sk_opts_restore().
  *
- * Not kept: TCP_QUICKACK, which the kernel changes by itself; TCP_WINDOW_CLAMP of a connection,
- * likewise; the interface of IP_MULTICAST_IF given by number alone, which it does not tell.
+ * tests/unit/test_socket_options.c lists all there are, and why some are not kept.
  */
 #include <errno.h>
 #include <linux/icmp.h>
@@ -26,6 +25,9 @@
 #define TCP_RTO_MAX_MS	  44
 #define TCP_RTO_MIN_US	  45
 #define TCP_DELACK_MAX_US 46
+#endif
+#ifndef SO_TXREHASH /* 5.18 */
+#define SO_TXREHASH 74
 #endif
 #ifndef UDPLITE_SEND_CSCOV
 #define UDPLITE_SEND_CSCOV 10
@@ -51,31 +53,32 @@ enum {
 	DATAGRAM = 128,	    /* all but TCP, which has other uses for the kernel's fields */
 };
 
-enum { VALUE_MAX = 44 };
+enum { VALUE_MAX = 44, HEADER_MAX = 2048 };
 
 static const struct row {
 	int level, option, where, len;
 } rows[] = {
-	{IPPROTO_IP, IP_OPTIONS, FOUR, 40},
-	{IPPROTO_IP, IP_RECVOPTS, FOUR, 4},
-	{IPPROTO_IP, IP_RETOPTS, FOUR, 4},
+	{IPPROTO_IP, IP_OPTIONS, ANY, 40},
+	{IPPROTO_IP, IP_RECVOPTS, ANY, 4},
+	{IPPROTO_IP, IP_RETOPTS, ANY, 4},
 	{IPPROTO_IP, IP_MTU_DISCOVER, ANY, 4},
 	{IPPROTO_IP, IP_RECVERR, ANY, 4},
-	{IPPROTO_IP, IP_RECVTTL, FOUR, 4},
+	{IPPROTO_IP, IP_RECVTTL, ANY, 4},
 	{IPPROTO_IP, IP_RECVTOS, ANY, 4},
-	{IPPROTO_IP, IP_PASSSEC, FOUR, 4},
+	{IPPROTO_IP, IP_PASSSEC, ANY, 4},
 	{IPPROTO_IP, IP_TRANSPARENT, FOUR, 4},
-	{IPPROTO_IP, IP_RECVORIGDSTADDR, FOUR, 4},
-	{IPPROTO_IP, IP_MINTTL, FOUR, 4},
-	{IPPROTO_IP, IP_CHECKSUM, FOUR, 4},
+	{IPPROTO_IP, IP_RECVORIGDSTADDR, ANY, 4},
+	{IPPROTO_IP, IP_MINTTL, ANY, 4},
+	{IPPROTO_IP, IP_CHECKSUM, ANY, 4},
 	{IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, ANY, 4},
-	{IPPROTO_IP, IP_RECVFRAGSIZE, FOUR, 4},
-	{IPPROTO_IP, IP_RECVERR_RFC4884, FOUR, 4},
-	{IPPROTO_IP, IP_MULTICAST_IF, FOUR | DATAGRAM, 4},
-	{IPPROTO_IP, IP_MULTICAST_TTL, FOUR | DATAGRAM, 4},
-	{IPPROTO_IP, IP_MULTICAST_LOOP, FOUR | DATAGRAM, 4},
-	{IPPROTO_IP, IP_MULTICAST_ALL, FOUR | DATAGRAM, 4},
-	{IPPROTO_IP, IP_UNICAST_IF, FOUR, 4},
+	{IPPROTO_IP, IP_RECVFRAGSIZE, ANY, 4},
+	{IPPROTO_IP, IP_RECVERR_RFC4884, ANY, 4},
+	{IPPROTO_IP, IP_MULTICAST_IF, ANY | DATAGRAM, 4},
+	{IPPROTO_IP, IP_MULTICAST_TTL, ANY | DATAGRAM, 4},
+	{IPPROTO_IP, IP_MULTICAST_LOOP, ANY | DATAGRAM, 4},
+	{IPPROTO_IP, IP_MULTICAST_ALL, ANY | DATAGRAM, 4},
+	{IPPROTO_IP, IP_UNICAST_IF, ANY, 4},
+	{IPPROTO_IP, IP_ROUTER_ALERT, FOUR | RAW, 4},
 	{IPPROTO_IP, IP_LOCAL_PORT_RANGE, ANY, 4},
 	/* of IPv6 sockets the image has no fields for those */
 	{IPPROTO_IP, IP_PKTINFO, SIX, 4},
@@ -106,6 +109,14 @@ static const struct row {
 	{IPPROTO_IPV6, IPV6_MINHOPCOUNT, SIX, 4},
 	{IPPROTO_IPV6, IPV6_TRANSPARENT, SIX, 4},
 	{IPPROTO_IPV6, IPV6_CHECKSUM, SIX | RAW, 4},
+	{IPPROTO_IPV6, IPV6_ROUTER_ALERT_ISOLATE, SIX | RAW, 4},
+	{IPPROTO_IPV6, IPV6_FLOWINFO, SIX, 4},
+	{IPPROTO_IPV6, IPV6_FLOWINFO_SEND, SIX, 4},
+	{IPPROTO_IPV6, IPV6_2292PKTINFO, SIX, 4},
+	{IPPROTO_IPV6, IPV6_2292HOPLIMIT, SIX, 4},
+	{IPPROTO_IPV6, IPV6_2292RTHDR, SIX, 4},
+	{IPPROTO_IPV6, IPV6_2292HOPOPTS, SIX, 4},
+	{IPPROTO_IPV6, IPV6_2292DSTOPTS, SIX, 4},
 
 	{IPPROTO_TCP, TCP_CONGESTION, ANY | TCP, 16},
 	{IPPROTO_TCP, TCP_USER_TIMEOUT, ANY | TCP, 4},
@@ -125,17 +136,27 @@ static const struct row {
 	{IPPROTO_TCP, TCP_FASTOPEN, ANY | TCP | NOT_CONNECTED, 4},
 	{IPPROTO_TCP, TCP_FASTOPEN_CONNECT, ANY | TCP | NOT_CONNECTED, 4},
 	{IPPROTO_TCP, TCP_FASTOPEN_NO_COOKIE, ANY | TCP | NOT_CONNECTED, 4},
+	{IPPROTO_TCP, TCP_FASTOPEN_KEY, ANY | TCP | NOT_CONNECTED, 32},
 
 	{IPPROTO_UDP, UDP_NO_CHECK6_TX, ANY | UDP, 4},
 	{IPPROTO_UDP, UDP_NO_CHECK6_RX, ANY | UDP, 4},
 	{IPPROTO_UDP, UDP_SEGMENT, ANY | UDP, 4},
 	{IPPROTO_UDP, UDP_GRO, ANY | UDP, 4},
 	{IPPROTO_UDP, UDP_ENCAP, ANY | UDP, 4},
+	{IPPROTO_UDPLITE, UDP_NO_CHECK6_TX, ANY | LITE, 4},
+	{IPPROTO_UDPLITE, UDP_NO_CHECK6_RX, ANY | LITE, 4},
+	{IPPROTO_UDPLITE, UDP_SEGMENT, ANY | LITE, 4},
+	{IPPROTO_UDPLITE, UDP_GRO, ANY | LITE, 4},
 	{IPPROTO_UDPLITE, UDPLITE_SEND_CSCOV, ANY | LITE, 4},
 	{IPPROTO_UDPLITE, UDPLITE_RECV_CSCOV, ANY | LITE, 4},
 };
 
 enum { N_ROWS = sizeof(rows) / sizeof(rows[0]) };
+
+/* Headers of all that is sent; a new socket has none. */
+static const int headers[] = {IPV6_HOPOPTS, IPV6_RTHDRDSTOPTS, IPV6_RTHDR, IPV6_DSTOPTS};
+
+enum { N_HEADERS = sizeof(headers) / sizeof(headers[0]) };
 
 struct value {
 	socklen_t len; /* 0: the kernel does not know the option */
@@ -212,6 +233,35 @@ static void keep_extras(struct file_dump *d, int fd, const InetSkEntry *e, struc
 	}
 }
 
+static void keep_headers(struct file_dump *d, int fd, struct dumped_file *f)
+{
+	for (size_t i = 0; i < N_HEADERS; i++) {
+		char header[HEADER_MAX];
+		socklen_t len = sizeof(header);
+		if (getsockopt(fd, IPPROTO_IPV6, headers[i], header, &len) == 0 && len)
+			sk_option_keep(d, f, IPPROTO_IPV6, headers[i], header, len);
+	}
+}
+
+/*
+ * What the kernel changes by itself as well, so only values that it would hardly come to: the CPU
+ * that a listener is for, no new path after a timeout, a window far below the buffer.
+ */
+static void keep_limits(struct file_dump *d, int fd, const InetSkEntry *e, struct dumped_file *f)
+{
+	int cpu = socket_int(fd, SO_INCOMING_CPU, -1), clamp = 0;
+	socklen_t len = sizeof(clamp);
+	if (e->state == INET_LISTEN && cpu >= 0)
+		sk_option_keep(d, f, SOL_SOCKET, SO_INCOMING_CPU, &cpu, sizeof(cpu));
+	int rehash = socket_int(fd, SO_TXREHASH, -1);
+	if (rehash == 0)
+		sk_option_keep(d, f, SOL_SOCKET, SO_TXREHASH, &rehash, sizeof(rehash));
+	if (inet_is_connection(e) &&
+		getsockopt(fd, IPPROTO_TCP, TCP_WINDOW_CLAMP, &clamp, &len) == 0 &&
+		(uint32_t)clamp < e->opts->so_rcvbuf / 4)
+		sk_option_keep(d, f, IPPROTO_TCP, TCP_WINDOW_CLAMP, &clamp, sizeof(clamp));
+}
+
 /* --- what the image has fields for --- */
 
 static uint32_t get_int(int fd, int level, int option)
@@ -283,8 +333,35 @@ void inet_options_dump(struct file_dump *d, int fd, InetSkEntry *e, struct dumpe
 	read_ip(d, fd, e);
 	read_tcp(d, fd, e);
 	keep_extras(d, fd, e, f);
+	if (e->family == AF_INET6)
+		keep_headers(d, fd, f);
+	if (inet_is_tcp(e))
+		keep_limits(d, fd, e, f);
 	if (e->type != SOCK_STREAM)
 		multicast_dump(d, fd, e, f);
+}
+
+bool inet_option_is_kept(int level, int option)
+{
+	static const int fields[][2] = {{IPPROTO_IP, IP_FREEBIND}, {IPPROTO_IP, IP_PKTINFO},
+		{IPPROTO_IP, IP_TOS}, {IPPROTO_IP, IP_TTL}, {IPPROTO_IP, IP_HDRINCL},
+		{IPPROTO_IP, IP_NODEFRAG}, {IPPROTO_IPV6, IPV6_FREEBIND},
+		{IPPROTO_IPV6, IPV6_RECVPKTINFO}, {IPPROTO_IPV6, IPV6_HDRINCL},
+		{IPPROTO_IPV6, IPV6_V6ONLY}, {SOL_RAW, ICMP_FILTER},
+		{IPPROTO_ICMPV6, ICMPV6_FILTER}, {IPPROTO_TCP, TCP_CORK},
+		{IPPROTO_TCP, TCP_NODELAY}, {IPPROTO_TCP, TCP_KEEPCNT},
+		{IPPROTO_TCP, TCP_KEEPIDLE}, {IPPROTO_TCP, TCP_KEEPINTVL},
+		{SOL_SOCKET, SO_INCOMING_CPU}, {SOL_SOCKET, SO_TXREHASH}};
+	for (size_t i = 0; i < sizeof(fields) / sizeof(*fields); i++)
+		if (fields[i][0] == level && fields[i][1] == option)
+			return true;
+	for (size_t i = 0; i < N_ROWS; i++)
+		if (rows[i].level == level && rows[i].option == option)
+			return true;
+	for (size_t i = 0; i < N_HEADERS; i++)
+		if (level == IPPROTO_IPV6 && headers[i] == option)
+			return true;
+	return false;
 }
 
 /* --- restore --- */

@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { SOURCES_MAX = 64 };
 
 struct member {
 	struct file_dump *d;
@@ -21,31 +20,48 @@ struct member {
 	int fd, level;
 };
 
-union filter {
-	struct group_filter head;
-	char room[GROUP_FILTER_SIZE(SOURCES_MAX)];
+/* Of an interface; some socket or the kernel itself is in it. */
+struct multicast_group {
+	uint32_t interface;
+	struct sockaddr_storage address;
 };
 
-static void ask(const struct member *m, uint32_t interface, const struct sockaddr_storage *group)
+/* The filter with room for n sources; NULL: no member. gf_numsrc is what there are. */
+static struct group_filter *read_filter(
+	const struct member *m, const struct multicast_group *group, uint32_t n)
 {
-	union filter filter = {
-		.head = {.gf_interface = interface, .gf_group = *group, .gf_numsrc = SOURCES_MAX}};
-	socklen_t len = sizeof(filter);
-	if (getsockopt(m->fd, m->level, MCAST_MSFILTER, &filter, &len) < 0)
+	struct group_filter *filter = arena_alloc(&m->d->s->arena, GROUP_FILTER_SIZE(n));
+	socklen_t len = GROUP_FILTER_SIZE(n);
+	filter->gf_interface = group->interface;
+	filter->gf_group = group->address;
+	filter->gf_numsrc = n;
+	if (getsockopt(m->fd, m->level, MCAST_MSFILTER, filter, &len) < 0)
+		return NULL;
+	filter->gf_interface = group->interface;
+	filter->gf_group = group->address;
+	return filter;
+}
+
+/* Most sockets are members of nothing: that is asked without room for sources. */
+static void ask(const struct member *m, const struct multicast_group *group)
+{
+	struct group_filter head = {
+		.gf_interface = group->interface, .gf_group = group->address};
+	socklen_t len = GROUP_FILTER_SIZE(0);
+	if (getsockopt(m->fd, m->level, MCAST_MSFILTER, &head, &len) < 0)
 		return;
-	struct group_req join = {.gr_interface = interface, .gr_group = *group};
+	struct group_req join = {.gr_interface = group->interface, .gr_group = group->address};
 	sk_option_keep(m->d, m->f, m->level, MCAST_JOIN_GROUP, &join, sizeof(join));
-	if (filter.head.gf_fmode == MCAST_EXCLUDE && !filter.head.gf_numsrc)
+	if (head.gf_fmode == MCAST_EXCLUDE && !head.gf_numsrc)
 		return;
-	filter.head.gf_interface = interface;
-	filter.head.gf_group = *group;
-	uint32_t n = filter.head.gf_numsrc < SOURCES_MAX ? filter.head.gf_numsrc : SOURCES_MAX;
-	filter.head.gf_numsrc = n;
-	sk_option_keep(m->d, m->f, m->level, MCAST_MSFILTER, &filter, GROUP_FILTER_SIZE(n));
+	const struct group_filter *filter = read_filter(m, group, head.gf_numsrc);
+	if (filter)
+		sk_option_keep(m->d, m->f, m->level, MCAST_MSFILTER, filter,
+			GROUP_FILTER_SIZE(filter->gf_numsrc));
 }
 
 /* "IDX DEVICE : ..." and below, indented, "GROUP users timer reporter" for each */
-static void ask_igmp(const struct member *m)
+static void list_igmp(struct file_dump *d, struct inet_dump *in)
 {
 	char line[256];
 	unsigned interface = 0, group;
@@ -55,38 +71,45 @@ static void ask_igmp(const struct member *m)
 			sscanf(line, "%u", &interface);
 			continue;
 		}
-		struct sockaddr_storage name = {.ss_family = AF_INET};
+		struct multicast_group g = {interface, {.ss_family = AF_INET}};
 		if (sscanf(line, " %8x", &group) != 1)
 			continue;
-		((struct sockaddr_in *)&name)->sin_addr.s_addr = group;
-		ask(m, interface, &name);
+		((struct sockaddr_in *)&g.address)->sin_addr.s_addr = group;
+		*vec_push(&d->s->arena, &in->groups) =
+			arena_memdup(&d->s->arena, &g, sizeof(g));
 	}
 }
 
 /* "IDX DEVICE GROUP users flags timer" */
-static void ask_igmp6(const struct member *m)
+static void list_igmp6(struct file_dump *d, struct inet_dump *in)
 {
 	char line[256], group[33];
-	unsigned interface;
 	_cleanup_fclose_ FILE *file = fopen("/proc/self/net/igmp6", "re");
 	while (file && fgets(line, sizeof(line), file)) {
-		struct sockaddr_storage name = {.ss_family = AF_INET6};
-		struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)&name;
-		if (sscanf(line, "%u %*s %32s", &interface, group) != 2 || strlen(group) != 32)
+		struct multicast_group g = {0, {.ss_family = AF_INET6}};
+		struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)&g.address;
+		if (sscanf(line, "%u %*s %32s", &g.interface, group) != 2 || strlen(group) != 32)
 			continue;
 		for (int i = 0; i < 16; i++)
 			sscanf(group + 2 * i, "%2hhx", &in6->sin6_addr.s6_addr[i]);
-		ask(m, interface, &name);
+		*vec_push(&d->s->arena, &in->groups) =
+			arena_memdup(&d->s->arena, &g, sizeof(g));
 	}
 }
 
+/* A socket of IPv6 may be in groups of IPv4 as well. */
 void multicast_dump(struct file_dump *d, int fd, const InetSkEntry *e, struct dumped_file *f)
 {
-	struct member m = {.d = d, .f = f, .fd = fd, .level = IPPROTO_IP};
-	if (e->family == AF_INET) {
-		ask_igmp(&m);
-		return;
+	struct inet_dump *in = inet_dump_of(d);
+	if (!in->groups_listed) {
+		in->groups_listed = true;
+		list_igmp(d, in);
+		list_igmp6(d, in);
 	}
-	m.level = IPPROTO_IPV6;
-	ask_igmp6(&m);
+	vec_for_each (&in->groups, g) {
+		bool six = (*g)->address.ss_family == AF_INET6;
+		struct member m = {d, f, fd, six ? IPPROTO_IPV6 : IPPROTO_IP};
+		if (e->family == AF_INET6 ? six || (!e->v6only && e->type != SOCK_RAW) : !six)
+			ask(&m, *g);
+	}
 }

@@ -9,13 +9,13 @@
  * is set, and only if it differs: a size grows by no number of restores.  Setting one also locks
  * it against autotuning, so SO_BUF_LOCK (Linux 5.14) comes after.
  *
- * Not kept, as none of it changes what a program gets to see: SO_INCOMING_CPU, SO_TXREHASH,
- * SO_RESERVE_MEM and SO_BUSY_POLL_BUDGET, which the kernel sets itself or does not tell.
+ * tests/unit/test_socket_options.c lists all there are, and why some are not kept.
  */
 #include "socket/socket.h"
 
 #include <errno.h>
 #include <linux/filter.h>
+#include <linux/net_tstamp.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
@@ -217,6 +217,44 @@ static void read_extras(struct file_dump *d, int fd, bool unix_netlink, struct d
 	}
 }
 
+bool sk_option_is_kept(int option)
+{
+	static const int others[] = {SO_SNDBUF, SO_RCVBUF, SO_SNDBUFFORCE, SO_RCVBUFFORCE,
+		SO_BUF_LOCK, SO_RCVLOWAT, SO_SNDTIMEO_OLD, SO_RCVTIMEO_OLD, SO_SNDTIMEO_NEW,
+		SO_RCVTIMEO_NEW, SO_LINGER, SO_BINDTODEVICE, SO_ATTACH_FILTER};
+	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
+		if (others[i] == option)
+			return true;
+	for (size_t i = 0; i < sizeof(plain) / sizeof(*plain); i++)
+		if (plain[i].option == option)
+			return true;
+	for (size_t i = 0; i < sizeof(extras) / sizeof(*extras); i++)
+		if (extras[i].option == option)
+			return true;
+	return false;
+}
+
+/*
+ * Counters that some options start, which number what is sent from then on and are told only with
+ * the next of it.
+ */
+static void block_counters(struct file_dump *d, const struct file_view *v)
+{
+	struct {
+		int flags, phc;
+	} stamps = {0};
+	socklen_t len = sizeof(stamps);
+	if (getsockopt(v->fd, SOL_SOCKET, SO_TIMESTAMPING_OLD, &stamps, &len) == 0 &&
+		stamps.flags & SOF_TIMESTAMPING_OPT_ID)
+		view_block(d, v, "have it turn that off",
+			"a socket that numbers what it sends for timestamps "
+			"(SOF_TIMESTAMPING_OPT_ID); the kernel does not tell at which number it is");
+	if (socket_int(v->fd, SO_ZEROCOPY, 0) > 0)
+		view_block(d, v, "have it turn SO_ZEROCOPY off",
+			"a socket that numbers what it sends without copying (SO_ZEROCOPY); the "
+			"kernel does not tell at which number it is");
+}
+
 /* Whoever made the socket: shown by fstat(2), and compared when ports are shared. */
 static void read_owner(struct file_dump *d, const struct file_view *v, struct dumped_file *f)
 {
@@ -248,6 +286,7 @@ int sk_opts_dump(
 	read_device(d, v->fd, e);
 	read_extras(d, v->fd, unix_netlink, f);
 	read_owner(d, v, f);
+	block_counters(d, v);
 	return read_filter(d, v, e);
 }
 

@@ -19,6 +19,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#ifndef PACKET_VNET_HDR_SZ /* 6.4 */
+#define PACKET_VNET_HDR_SZ 24
+#endif
+
 #include "kernel/sock_diag.h"
 
 enum {
@@ -27,7 +31,8 @@ enum {
 };
 
 /* Options without a field in images. */
-static const int others[] = {PACKET_TX_HAS_OFF, PACKET_QDISC_BYPASS, PACKET_IGNORE_OUTGOING};
+static const int others[] = {
+	PACKET_TX_HAS_OFF, PACKET_QDISC_BYPASS, PACKET_IGNORE_OUTGOING, PACKET_VNET_HDR_SZ};
 
 static bool packet_recognize(struct file_dump *d, const struct file_view *v)
 {

@@ -34,6 +34,9 @@ int sk_opts_dump(
 void sk_option_keep(struct file_dump *d, struct dumped_file *f, int level, int option,
 	const void *value, size_t len);
 
+/* Whether a dump asks for that option of level SOL_SOCKET; for tests. */
+bool sk_option_is_kept(int option);
+
 /* Before anything is forked: sane, its interface is there. */
 int sk_opts_check(struct file_set *f, const struct open_file *o, const SkOptsEntry *e);
 

@@ -9,6 +9,7 @@ import time
 from live import Failure, Program, Skipped, poll
 from nft import tables
 from scenario import scenario
+from test_refusals import good_end
 
 PIDFD_GETFD = 438
 TCP_REPAIR = 19
@@ -206,6 +207,15 @@ KINDS = {
     "urgent": (r"urgent data", None),
     "mptcp": (r"MPTCP over IPv4", None),
     "failed": (r"UDP socket .* has an error", None),
+    "stamped": (r"SOF_TIMESTAMPING_OPT_ID", None),
+    "zerocopy": (r"SO_ZEROCOPY.*have it turn SO_ZEROCOPY off", None),
+    "tunnel": (r"UDP socket .* carries a tunnel \(UDP_ENCAP 3\)", None),
+    "by_number": (r"UDP socket .*set by its number \(IP_MULTICAST_IF\)", None),
+    "source": (r"UDP socket .*set by IPV6_PKTINFO", None),
+    "alert": (r"raw socket .*IPV6_ROUTER_ALERT", None),
+    "routing": (r"raw socket .*MRT_INIT", None),
+    "saved_syn": (r"TCP socket .*TCP_SAVE_SYN.*have it read TCP_SAVED_SYN", None),
+    "program": (r"UDP socket .*shares its port.*BPF program \d+ may choose", None),
 }
 
 
@@ -214,9 +224,9 @@ def test_refused(case, kind):
     """PROVES: F160 F175 F177 F158"""
     pattern, option = KINDS[kind]
     case.start_program(Program("inet_kinds"), kind)
-    case.refused("dump", pattern, "-t", case.root, *(EST if kind == "urgent" else ()))
+    case.refused("dump", pattern, "-t", case.root, *(EST if kind in ("urgent", "saved_syn") else ()))
     case.refused("dump", pattern, "-t", case.root, "--explain",
-                 *(EST if kind == "urgent" else ()))
+                 *(EST if kind in ("urgent", "saved_syn") else ()))
     case.advances(1)
     if kind == "pair" and "--tcp-established\n" not in case.run(
             "dump", case.new_images(), "-t", case.root, "--explain").output:
@@ -294,3 +304,12 @@ def test_no_stream_image(case):
     next(images.glob("tcp-stream-*")).unlink()
     case.refused("restore", r"tcp-stream-\w+\.img is missing", "-d", *EST, images=images)
     case.gone()
+
+
+@scenario
+def test_only_interface(case):
+    """An interface for groups that was given by number, where only one can be meant.
+    PROVES: F172"""
+    case.start_program(Program("inet_kinds"), "only_number")
+    case.restore(case.dump())
+    good_end(case)

@@ -2,7 +2,12 @@
  * One inet socket of the kind that the argument names, which a dump refuses, or not.
  * VARIANTS: scenario
  */
+#include <linux/bpf.h>
+#include <linux/if_tun.h>
+#include <linux/net_tstamp.h>
+#include <net/if.h>
 #include <netinet/udp.h>
+#include <sys/ioctl.h>
 
 #include "inet.h"
 
@@ -113,10 +118,157 @@ static void failed(void)
 	NEED(poll(&p, 1, 5000) == 1);
 }
 
+static void stamped(void)
+{
+	udp();
+	set_opt(one, SOL_SOCKET, SO_TIMESTAMPING,
+		SOF_TIMESTAMPING_OPT_ID | SOF_TIMESTAMPING_TX_SOFTWARE);
+}
+
+static void zerocopy(void)
+{
+	udp();
+	set_opt(one, SOL_SOCKET, SO_ZEROCOPY, 1);
+}
+
+static void tunnel(void)
+{
+	udp();
+	set_opt(one, IPPROTO_UDP, UDP_ENCAP, UDP_ENCAP_L2TPINUDP);
+}
+
+/* An interface that is up and has an address; stays. */
+static int make_interface(const char *name, const char *address)
+{
+	struct ifreq req = {.ifr_flags = IFF_TUN | IFF_NO_PI};
+	struct sockaddr_in *in = (struct sockaddr_in *)&req.ifr_addr;
+	int fd = open("/dev/net/tun", O_RDWR), index = 0;
+
+	snprintf(req.ifr_name, IFNAMSIZ, "%s", name);
+	if (fd < 0 || ioctl(fd, TUNSETIFF, &req) || ioctl(fd, TUNSETPERSIST, 1))
+		skip("no tun devices here");
+	close(fd);
+	fd = socket(AF_INET, SOCK_DGRAM, 0);
+	NEED(!ioctl(fd, SIOCGIFINDEX, &req));
+	index = req.ifr_ifindex;
+	in->sin_family = AF_INET;
+	in->sin_addr.s_addr = inet_addr(address);
+	NEED(!ioctl(fd, SIOCSIFADDR, &req));
+	NEED(!ioctl(fd, SIOCGIFFLAGS, &req));
+	req.ifr_flags |= IFF_UP;
+	NEED(!ioctl(fd, SIOCSIFFLAGS, &req));
+	close(fd);
+	return index;
+}
+
+/* Its interface for groups is one of two, or the only one there is beside loopback. */
+static void by_number(void)
+{
+	struct ip_mreqn req = {.imr_ifindex = make_interface("live0", "10.9.9.1")};
+
+	make_interface("live1", "10.9.8.1");
+	udp();
+	NEED(!setsockopt(one, IPPROTO_IP, IP_MULTICAST_IF, &req, sizeof(req)));
+}
+
+static void only_number(void)
+{
+	struct ip_mreqn req = {.imr_ifindex = make_interface("live0", "10.9.9.1")};
+
+	one = socket(AF_INET, SOCK_RAW, 253);
+	NEED(one >= 0 && !setsockopt(one, IPPROTO_IP, IP_MULTICAST_IF, &req, sizeof(req)));
+}
+
+/* From 127.0.0.1 it must not go out there. */
+static void need_only_number(void)
+{
+	struct sockaddr_storage name;
+	socklen_t len = name_at(0, 0, &name);
+	char room[CMSG_SPACE(sizeof(struct in_pktinfo))] = "";
+	struct iovec nothing = {"", 0};
+	struct msghdr m = {&name, len, &nothing, 1, room, sizeof(room), 0};
+	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+	struct in_pktinfo from = {.ipi_spec_dst.s_addr = htonl(INADDR_LOOPBACK)};
+
+	((struct sockaddr_in *)&name)->sin_addr.s_addr = inet_addr("239.9.9.9");
+	c->cmsg_len = CMSG_LEN(sizeof(from));
+	c->cmsg_level = IPPROTO_IP;
+	c->cmsg_type = IP_PKTINFO;
+	memcpy(CMSG_DATA(c), &from, sizeof(from));
+	NEED(sendmsg(one, &m, 0) < 0 && errno == EINVAL);
+}
+
+static void source(void)
+{
+	struct in6_pktinfo info = {.ipi6_ifindex = make_interface("live0", "10.9.9.1")};
+	struct sockaddr_in6 any = {.sin6_family = AF_INET6};
+
+	one = socket(AF_INET6, SOCK_DGRAM, 0);
+	NEED(!bind(one, (struct sockaddr *)&any, sizeof(any)));
+	NEED(!setsockopt(one, IPPROTO_IPV6, IPV6_PKTINFO, &info, sizeof(info)));
+}
+
+static void alert(void)
+{
+	one = socket(AF_INET6, SOCK_RAW, IPPROTO_RAW);
+	set_opt(one, IPPROTO_IPV6, IPV6_ROUTER_ALERT, 5);
+}
+
+static void routing(void)
+{
+	int yes = 1;
+
+	one = socket(AF_INET, SOCK_RAW, IPPROTO_IGMP);
+	if (one < 0 || setsockopt(one, IPPROTO_IP, 200 /* MRT_INIT */, &yes, sizeof(yes)))
+		skip("no multicast routing here");
+}
+
+static void saved_syn(void)
+{
+	int listener = listen_at(0, 4711, 4);
+
+	set_opt(listener, IPPROTO_TCP, 27 /* TCP_SAVE_SYN */, 1);
+	pair = connect_pair(listener);
+}
+
+/* An eBPF program that passes all packets; it stays with the socket. */
+static void program(void)
+{
+	static const struct bpf_insn pass[] = {
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .imm = 0},
+		{.code = BPF_JMP | BPF_EXIT},
+	};
+	union bpf_attr attr = {.prog_type = BPF_PROG_TYPE_SOCKET_FILTER,
+		.insns = (uintptr_t)pass,
+		.insn_cnt = 2,
+		.license = (uintptr_t) "GPL"};
+	int prog = syscall(SYS_bpf, BPF_PROG_LOAD, &attr, sizeof(attr));
+
+	if (prog < 0)
+		skip("no BPF programs here");
+	struct sockaddr_storage name;
+	socklen_t len = name_at(0, 4711, &name);
+	one = socket(AF_INET, SOCK_DGRAM, 0);
+	set_opt(one, SOL_SOCKET, SO_REUSEPORT, 1);
+	NEED(!bind(one, (struct sockaddr *)&name, len));
+	NEED(!setsockopt(one, SOL_SOCKET, SO_ATTACH_REUSEPORT_EBPF, &prog, sizeof(prog)));
+	close(prog);
+}
+
 static const struct {
 	const char *name;
 	void (*make)(void);
 } kinds[] = {
+	{"stamped", stamped},
+	{"zerocopy", zerocopy},
+	{"tunnel", tunnel},
+	{"by_number", by_number},
+	{"only_number", only_number},
+	{"source", source},
+	{"alert", alert},
+	{"routing", routing},
+	{"saved_syn", saved_syn},
+	{"program", program},
 	{"pair", make_pair},
 	{"pending", pending},
 	{"listener", listener},
@@ -143,6 +295,8 @@ int main(int argc, char **argv)
 	park();
 	if (!strcmp(argv[2], "timed") || !strcmp(argv[2], "peeked") || !strcmp(argv[2], "raw"))
 		need_empty(one); /* with --skip-in-flight */
+	if (!strcmp(argv[2], "only_number"))
+		need_only_number();
 	if (!strcmp(argv[2], "pair") && argc > 3 && !strcmp(argv[3], "closed")) {
 		SAME(read(pair.server, &c, 1), 0);
 		NEED(send(pair.client, "x", 1, MSG_NOSIGNAL) == -1 && errno == EPIPE);

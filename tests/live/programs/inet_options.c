@@ -9,7 +9,7 @@
 
 #include "inet.h"
 
-enum { LISTENER, CLIENT, SERVER, FRESH, UDP4, UDP6, N_SOCKETS };
+enum { LISTENER, CLIENT, SERVER, FRESH, UDP4, UDP6, DUAL, BY_NUMBER, BOUND, N_SOCKETS };
 
 static int fds[N_SOCKETS];
 
@@ -67,6 +67,19 @@ static const struct option {
 	{IPPROTO_IPV6, IPV6_MULTICAST_HOPS, 8, 1 << UDP6},
 	{IPPROTO_IPV6, IPV6_MULTICAST_LOOP, 0, 1 << UDP6},
 	{IPPROTO_IPV6, IPV6_DONTFRAG, 1, 1 << UDP6},
+	{IPPROTO_IP, IP_RECVTTL, 1, 1 << UDP6},
+	{IPPROTO_IP, IP_RECVORIGDSTADDR, 1, 1 << UDP6},
+	{IPPROTO_IP, IP_MULTICAST_TTL, 7, 1 << UDP6},
+	{IPPROTO_IPV6, 11 /* IPV6_FLOWINFO */, 1, 1 << UDP6},
+	{IPPROTO_IPV6, 33 /* IPV6_FLOWINFO_SEND */, 1, 1 << UDP6},
+	{IPPROTO_IPV6, IPV6_2292PKTINFO, 1, 1 << UDP6},
+	{IPPROTO_IPV6, IPV6_2292HOPLIMIT, 1, 1 << UDP6},
+	{IPPROTO_IPV6, IPV6_2292RTHDR, 1, 1 << UDP6},
+	{IPPROTO_IPV6, IPV6_2292HOPOPTS, 1, 1 << UDP6},
+	{IPPROTO_IPV6, IPV6_2292DSTOPTS, 1, 1 << UDP6},
+	{SOL_SOCKET, 74 /* SO_TXREHASH */, 0, TCPS},
+	{SOL_SOCKET, SO_INCOMING_CPU, 0, 1 << LISTENER},
+	{IPPROTO_TCP, TCP_WINDOW_CLAMP, 5000, 1 << CLIENT},
 	{IPPROTO_UDP, 104 /* UDP_GRO */, 1, 1 << UDP4},
 	{IPPROTO_UDP, 103 /* UDP_SEGMENT */, 1200, 1 << UDP4},
 };
@@ -121,6 +134,72 @@ static void need_timeout(int fd, int option, long sec, long usec)
 	NEED(t.tv_usec >= usec && t.tv_usec < usec + 10000);
 }
 
+/* Options that are not an int each: keys, headers, groups, an interface by its number. */
+static const char fastopen_key[] = "0123456789abcdef";
+static const char header[8] = {0, 0, 1, 4}; /* all padding */
+
+static struct group_req group4(void)
+{
+	struct group_req req = {.gr_interface = 1};
+	struct sockaddr_in *in = (struct sockaddr_in *)&req.gr_group;
+
+	in->sin_family = AF_INET;
+	in->sin_addr.s_addr = inet_addr("239.1.2.3");
+	return req;
+}
+
+static void set_others(void)
+{
+	struct ip_mreqn by_number = {.imr_ifindex = 1};
+	struct group_req req = group4();
+
+	NEED(!setsockopt(fds[LISTENER], IPPROTO_TCP, 33 /* TCP_FASTOPEN_KEY */, fastopen_key, 16));
+	NEED(!setsockopt(fds[UDP6], IPPROTO_IPV6, IPV6_DSTOPTS, header, sizeof(header)));
+	NEED(!setsockopt(fds[BY_NUMBER], IPPROTO_IP, IP_MULTICAST_IF, &by_number, sizeof(by_number)));
+	NEED(!setsockopt(fds[DUAL], IPPROTO_IP, MCAST_JOIN_GROUP, &req, sizeof(req)));
+}
+
+/* Without a route to groups, and from no address, it takes an interface of its own to reach one. */
+static int reach_group(int fd)
+{
+	struct sockaddr_storage name;
+	socklen_t len = name_at(0, 9, &name);
+	char room[CMSG_SPACE(sizeof(struct in_pktinfo))] = "";
+	struct msghdr m = {.msg_name = &name,
+		.msg_namelen = len,
+		.msg_control = room,
+		.msg_controllen = sizeof(room)};
+	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+
+	((struct sockaddr_in *)&name)->sin_addr.s_addr = inet_addr("239.9.9.9");
+	c->cmsg_len = CMSG_LEN(sizeof(struct in_pktinfo));
+	c->cmsg_level = IPPROTO_IP;
+	c->cmsg_type = IP_PKTINFO;
+	return sendmsg(fd, &m, MSG_DONTROUTE) < 0 ? errno : 0;
+}
+
+static void need_others(void)
+{
+	char now[64] = "";
+	socklen_t len = sizeof(now);
+	struct group_filter *filter;
+	struct group_req req = group4();
+	char room[GROUP_FILTER_SIZE(1)] = "";
+
+	NEED(!getsockopt(fds[LISTENER], IPPROTO_TCP, 33, now, &len));
+	NEED(len == 16 && !memcmp(now, fastopen_key, 16));
+	len = sizeof(now);
+	NEED(!getsockopt(fds[UDP6], IPPROTO_IPV6, IPV6_DSTOPTS, now, &len));
+	NEED(len == sizeof(header) && !memcmp(now, header, len));
+	SAME(reach_group(fds[BOUND]), ENETUNREACH);
+	SAME(reach_group(fds[BY_NUMBER]), 0);
+	filter = (struct group_filter *)room;
+	filter->gf_interface = 1;
+	filter->gf_group = req.gr_group;
+	len = sizeof(room);
+	NEED(!getsockopt(fds[DUAL], IPPROTO_IP, MCAST_MSFILTER, room, &len));
+}
+
 int main(int argc, char **argv)
 {
 	struct timeval send = {3, 500000}, receive = {4, 0};
@@ -137,6 +216,9 @@ int main(int argc, char **argv)
 	fds[FRESH] = socket(AF_INET, SOCK_STREAM, 0);
 	fds[UDP4] = socket(AF_INET, SOCK_DGRAM, 0);
 	fds[UDP6] = socket(AF_INET6, SOCK_DGRAM, 0);
+	fds[DUAL] = socket(AF_INET6, SOCK_DGRAM, 0);
+	fds[BY_NUMBER] = bound_socket(0, SOCK_DGRAM, 0, 0, false);
+	fds[BOUND] = bound_socket(0, SOCK_DGRAM, 0, 0, false);
 	each(set_one);
 	each(remember);
 	/* an address that is nobody's, by the permission of IP_FREEBIND */
@@ -151,8 +233,10 @@ int main(int argc, char **argv)
 	NEED(!setsockopt(fds[CLIENT], IPPROTO_TCP, TCP_CONGESTION, "reno", 4));
 	NEED(!setsockopt(fds[LISTENER], SOL_SOCKET, SO_BINDTODEVICE, "lo", 3));
 	NEED(!setsockopt(fds[SERVER], SOL_SOCKET, SO_BINDTODEVICE, "lo", 3));
+	set_others();
 	park();
 	each(compare);
+	need_others();
 	SAME(port_of(fds[FRESH]), ports[0]);
 	SAME(port_of(fds[UDP4]), ports[1]);
 	need_timeout(fds[CLIENT], SO_SNDTIMEO, 3, 500000);
