@@ -10,7 +10,7 @@
 #include "fermata/tcp.h"
 #include "socket/net_lock.h"
 #include "socket/socket.h"
-#include "socket/tcp_guard.h"
+#include "socket/guard.h"
 
 /* States as the images have them, which are the kernel's (net/tcp_states.h). */
 enum { INET_ESTABLISHED = 1, INET_CLOSE = 7, INET_LISTEN = 10 };
@@ -41,7 +41,7 @@ struct inet_dump {
 	VEC(struct inet_usual *) usual;
 	VEC(struct tcp_source *) connections;
 	struct net_lock lock;
-	struct tcp_guard guard;
+	struct guard guard;
 	rlim_t old_limit; /* of descriptors; 0: not raised */
 	bool lock_checked;
 	bool groups_listed; /* multicast.c */
@@ -94,7 +94,7 @@ struct inet_restore {
 	struct id_map by_file;
 	struct net_lock lock;
 	bool locked;
-	struct tcp_guard guard;
+	struct guard guard;
 	rlim_t old_limit;
 };
 

@@ -4,7 +4,7 @@
  *
  * SO_PEEK_OFF moves from one to the next, and the socket is made to tell of each where it was sent
  * to, its TTL and its TOS. All that is state of the task's socket, and is put back by a child
- * (tcp_guard.h) should the controller be killed meanwhile. An empty datagram shows once only, as
+ * (guard.h) should the controller be killed meanwhile. An empty datagram shows once only, as
  * in unix sockets; if one that was looked at before stands first, that is noticed, and refused.
  *
  * Refused, because a copy would tell something else: sockets that ask for times, marks, IP options
@@ -21,7 +21,7 @@
 #include <sys/socket.h>
 
 #include "socket/inet.h"
-#include "socket/tcp_guard.h"
+#include "socket/guard.h"
 
 #ifndef SO_RCVMARK /* 5.19 */
 #define SO_RCVMARK 75
@@ -311,12 +311,12 @@ static void check_hidden(const struct look *l)
 
 static int walk(struct look *l)
 {
-	struct tcp_guard guard = {0};
+	struct guard guard = {0};
 	int r = remember(l);
 	if (r < 0)
 		return fail(l->d->s, r, "pid %d %s: read its options", l->v->from.task->vpid,
 			view_label(l->d, l->v));
-	r = tcp_guard_start(l->d->s, &guard, l->v->from.task->pid, /* wait_ms= */ 0, put_back, l);
+	r = guard_start(l->d->s, &guard, l->v->from.task->pid, /* wait_ms= */ 0, put_back, l);
 	if (r < 0)
 		return r;
 	r = ask(l);
@@ -325,7 +325,7 @@ static int walk(struct look *l)
 			r = look_at_next(l);
 		while (r > 0);
 	put_back(l);
-	tcp_guard_dismiss(&guard);
+	guard_dismiss(&guard);
 	if (r < 0)
 		return fail(l->d->s, r, "pid %d %s: look into its queue", l->v->from.task->vpid,
 			view_label(l->d, l->v));

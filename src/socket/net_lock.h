@@ -36,7 +36,7 @@ int net_lock_make(struct session *s, struct net_lock *l, bool temporary);
 /* The same unless it exists: then it is left as it is. */
 int net_lock_ensure(struct session *s, struct net_lock *l);
 
-/* Removes it, whoever made it. Needs no session: also for tcp_guard.h. Negative errno. */
+/* Removes it, whoever made it. Needs no session: also for guard.h. Negative errno. */
 int net_lock_remove(struct net_lock *l);
 
 #endif

@@ -2,7 +2,7 @@
  * Dump of TCP connections: tcp-stream-<inode>.img, by libfermata-tcp.
  *
  * Collecting only keeps a descriptor of each.  After the verdict, with the tasks stopped: a
- * guard (tcp_guard.h), the network lock for all of them at once, then each is paused and saved,
+ * guard (guard.h), the network lock for all of them at once, then each is paused and saved,
  * and stays paused.  So a tree that is killed closes them in silence, and the lock stays until the
  * restore.  A dump that fails or leaves the tasks alive removes the lock, then resumes them.
  */
@@ -190,7 +190,7 @@ static int save_all(struct file_dump *d, void *object)
 	if (in->lock.method == NETLOCK_IPTABLES)
 		in->lock.method = NETLOCK_NFTABLES;
 	d->tree->network_lock = in->lock.method;
-	int r = tcp_guard_start(d->s, &in->guard, d->tree->root->pid, 0, go_on, in);
+	int r = guard_start(d->s, &in->guard, d->tree->root->pid, 0, go_on, in);
 	if (r >= 0)
 		r = net_lock_make(d->s, &in->lock, /* temporary= */ false);
 	for (size_t i = 0; i < in->connections.n && r >= 0; i++)
@@ -238,7 +238,7 @@ void tcp_dump_undo(struct file_dump *d)
 		return;
 	if (in->lock.run_id)
 		go_on(in);
-	tcp_guard_dismiss(&in->guard);
+	guard_dismiss(&in->guard);
 	release(in);
 }
 
@@ -247,6 +247,6 @@ void tcp_dump_done(struct file_dump *d)
 	struct inet_dump *in = d->inet;
 	if (!in || !in->connections.n)
 		return;
-	tcp_guard_dismiss(&in->guard);
+	guard_dismiss(&in->guard);
 	release(in);
 }

@@ -325,13 +325,13 @@ int tcp_restore_hold(struct file_set *f)
 		r = take(f, in->connections.v[i]);
 	if (r < 0)
 		return r;
-	return tcp_guard_start(f->s, &in->guard, f->tree->root->pid, DIES_WITHIN_MS, go_on, in);
+	return guard_start(f->s, &in->guard, f->tree->root->pid, DIES_WITHIN_MS, go_on, in);
 }
 
 static void release(struct inet_restore *in)
 {
 	struct rlimit limit;
-	tcp_guard_dismiss(&in->guard);
+	guard_dismiss(&in->guard);
 	vec_for_each (&in->connections, t)
 		if ((*t)->fd >= 0)
 			close(take_fd(&(*t)->fd));

@@ -2,7 +2,7 @@
  * Looking at messages in a queue: recvmsg(MSG_PEEK), with SO_PEEK_OFF moving from one to the next.
  *
  * SO_PEEK_OFF is state of the socket, which is the task's: it is put back, by a child of ours
- * (tcp_guard.c) should the controller be killed meanwhile.  Most streams show all they have at
+ * (guard.c) should the controller be killed meanwhile.  Most streams show all they have at
  * once and need none of that.
  *
  * Nothing may be received beyond the last byte of a stream: it would report, and so take off, an
@@ -17,7 +17,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-#include "socket/tcp_guard.h"
+#include "socket/guard.h"
 
 #ifndef SCM_SECURITY
 #define SCM_SECURITY 0x03
@@ -198,14 +198,14 @@ static void put_back(void *arg)
 static int walk_guarded(struct walk *w, int total, int before)
 {
 	struct way_back way = {w->fd, before};
-	struct tcp_guard guard = {0};
-	int r = tcp_guard_start(
+	struct guard guard = {0};
+	int r = guard_start(
 		w->d->s, &guard, w->u->from.task->pid, /* wait_ms= */ 0, put_back, &way);
 	if (r < 0)
 		return r;
 	r = walk_messages(w, total);
 	int back = set_offset(w, before);
-	tcp_guard_dismiss(&guard);
+	guard_dismiss(&guard);
 	return r < 0 ? r : back;
 }
 

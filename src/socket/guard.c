@@ -1,5 +1,5 @@
-/* The child that looks after TCP connections when the controller dies. */
-#include "socket/tcp_guard.h"
+/* The child that looks after sockets when the controller dies. */
+#include "socket/guard.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -44,7 +44,7 @@ static void watch(int pipe, int pidfd, int wait_ms, void (*rescue)(void *), void
 	_exit(0);
 }
 
-int tcp_guard_start(struct session *s, struct tcp_guard *g, pid_t alive, int wait_ms,
+int guard_start(struct session *s, struct guard *g, pid_t alive, int wait_ms,
 	void (*rescue)(void *arg), void *arg)
 {
 	int ends[2];
@@ -59,11 +59,11 @@ int tcp_guard_start(struct session *s, struct tcp_guard *g, pid_t alive, int wai
 		close(write_end);
 		watch(read_end, pidfd, wait_ms, rescue, arg);
 	}
-	*g = (struct tcp_guard){.pid = pid, .pipe = take_fd(&write_end)};
+	*g = (struct guard){.pid = pid, .pipe = take_fd(&write_end)};
 	return 0;
 }
 
-void tcp_guard_dismiss(struct tcp_guard *g)
+void guard_dismiss(struct guard *g)
 {
 	if (!g->pid)
 		return;
