@@ -6,9 +6,9 @@
  * searched for in it; the many of a table are sorted first, by two threads, and then merged with
  * it.
  *
- * Where the kernel tells what is the same open file (kernel/file_identity.h), in large tables, that
- * is enough: those are added to the row as they come, and sorted when somebody else is searched
- * for.
+ * Where that would be many comparisons, the kernel is asked for the identity of all open files of
+ * the table (kernel/file_identity.h).  Those found by it are added to the row as they come, and
+ * sorted when somebody else is searched for.
  *
  * What must hold: whoever is named by `from` keeps that descriptor until the end of the dump.
  */
@@ -162,30 +162,12 @@ int description_find(struct file_dump *d, struct file_view *v)
 	return 0;
 }
 
-/* Among those of known identity, and those that were met without. */
-static int find_identified(struct file_dump *d, struct file_view *v)
-{
-	struct description *x = id_map_get(&d->identified, v->identity);
-	if (!x) {
-		struct row *row = row_of(d, key_of(d, v));
-		size_t at;
-		int r = search(d->s, row, &v->from, 0, row->n_sorted, &at);
-		if (r < 0)
-			return r;
-		x = r ? row->all.v[at] : make(d, v);
-		if (!r)
-			*vec_push(&d->s->arena, &row->all) = x;
-		id_map_put(&d->s->arena, &d->identified, v->identity, x);
-	}
-	v->description = x;
-	return 0;
-}
-
 /* --- many at once --- */
 
 struct member {
 	uint64_t key;
-	size_t i; /* in the order of the table */
+	size_t i;	   /* in the order of the table */
+	uint64_t identity; /* 0: not known */
 	struct file_view *v;
 	struct member *same; /* the same open file, by a lower i; NULL: none known */
 };
@@ -315,18 +297,86 @@ static int by_key(const void *a, const void *b)
 	return x->i < y->i ? -1 : x->i > y->i;
 }
 
-static int find_all_identified(struct file_dump *d, struct file_view *const *views, size_t n)
+/* --- by their identity --- */
+
+enum { WORTH_ASKING = 4000 }; /* comparisons that take several times as long */
+
+static size_t to_sort(size_t n)
 {
-	int r = 0;
-	for (size_t i = 0; i < n && r >= 0; i++)
-		r = find_identified(d, views[i]);
-	return r;
+	size_t sum = 0;
+	for (size_t k = n; k > 1; k /= 2)
+		sum += n;
+	return sum;
 }
 
-int descriptions_find(struct file_dump *d, struct file_view *const *views, size_t n)
+/* Of the members, sorted by key, and in the rows where they would be searched for. */
+static size_t comparisons(struct file_dump *d, struct member *const *all, size_t n)
 {
-	if (n && views[0]->identity)
-		return find_all_identified(d, views, n);
+	size_t sum = 0;
+	for (size_t i = 0, end; i < n; i = end) {
+		const struct row *row = id_map_get(&d->descriptions, all[i]->key);
+		for (end = i + 1; end < n && all[end]->key == all[i]->key;)
+			end++;
+		sum += to_sort(end - i);
+		if (row && row->n_sorted < row->all.n)
+			sum += to_sort(row->all.n);
+	}
+	return sum;
+}
+
+static uint64_t identity_of(const struct identities *table, int fd)
+{
+	size_t low = 0, high = table->all.n;
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+		const struct file_identity *i = &table->all.v[middle];
+		if (i->fd == (uint64_t)fd)
+			return i->file;
+		if (i->fd < (uint64_t)fd)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return 0;
+}
+
+/* Whether all are known now. */
+static bool identify(
+	struct file_dump *d, struct identities *table, struct member *members, size_t n)
+{
+	if (!table->asked && file_identities_read(&d->s->arena, table->pidfd, &table->all) < 0)
+		table->all.n = 0;
+	table->asked = true;
+	for (size_t i = 0; i < n; i++) {
+		members[i].identity = identity_of(table, members[i].v->from.number);
+		if (!members[i].identity)
+			return false;
+	}
+	return true;
+}
+
+/* Among those of known identity, and those that were met without. */
+static int find_identified(struct file_dump *d, struct member *m)
+{
+	struct description *x = id_map_get(&d->identified, m->identity);
+	if (!x) {
+		struct row *row = row_of(d, m->key);
+		size_t at;
+		int r = search(d->s, row, &m->v->from, 0, row->n_sorted, &at);
+		if (r < 0)
+			return r;
+		x = r ? row->all.v[at] : make(d, m->v);
+		if (!r)
+			*vec_push(&d->s->arena, &row->all) = x;
+		id_map_put(&d->s->arena, &d->identified, m->identity, x);
+	}
+	m->v->description = x;
+	return 0;
+}
+
+int descriptions_find(
+	struct file_dump *d, struct identities *table, struct file_view *const *views, size_t n)
+{
 	struct member *members = arena_array(&d->s->arena, struct member, n);
 	struct member **all = arena_array(&d->s->arena, struct member *, n);
 	struct member **sorted = arena_array(&d->s->arena, struct member *, n);
@@ -336,6 +386,11 @@ int descriptions_find(struct file_dump *d, struct file_view *const *views, size_
 	}
 	qsort(all, n, sizeof(*all), by_key);
 	int r = 0;
+	if (comparisons(d, all, n) >= WORTH_ASKING && identify(d, table, members, n)) {
+		for (size_t i = 0; i < n && r >= 0; i++)
+			r = find_identified(d, &members[i]);
+		return r;
+	}
 	for (size_t i = 0, end; i < n && r >= 0; i = end) {
 		end = i + 1;
 		while (end < n && all[end]->key == all[i]->key)

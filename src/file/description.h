@@ -2,7 +2,10 @@
 #ifndef FERMATA_FILE_DESCRIPTION_H
 #define FERMATA_FILE_DESCRIPTION_H
 
+#include <stdbool.h>
 #include <stddef.h>
+
+#include "kernel/file_identity.h"
 
 struct dumped_file;
 struct file_dump;
@@ -16,10 +19,18 @@ void description_set_file(struct description *x, struct dumped_file *f);
 /* Sets v->description, to a new one if the open file was not met before. */
 int description_find(struct file_dump *d, struct file_view *v);
 
+/* What the kernel tells of all descriptors of a table, when it is worth asking. */
+struct identities {
+	int pidfd;
+	bool asked;
+	file_identity_vec all; /* empty: it does not tell */
+};
+
 /*
- * The same for each of views, in fewer calls of kcmp(2), which two threads make, or in none if their
- * identity is known: that of all or of none.
+ * The same for each of views, all of that table: in fewer calls of kcmp(2), which two threads make,
+ * or in none.
  */
-int descriptions_find(struct file_dump *d, struct file_view *const *views, size_t n);
+int descriptions_find(
+	struct file_dump *d, struct identities *table, struct file_view *const *views, size_t n);
 
 #endif

@@ -63,7 +63,6 @@ struct file_view {
 	const struct file_type *type;	 /* NULL: not known yet */
 	struct proc_fdinfo fdinfo;	 /* of the copy */
 	bool has_fdinfo;		 /* false: it is long, or the file is for its path only */
-	uint64_t identity;		 /* by file_identity.h; 0: not known */
 	struct description *description; /* NULL: not looked for yet */
 };
 

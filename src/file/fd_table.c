@@ -20,14 +20,16 @@
 #include "file/description.h"
 #include "file/dumping.h"
 #include "file/file_lock.h"
-#include "kernel/file_identity.h"
+#include "kernel/proc_status.h"
 #include "kernel/procfs.h"
 #include "kernel/syscalls.h"
+
+enum { WORTH_ASKING = 64 };
 
 struct listed_fd {
 	int fd;
 	int flags_step;		  /* of F_GETFD; -1 in a dry dump */
-	struct dumped_file *file; /* NULL: blocked, or closed meanwhile */
+	struct dumped_file *file; /* NULL: blocked, or not open */
 	uint32_t flags;
 };
 
@@ -42,6 +44,26 @@ bool shares_files(const struct task *t)
 	       t->ids->files_id == t->parent->ids->files_id;
 }
 
+/*
+ * Listing a descriptor costs several times what asking for its flags does: in a large table without
+ * many holes all numbers are asked for. Linux 6.2 tells how many are open (the size of the
+ * directory).
+ */
+static bool list_all_numbers(
+	struct session *s, const struct task *t, int dir, struct fd_listing *list)
+{
+	struct stat st;
+	struct proc_status now;
+	if (fstat(dir, &st) < 0 || st.st_size < WORTH_ASKING ||
+		proc_status_read(s, t->pid, &now) < 0 || now.fd_size > 2 * st.st_size)
+		return false;
+	list->fds.v = arena_array(&s->arena, struct listed_fd, now.fd_size);
+	list->fds.n = list->fds.cap = (size_t)now.fd_size;
+	for (int i = 0; i < now.fd_size; i++)
+		list->fds.v[i] = (struct listed_fd){.fd = i, .flags_step = -1};
+	return true;
+}
+
 int fd_table_list(struct session *s, struct task *t)
 {
 	struct fd_listing *list = arena_new(&s->arena, struct fd_listing);
@@ -49,6 +71,8 @@ int fd_table_list(struct session *s, struct task *t)
 	_cleanup_close_ int fd = proc_open_pid(s, t->pid, "fd", O_RDONLY | O_DIRECTORY);
 	if (fd < 0)
 		return fail(s, fd, "pid %d: list its descriptors", t->vpid);
+	if (list_all_numbers(s, t, fd, list))
+		return 0;
 	_cleanup_dir_ DIR *dir = fdopendir(fd);
 	if (!dir)
 		return fail(s, errno, "pid %d: list its descriptors", t->vpid);
@@ -73,8 +97,9 @@ int fd_table_collect(struct file_dump *d, struct task *t, struct program *p)
 	if (!p)
 		return 0;
 	vec_for_each (&list->fds, l)
-		l->flags_step = program_step(p, "get descriptor flags", NULL, SYS_fcntl,
-			imm((uint64_t)l->fd), imm(F_GETFD));
+		l->flags_step =
+			program_may_fail(p, program_step(p, "get descriptor flags", NULL, SYS_fcntl,
+						    imm((uint64_t)l->fd), imm(F_GETFD)));
 	return 0;
 }
 
@@ -105,7 +130,6 @@ enum {
 	FEW = 32, /* that many copies fit into a table of the first size (NR_OPEN_DEFAULT) */
 	WINDOW_MAX = 1024, /* how many wait at a time */
 	WINDOW_MIN = 16,
-	MANY = 2000, /* from where on they are not compared but identified */
 };
 
 struct fresh_fd {
@@ -119,7 +143,7 @@ struct window {
 	int pidfd;
 	struct fresh_fd *v;
 	size_t n;
-	file_identity_vec identities; /* of the table; empty: not known */
+	struct identities *table;
 };
 
 static int look(struct session *s, void *arg, size_t i)
@@ -150,35 +174,6 @@ static int make_room(struct window *w)
 	return r;
 }
 
-static uint64_t identity_of(const struct window *w, int fd)
-{
-	size_t low = 0, high = w->identities.n;
-	while (low < high) {
-		size_t middle = (low + high) / 2;
-		const struct file_identity *i = &w->identities.v[middle];
-		if (i->fd == (uint64_t)fd)
-			return i->file;
-		if (i->fd < (uint64_t)fd)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return 0;
-}
-
-/* All or none. */
-static void identify(struct window *w, struct file_view *const *views, size_t n)
-{
-	for (size_t i = 0; i < n && w->identities.n; i++) {
-		views[i]->identity = identity_of(w, views[i]->from.number);
-		if (views[i]->identity)
-			continue;
-		w->identities.n = 0;
-		for (size_t k = 0; k < i; k++)
-			views[k]->identity = 0;
-	}
-}
-
 static int tell_apart(struct window *w)
 {
 	struct file_view **views = arena_array(&w->d->s->arena, struct file_view *, w->n);
@@ -193,8 +188,7 @@ static int tell_apart(struct window *w)
 			return fail(w->d->s, r, "pid %d %s: examine it", w->t->vpid,
 				view_label(w->d, v));
 	}
-	identify(w, views, n);
-	return descriptions_find(w->d, views, n);
+	return descriptions_find(w->d, w->table, views, n);
 }
 
 static int store_one(struct window *w, struct fresh_fd *f)
@@ -245,10 +239,9 @@ static int store_fresh(
 	if (pidfd < 0)
 		return fail(d->s, pidfd, "pid %d: open a pidfd", t->vpid);
 	size_t most = window_size();
-	struct window w = {.d = d, .t = t, .pidfd = pidfd};
+	struct identities table = {.pidfd = pidfd};
+	struct window w = {.d = d, .t = t, .pidfd = pidfd, .table = &table};
 	w.v = arena_array(&d->s->arena, struct fresh_fd, n < most ? n : most);
-	if (n >= MANY && file_identities_read(&d->s->arena, pidfd, &w.identities) < 0)
-		w.identities.n = 0;
 	int r = 0;
 	for (size_t i = 0; i < n && r >= 0; i += w.n) {
 		w.n = n - i < most ? n - i : most;
@@ -266,8 +259,10 @@ int fd_table_store(struct file_dump *d, struct task *t, const struct program *p)
 	struct listed_fd **fresh = arena_array(&d->s->arena, struct listed_fd *, list->fds.n);
 	size_t at = 0, n = 0;
 	vec_for_each (&list->fds, l) {
-		if (l->flags_step >= 0)
-			l->flags = (uint32_t)program_result(p, l->flags_step);
+		int64_t flags = l->flags_step >= 0 ? program_result(p, l->flags_step) : 0;
+		if (flags < 0)
+			continue; /* not open */
+		l->flags = (uint32_t)flags;
 		l->file = inherited(t, parents, &at, l);
 		int r = l->file ? file_lock_collect(d, t, l->fd, l->file, NULL) : 0;
 		if (r < 0)

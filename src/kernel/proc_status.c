@@ -35,6 +35,7 @@ static const struct field {
 	FIELD("TracerPid", NUMBER, tracer),
 	FIELD("Uid", IDS, uid),
 	FIELD("Gid", IDS, gid),
+	FIELD("FDSize", NUMBER, fd_size),
 	FIELD("Groups", GROUPS, groups),
 	FIELD("NSpid", NSPID, nspid),
 	FIELD("Kthread", NUMBER, kthread),

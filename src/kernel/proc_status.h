@@ -25,6 +25,7 @@ struct proc_status {
 	int no_new_privs;
 	int seccomp;         /* 0 none, 1 strict, 2 filter */
 	int seccomp_filters; /* -1 before Linux 5.9 */
+	int fd_size;         /* of the table of descriptors: numbers are below; 0 for a zombie */
 	int threads;         /* 0 for a zombie without threads left */
 	int kthread;         /* -1 before Linux 6.8: see proc_kthread() */
 	uint64_t sig_pnd, shd_pnd, sig_blk, sig_ign, sig_cgt; /* bit n-1 = signal n */

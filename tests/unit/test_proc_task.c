@@ -116,6 +116,7 @@ static void test_status(void **state)
 	assert_int_equal(st.nspid[2], 2);
 	assert_int_equal(st.kthread, 0);
 	assert_int_equal(st.threads, 12);
+	assert_int_equal(st.fd_size, 256);
 	assert_int_equal(st.sig_pnd, 1);
 	assert_int_equal(st.shd_pnd, 1ULL << 63);
 	assert_int_equal(st.sig_blk, 0xfffffffe7ffbfeffULL);
