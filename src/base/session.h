@@ -18,6 +18,7 @@
 struct options;   /* cli/options.h */
 struct image_dir; /* image/dir.h */
 struct notifier;  /* cli/hook.h */
+struct plugins;   /* plugin/ */
 struct progress;  /* base/progress.h */
 
 /* The root cause of a failed run. The first fail() wins; later ones only go to the debug log. */
@@ -78,6 +79,7 @@ struct session {
 	struct run_stats stats;
 	struct preflight preflight;
 	struct progress *progress; /* how far it is, for who watches; NULL = nobody */
+	struct plugins *plugins; /* NULL: not loaded, or not to be asked */
 	struct notifier *notifier; /* a client that is told of each stage; NULL = none */
 	uint64_t client_socket;	   /* inode of our end of the connection to one; 0 = none */
 	pid_t root_pid;		   /* of the tree, as the host sees it; 0 = not known yet */

@@ -15,6 +15,7 @@
 #include "cli/result.h"
 #include "cli/verbs.h"
 #include "image/dir.h"
+#include "plugin/plugin.h"
 
 static int complain(const struct parser *p, const char *program)
 {
@@ -91,7 +92,7 @@ static int run(struct session *s, const struct verb *verb)
 }
 
 /* The command line was understood as far as words go. */
-static int start(struct session *s, struct parser *p, const char *program)
+static int start(struct session *s, struct parser *p, const char *program, char **argv)
 {
 	const struct verb *verb = NULL;
 	const char *removed = removed_verb(p->opt);
@@ -106,6 +107,7 @@ static int start(struct session *s, struct parser *p, const char *program)
 		fprintf(stderr, "%s: Error: %s is not there yet\n", program, verb->name);
 		return 1;
 	}
+	plugins_change_program(p->opt, argv);
 	signal(SIGPIPE, SIG_IGN);
 	if (verb->action == ACTION_SWRK) /* rights, directories and log are those of each request */
 		return finish(s, verb, verb->run(s));
@@ -138,7 +140,7 @@ int main(int argc, char **argv)
 	else if (options.version)
 		print_version(stdout, program);
 	else
-		status = start(&s, &p, program);
+		status = start(&s, &p, program, argv);
 	image_dir_close(s.images);
 	session_release(&s);
 	return status;

@@ -10,14 +10,13 @@
 
 void options_init(struct options *o)
 {
-	const char *libdir = getenv("CRIU_LIBS_DIR");
 	*o = (struct options){
 		.images_dir = ".",
 		.timeout = 10,
 		.ghost_fiemap = true,
 		.ghost_limit = 1 << 20,
 		.network_lock = NETLOCK_NFTABLES,
-		.libdir = libdir ? libdir : "/usr/lib/criu/",
+		.libdir = getenv("CRIU_LIBS_DIR"),
 		.ps_socket = -1,
 		.status_fd = -1,
 		.verbosity = 2,

@@ -113,7 +113,7 @@ struct options {
 
 	/* hooks and plugins */
 	struct strings action_script;
-	const char *libdir;
+	const char *libdir; /* NULL: the one that was built in, if it is there */
 
 	/* check */
 	bool check_extra, check_experimental, check_all;

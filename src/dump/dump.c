@@ -16,6 +16,7 @@
 #include "image/stats.h"
 #include "ipc/ipc.h"
 #include "mem/aio.h"
+#include "plugin/plugin.h"
 #include "task/seccomp.h"
 #include "task/sigqueue.h"
 
@@ -69,6 +70,16 @@ static int ask_semaphores(struct dump *d)
 	return r;
 }
 
+static int checkpoint_devices(struct dump *d)
+{
+	int r = 0;
+	for (size_t i = 0; i < d->tree.tasks.n && r >= 0; i++)
+		if (task_lives(d->tree.tasks.v[i]))
+			r = plugins_tell(d->s, CR_PLUGIN_HOOK__CHECKPOINT_DEVICES,
+				d->tree.tasks.v[i]->pid);
+	return r;
+}
+
 int dump_collect(struct dump *d)
 {
 	struct session *s = d->s;
@@ -76,6 +87,8 @@ int dump_collect(struct dump *d)
 	int r = external_check(s);
 	if (r >= 0)
 		r = dump_seize_tree(d);
+	if (r >= 0)
+		r = checkpoint_devices(d);
 	if (r >= 0 && !d->dry)
 		r = hook_run(s, HOOK_QUERY_EXT_FILES);
 	if (r >= 0)
@@ -118,6 +131,8 @@ static int write_all(struct dump *d)
 	if (r >= 0)
 		r = file_dump_finish(d->files);
 	if (r >= 0)
+		r = plugins_tell(s, CR_PLUGIN_HOOK__DUMP_DEVICES_LATE, d->tree.root->pid);
+	if (r >= 0)
 		r = dump_write_tree(d);
 	if (r >= 0)
 		r = aio_verify(s, &d->tree);
@@ -147,7 +162,9 @@ int dump_run(struct session *s)
 	int r = hook_run(s, HOOK_PRE_DUMP);
 	if (r < 0)
 		return r;
-	r = dump_collect(&d);
+	r = plugins_start(s, CR_PLUGIN_STAGE__DUMP, NULL);
+	if (r >= 0)
+		r = dump_collect(&d);
 	if (r >= 0)
 		r = verdict(s);
 	if (r >= 0)
@@ -156,6 +173,7 @@ int dump_run(struct session *s)
 		r = cpuinfo_dump_if_asked(s);
 	if (r >= 0)
 		r = ask_scripts(s);
+	plugins_finish(s, r);
 	enum release how = how_to_release(s->opt, r);
 	if (how != RELEASE_KILLED && how != RELEASE_STOPPED && d.files)
 		file_dump_undo(d.files);

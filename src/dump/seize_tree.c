@@ -18,6 +18,7 @@
 #include "kernel/proc_misc.h"
 #include "kernel/proc_tasks.h"
 #include "kernel/syscalls.h"
+#include "plugin/plugin.h"
 
 /* Dying takes a child that is on no list any more, or a zombie, within a few. */
 enum { VAIN_ROUNDS = 1000 };
@@ -191,6 +192,15 @@ static int refuse_own_tree(struct session *s, const pid_vec *pids)
 	return 0;
 }
 
+/* While they still run. */
+static int pause_devices(struct session *s, const pid_vec *pids)
+{
+	int r = 0;
+	for (size_t i = 0; i < pids->n && r >= 0; i++)
+		r = plugins_tell(s, CR_PLUGIN_HOOK__PAUSE_DEVICES, pids->v[i]);
+	return r;
+}
+
 static bool is_child(const struct task *t, pid_t pid)
 {
 	vec_for_each(&t->children, c)
@@ -237,6 +247,8 @@ static int seize_children(struct seizing *z, struct task *t, size_t n_threads)
 		if (!fresh.n)
 			return 0;
 		r = refuse_own_tree(s, &fresh);
+		if (r >= 0)
+			r = pause_devices(s, &fresh);
 		if (r >= 0)
 			r = begin_all(s, &fresh, &begun);
 		for (size_t i = 0; i < begun.n && r >= 0; i++) {
@@ -325,6 +337,8 @@ static int seize_root(struct seizing *z)
 		return fail_remedy(s, EINVAL, arena_printf(&s->arena, "use -t %d", status.tgid),
 			"%d is a thread of process %d", pid, status.tgid);
 	r = refuse_own_tree(s, &(pid_vec){.v = &pid, .n = 1});
+	if (r >= 0)
+		r = pause_devices(s, &(pid_vec){.v = &pid, .n = 1});
 	if (r >= 0)
 		r = seize_begin(s, pid);
 	if (r >= 0)

@@ -10,6 +10,7 @@
 #include "mem/pages_dump.h"
 #include "inventory.pb-c.h"
 #include "namespace.pb-c.h"
+#include "plugin/plugin.h"
 #include "task/extras.h"
 
 static int write_core(struct session *s, void *arg, size_t i)
@@ -170,6 +171,7 @@ int dump_write_inventory(struct dump *d)
 	e.network_lock_method = (uint32_t)d->tree.network_lock;
 	e.has_tcp_close = d->s->opt->tcp_close;
 	e.tcp_close = d->s->opt->tcp_close;
+	plugins_store(d->s, &plugins);
 	e.plugins_entry = &plugins;
 	e.dump_criu_run_id = d->s->run_id;
 	return image_write_one(d->s, IMG_INVENTORY, 0, &e.base);

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/major.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/sysmacros.h>
@@ -99,7 +100,11 @@ static int collect_new(struct file_dump *d, struct file_view *v, struct dumped_f
 	f->inode = v->inode;
 	f->mnt_id = (int)v->st.stx_mnt_id;
 	if (!type) {
-		unsupported_block(d, v);
+		int r = ext_file_collect(d, v, f);
+		if (r < 0 && r != -ENOTSUP)
+			return r;
+		if (r < 0)
+			unsupported_block(d, v);
 	} else {
 		size_t blockers = d->s->blockers.n;
 		int r = type->collect(d, v, f);
@@ -171,7 +176,7 @@ static struct proc_link read_proc_link(struct session *s, const struct task *t, 
 	struct proc_link l = {0};
 	char path[PROC_PATH_MAX], text[PATH_MAX];
 	snprintf(path, sizeof(path), "/proc/%d/%s", t->pid, name);
-	unsigned want = STATX_INO | STATX_MNT_ID;
+	unsigned want = STATX_TYPE | STATX_INO | STATX_MNT_ID;
 	if (statx(AT_FDCWD, path, AT_STATX_DONT_SYNC, want, &l.st) < 0 ||
 		!(l.st.stx_mask & STATX_MNT_ID))
 		return l;
@@ -202,11 +207,12 @@ static struct proc_link proc_link_of(struct session *s, const struct task *t, co
 
 /* A file that has an entry: its inode, mount and path tell, and need no descriptor. */
 static struct dumped_file *find_known_path(
-	struct file_dump *d, const struct task *t, const char *proc_link)
+	struct file_dump *d, const struct task *t, const char *proc_link, struct statx *ret_st)
 {
 	const struct proc_link l = proc_link_of(d->s, t, proc_link);
 	if (!l.link)
 		return NULL;
+	*ret_st = l.st;
 	const struct file_view v = {.path_only = true,
 		.st = l.st,
 		.link = l.link,
@@ -215,10 +221,10 @@ static struct dumped_file *find_known_path(
 	return find_path(&v);
 }
 
-int file_dump_path(struct file_dump *d, struct task *t, const char *proc_link, uint32_t *ret_id,
-	uint32_t *ret_type)
+static int dump_path(struct file_dump *d, struct task *t, const char *proc_link, uint32_t *ret_id,
+	uint32_t *ret_type, struct statx *ret_st)
 {
-	struct dumped_file *f = find_known_path(d, t, proc_link);
+	struct dumped_file *f = find_known_path(d, t, proc_link, ret_st);
 	if (f) {
 		*ret_type = f->kind;
 		*ret_id = f->id;
@@ -235,9 +241,17 @@ int file_dump_path(struct file_dump *d, struct task *t, const char *proc_link, u
 		r = file_dump_view(d, &v, &f);
 	if (r < 0)
 		return r;
+	*ret_st = v.st;
 	*ret_type = f->kind;
 	*ret_id = f->kind == FD_TYPES__UND ? 0 : f->id;
 	return 0;
+}
+
+int file_dump_path(struct file_dump *d, struct task *t, const char *proc_link, uint32_t *ret_id,
+	uint32_t *ret_type)
+{
+	struct statx st;
+	return dump_path(d, t, proc_link, ret_id, ret_type, &st);
 }
 
 /* --- mappings: by what maps shows, without opening them --- */
@@ -248,10 +262,17 @@ struct mapped_file {
 	uint64_t ino;
 	const char *name;
 	uint32_t id, type;
+	bool is_device;
 };
 
+/* Whose memory has a life of its own; that of /dev/zero and its like (mem(4)) has none. */
+static bool is_device(const struct statx *st)
+{
+	return S_ISCHR(st->stx_mode) && st->stx_rdev_major != MEM_MAJOR;
+}
+
 int file_dump_mapping(struct file_dump *d, struct task *t, const struct vma_info *vma,
-	uint32_t *ret_id, uint32_t *ret_type)
+	uint32_t *ret_id, uint32_t *ret_type, bool *ret_device)
 {
 	uint64_t key = (uint64_t)vma->dev * UINT64_C(0x9e3779b97f4a7c15) ^ vma->ino;
 	struct mapped_file *first = id_map_get(&d->mapped, key), *m = first;
@@ -264,14 +285,31 @@ int file_dump_mapping(struct file_dump *d, struct task *t, const struct vma_info
 		char link[80];
 		snprintf(link, sizeof(link), "map_files/%lx-%lx", (unsigned long)vma->start,
 			(unsigned long)vma->end);
-		int r = file_dump_path(d, t, link, &m->id, &m->type);
+		struct statx st = {0};
+		int r = dump_path(d, t, link, &m->id, &m->type, &st);
 		if (r < 0)
 			return r;
+		m->is_device = is_device(&st);
 		id_map_put(&d->s->arena, &d->mapped, key, m);
 	}
 	*ret_id = m->id;
 	*ret_type = m->type;
+	*ret_device = m->is_device;
 	return 0;
+}
+
+uint32_t file_dump_plugin_mapping(struct file_dump *d, const char *name, uint32_t flags)
+{
+	struct dumped_file *f = file_dump_new(d, FD_TYPES__REG);
+	RegFileEntry *e = arena_new(&d->s->arena, RegFileEntry);
+	reg_file_entry__init(e);
+	e->id = f->id;
+	e->flags = flags;
+	e->fown = (FownEntry *)(uintptr_t)d->nobody;
+	e->name = (char *)(uintptr_t)name;
+	f->detail = e;
+	*vec_push(&d->s->arena, &d->files) = f;
+	return f->id;
 }
 
 /* --- descriptor tables --- */

@@ -44,9 +44,14 @@ int file_dump_check(struct file_dump *d);
 int file_dump_path(struct file_dump *d, struct task *t, const char *proc_link, uint32_t *ret_id,
 	uint32_t *ret_type);
 
-/* The same for a mapping as /proc/PID/maps shows it; files mapped before are not opened again. */
+/*
+ * The same for a mapping as /proc/PID/maps shows it; files mapped before are not opened again.
+ * *ret_device: its memory is that of a character device, other than those of mem(4).
+ */
 int file_dump_mapping(struct file_dump *d, struct task *t, const struct vma_info *vma,
-	uint32_t *ret_id, uint32_t *ret_type);
+	uint32_t *ret_id, uint32_t *ret_type, bool *ret_device);
+/* The id of an entry for what a plugin will map, which has no more than a name. */
+uint32_t file_dump_plugin_mapping(struct file_dump *d, const char *name, uint32_t flags);
 
 /* The number of a pages image of shared memory (pagemap-shmem-N) that no memfd may get. */
 void file_dump_reserve_shmid(struct file_dump *d, uint32_t id);

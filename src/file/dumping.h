@@ -175,6 +175,9 @@ int fown_dump(struct file_dump *d, const struct file_view *v, FownEntry **ret);
 /* A pid as the tree sees it, if it is one of the tree; otherwise as it is. */
 pid_t file_tree_pid(const struct file_dump *d, pid_t pid);
 
+/* ext_file.c: the file becomes an EXT entry if a plugin takes it; -ENOTSUP, unrecorded, if none does. */
+int ext_file_collect(struct file_dump *d, const struct file_view *v, struct dumped_file *f);
+
 /* regular.c: a REG entry for any file with a path; used by other types for theirs. */
 int regular_collect(struct file_dump *d, struct file_view *v, struct dumped_file *f);
 

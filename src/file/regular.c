@@ -190,12 +190,18 @@ static int check_external(struct file_set *f, struct open_file *o)
 	return r < 0 ? r : check_size(f, e, &st);
 }
 
+/* The name of a mapping that a plugin makes again: see mem/vma_plugin.c. */
+static bool is_for_plugins(const RegFileEntry *e)
+{
+	return strncmp(e->name, "anon_inode:", 11) == 0 || strncmp(e->name, "/dmabuf:", 8) == 0;
+}
+
 int regular_check(struct file_set *f, struct open_file *o)
 {
 	const RegFileEntry *e = o->e->reg;
 	if (e->has_ext && e->ext)
 		return check_external(f, o);
-	if (o->inherited >= 0)
+	if (o->inherited >= 0 || is_for_plugins(e))
 		return 0;
 	if (e->name[0] != '/')
 		return fail(f->s, EBADMSG,

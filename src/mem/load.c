@@ -43,7 +43,7 @@ static int check_vma(struct session *s, const struct task *t, const VmaEntry *e,
 	if ((e->status & (VMA_ANON_SHARED | VMA_SYSVIPC)) == VMA_ANON_SHARED)
 		return fail(s, EOPNOTSUPP, "pid %d: the shared mapping at %llx is of an old image format",
 			t->vpid, (unsigned long long)e->start);
-	return 0;
+	return e->status & VMA_EXT_PLUGIN ? vma_plugin_check(s, t, e) : 0;
 }
 
 static int load_vmas(struct session *s, struct task *t, struct mem_plan *m)
@@ -65,7 +65,7 @@ static int load_vmas(struct session *s, struct task *t, struct mem_plan *m)
 			m->vdso.vvar = e;
 		else if (e->status & VMA_VDSO)
 			m->vdso.vdso = e;
-		*vec_push(&s->arena, &m->vmas) = (struct vma_plan){.e = e};
+		*vec_push(&s->arena, &m->vmas) = (struct vma_plan){.e = e, .pgoff = e->pgoff};
 	}
 	return 0;
 }

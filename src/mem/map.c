@@ -15,6 +15,7 @@
 struct wanted_file {
 	uint32_t id;
 	int flags;
+	int given; /* by a plugin, to be mapped instead; -1: none */
 };
 
 /* Mappings that share one batch of descriptors. */
@@ -116,7 +117,7 @@ static void map_piece(struct mapping *m, struct vma_plan *v, uint64_t start, uin
 	} else {
 		v->unshielded |= lends_write(v);
 	}
-	uint64_t offset = fd < 0 ? 0 : e->pgoff + (start - e->start);
+	uint64_t offset = fd < 0 ? 0 : v->pgoff + (start - e->start);
 	const char *what = fd < 0 ? "anonymous memory" : file_name(m->files, (uint32_t)e->shmid);
 	int step = program_step(m->p, "map", what, SYS_mmap, imm(start),
 		imm(end - start), imm(prot), imm(flags), simm(fd), imm(offset));
@@ -170,7 +171,11 @@ static int send_batch(struct mapping *m)
 	unsigned n = 0;
 	int r = 0;
 	while (n < b->n_files && r >= 0) {
-		r = file_open(m->files, b->files[n].id, b->files[n].flags, &fds[n]);
+		const struct wanted_file *w = &b->files[n];
+		if (w->given >= 0)
+			r = fds[n] = fcntl(w->given, F_DUPFD_CLOEXEC, 0);
+		else
+			r = file_open(m->files, w->id, w->flags, &fds[n]);
 		if (r >= 0)
 			n++;
 	}
@@ -202,9 +207,16 @@ static int flush_batch(struct mapping *m)
 static int add_file(struct mapping *m, struct vma_plan *v)
 {
 	struct file_batch *b = &m->batch;
-	const struct wanted_file want = {(uint32_t)v->e->shmid, open_flags(v->e)};
+	struct wanted_file want = {(uint32_t)v->e->shmid, open_flags(v->e), -1};
 	unsigned i = 0;
-	while (i < b->n_files && (b->files[i].id != want.id || b->files[i].flags != want.flags))
+	if (v->e->status & VMA_EXT_PLUGIN) {
+		const char *path = file_name(m->files, want.id);
+		int r = vma_plugin_update(m->st->s, m->t, v, path, &want.given);
+		if (r < 0)
+			return r;
+	}
+	while (i < b->n_files && (b->files[i].id != want.id || b->files[i].flags != want.flags ||
+					 b->files[i].given != want.given))
 		i++;
 	if (i == STUB_FDS_MAX) {
 		int r = flush_batch(m);

@@ -24,6 +24,7 @@
 
 struct vma_plan {
 	const VmaEntry *e;
+	uint64_t pgoff; /* e's, unless a plugin knows better */
 	bool heirloom;  /* some child keeps a part: mapped early */
 	bool has_pages; /* its pagemap has pages of it */
 	bool unshielded; /* mapped with PROT_WRITE that e->prot lacks, to be taken away again */
@@ -107,6 +108,10 @@ int mem_plan_fill_early(struct stubs *st, struct task *t, struct program *p);
 bool mem_page_is_inherited(struct session *s, struct task *t, uint64_t addr);
 /* vma_extras.c: what the task's extras say of a mapping, NULL = nothing */
 const FermataVma *mem_vma_extra(const struct task *t, const VmaEntry *e);
+/* vma_plugin.c: that there is a plugin; what it says, *ret_fd is -1 if the path shall be opened */
+int vma_plugin_check(struct session *s, const struct task *t, const VmaEntry *e);
+int vma_plugin_update(struct session *s, const struct task *t, struct vma_plan *v, const char *path,
+	int *ret_fd);
 /* mm.c */
 bool mm_inherits_exe(const struct task *t);
 int mem_plan_mm(struct stubs *st, struct file_set *files, struct task *t, struct program *p);

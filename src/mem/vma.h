@@ -29,7 +29,7 @@ enum vma_status {
 	VMA_SHSTK = 1 << 15,
 	VMA_GUARD = 1 << 16, /* a MADV_GUARD_INSTALL range; behind all real VMAs in the list */
 	VMA_IO_URING = 1 << 24, /* our own: shmid is an entry of files.img, made and mapped late */
-	VMA_EXT_PLUGIN = 1 << 27,
+	VMA_EXT_PLUGIN = 1 << 27, /* of a device that a plugin knows: vma_plugin.c */
 };
 
 /* Bits of vma_entry.flags as images have them: mmap(2) of x86, whatever the architecture. */
@@ -53,6 +53,8 @@ static inline bool vma_is_private_content(const VmaEntry *e)
 {
 	if (e->status & (VMA_SHSTK | VMA_AIORING))
 		return true;
+	if (e->status & VMA_EXT_PLUGIN)
+		return false;
 	return e->status & VMA_REGULAR && e->status & (VMA_ANON_PRIVATE | VMA_FILE_PRIVATE) &&
 	       e->end <= ARCH_TASK_SIZE;
 }

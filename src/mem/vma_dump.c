@@ -115,12 +115,45 @@ static bool maps_same_file(const struct dumped_vma *a, const struct dumped_vma *
 	       !strcmp(a->info->name, b->info->name);
 }
 
+static int add_plugin_mapping(struct vma_dump *v, struct file_dump *files, struct dumped_vma *vma)
+{
+	int r = vma_ask_plugins(v->s, v->t, vma->info);
+	if (r > 0)
+		vma->e.shmid = file_dump_plugin_mapping(files, vma->info->name, vma->e.fdflags);
+	else if (r == 0)
+		vma_refuse(v->s, v->t, vma->info, &vma->e);
+	return r < 0 ? r : 0;
+}
+
+/* Of a device, though no flag says so. Private pages of one were scanned as memory already. */
+static int add_device(struct vma_dump *v, struct dumped_vma *vma)
+{
+	int r = vma->info->shared ? vma_ask_plugins(v->s, v->t, vma->info) : 0;
+	if (r > 0)
+		vma->e.status |= VMA_EXT_PLUGIN;
+	else if (r == 0)
+		vma_refuse_device(v->s, v->t, vma->info);
+	return r < 0 ? r : 0;
+}
+
+static int add_mapped_file(struct vma_dump *v, struct file_dump *files, struct dumped_vma *vma)
+{
+	uint32_t id = 0, type = 0;
+	bool device = false;
+	int r = file_dump_mapping(files, v->t, vma->info, &id, &type, &device);
+	if (r < 0)
+		return r;
+	vma->e.shmid = id;
+	if (type == FD_TYPES__MEMFD)
+		vma->e.status |= VMA_MEMFD;
+	return device ? add_device(v, vma) : 0;
+}
+
 /* Ids of the mapped files; a file is asked for once, however many VMAs it has in a row. */
 static int add_files(struct vma_dump *v, struct file_dump *files)
 {
 	for (size_t i = 0; i < v->vmas.n; i++) {
 		struct dumped_vma *vma = &v->vmas.v[i];
-		uint32_t id = 0, type = 0;
 		int r = 0;
 		if (vma->e.status & VMA_SYSVIPC)
 			r = shm_collect(v->s, files, v->t, vma->info, &vma->e);
@@ -128,17 +161,20 @@ static int add_files(struct vma_dump *v, struct file_dump *files)
 			return r;
 		if (!vma_has_file(&vma->e))
 			continue;
-		if (i && maps_same_file(vma - 1, vma)) {
+		if (vma->e.status & VMA_EXT_PLUGIN) {
+			r = add_plugin_mapping(v, files, vma);
+			if (r < 0)
+				return r;
+			continue;
+		}
+		if (i && maps_same_file(vma - 1, vma) && !(vma[-1].e.status & VMA_EXT_PLUGIN)) {
 			vma->e.shmid = vma[-1].e.shmid;
 			vma->e.status |= vma[-1].e.status & VMA_MEMFD;
 			continue;
 		}
-		r = file_dump_mapping(files, v->t, vma->info, &id, &type);
+		r = add_mapped_file(v, files, vma);
 		if (r < 0)
 			return r;
-		vma->e.shmid = id;
-		if (type == FD_TYPES__MEMFD)
-			vma->e.status |= VMA_MEMFD;
 	}
 	return 0;
 }

@@ -59,9 +59,15 @@ bool vma_classify(const struct vma_info *info, VmaEntry *ret);
 
 /* vma_refuse.c, for docs/support.md: why the i-th kind of mapping is refused; NULL behind the last. */
 const char *vma_refused_kind(size_t i, const char **ret_remedy);
-/* vma_refuse.c: blocks what cannot be dumped; returns whether it did. */
-bool vma_refuse(
-	struct session *s, const struct task *t, const struct vma_info *info, const VmaEntry *e);
+/*
+ * vma_refuse.c: blocks what cannot be dumped; returns whether it did.  What a plugin may know gets
+ * VMA_EXT_PLUGIN instead; what has that already is refused.
+ */
+bool vma_refuse(struct session *s, const struct task *t, const struct vma_info *info, VmaEntry *e);
+void vma_refuse_device(struct session *s, const struct task *t, const struct vma_info *info);
+
+/* vma_plugin.c: does a plugin take this mapping? 1, 0 or a negative errno. */
+int vma_ask_plugins(struct session *s, const struct task *t, const struct vma_info *info);
 
 /*
  * vma_extras.c: names of anonymous mappings and locks on fault, into the leader's extras; they

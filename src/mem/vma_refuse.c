@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "cli/options.h"
+#include "plugin/plugin.h"
 
 /* By VmFlags word. */
 static const struct {
@@ -28,11 +29,13 @@ static const struct {
 static const struct {
 	const char *pattern; /* fnmatch(3) */
 	const char *text, *remedy;
+	bool plugin; /* one may know it */
 } refused_names[] = {
-	{"anon_inode:\\[perf_event]*", "is a buffer of perf events, which is not supported", NULL},
-	{"anon_inode:*", "is of a kind that is not supported", NULL},
+	{"anon_inode:\\[perf_event]*", "is a buffer of perf events, which is not supported", NULL,
+		.plugin = true},
+	{"anon_inode:*", "is of a kind that is not supported", NULL, .plugin = true},
 	{"socket:\\[*", "is the ring of a packet socket, which is not supported yet", NULL},
-	{"/dmabuf:*", "is a DMA buffer, which is not supported", NULL},
+	{"/dmabuf:*", "is a DMA buffer, which is not supported", NULL, .plugin = true},
 	{"/secretmem (deleted)",
 		"is memfd_secret(2) memory, which only the program itself can read", NULL},
 	{"/SYSV[0-9a-f]??????? (deleted)",
@@ -69,11 +72,23 @@ static void refuse(struct session *s, const struct task *t, const struct vma_inf
 		(unsigned long long)info->end, *info->name ? info->name : "anonymous", text);
 }
 
-static bool refuse_by_name(struct session *s, const struct task *t, const struct vma_info *info)
+/* Plugins are asked later, by vma_plugin.c, which refuses it if none knows the mapping. */
+static bool leave_to_plugins(struct session *s, VmaEntry *e)
+{
+	if (e->status & VMA_EXT_PLUGIN || !plugins_have(s, CR_PLUGIN_HOOK__HANDLE_DEVICE_VMA))
+		return false;
+	e->status |= VMA_EXT_PLUGIN;
+	return true;
+}
+
+static bool refuse_by_name(
+	struct session *s, const struct task *t, const struct vma_info *info, VmaEntry *e)
 {
 	for (size_t i = 0; i < N_ELEMENTS(refused_names); i++) {
 		if (fnmatch(refused_names[i].pattern, info->name, 0) != 0)
 			continue;
+		if (refused_names[i].plugin && leave_to_plugins(s, e))
+			return false;
 		refuse(s, t, info, refused_names[i].remedy, refused_names[i].text);
 		return true;
 	}
@@ -108,9 +123,11 @@ static bool refuse_by_flags(struct session *s, const struct task *t, const struc
 }
 
 static bool refuse_device_memory(
-	struct session *s, const struct task *t, const struct vma_info *info, const VmaEntry *e)
+	struct session *s, const struct task *t, const struct vma_info *info, VmaEntry *e)
 {
 	if (!(info->vmflags & (VMF(IO) | VMF(PF))) || e->status & (VMA_VVAR | VMA_FILE_SHARED))
+		return false;
+	if (e->status & VMA_FILE_PRIVATE && leave_to_plugins(s, e))
 		return false;
 	refuse(s, t, info, "the program must unmap it before the dump",
 		"is device memory, which is not supported");
@@ -127,7 +144,7 @@ static void warn_about_losses(struct session *s, const struct task *t, const str
 }
 
 bool vma_refuse(
-	struct session *s, const struct task *t, const struct vma_info *info, const VmaEntry *e)
+	struct session *s, const struct task *t, const struct vma_info *info, VmaEntry *e)
 {
 	if (!strcmp(info->name, "[uprobes]")) {
 		if (s->opt && s->opt->allow_uprobes)
@@ -139,10 +156,16 @@ bool vma_refuse(
 	if (e->status & VMA_IO_URING)
 		return false;
 	const uint32_t file = VMA_FILE_PRIVATE | VMA_FILE_SHARED;
-	bool refused = e->status & file && is_odd_name(info->name) && refuse_by_name(s, t, info);
+	bool refused = e->status & file && is_odd_name(info->name) && refuse_by_name(s, t, info, e);
 	refused |= refuse_by_flags(s, t, info);
 	refused |= !refused && refuse_device_memory(s, t, info, e);
 	if (!refused)
 		warn_about_losses(s, t, info);
 	return refused;
+}
+
+void vma_refuse_device(struct session *s, const struct task *t, const struct vma_info *info)
+{
+	refuse(s, t, info, "the program must unmap it before the dump",
+		"is memory of a device, which is not supported");
 }

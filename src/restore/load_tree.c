@@ -11,12 +11,13 @@
 #include "cli/options.h"
 #include "image/codec.h"
 #include "inventory.pb-c.h"
+#include "plugin/plugin.h"
 #include "task/extras.h"
 #include "task/seccomp.h"
 
 enum { IMG_VERSION = 2 };
 
-static int load_inventory(struct restore *re)
+static int load_inventory(struct restore *re, const InventoryEntry **ret)
 {
 	struct session *s = re->s;
 	ProtobufCMessage *m;
@@ -35,9 +36,7 @@ static int load_inventory(struct restore *re)
 	re->tree.run_id = inv->dump_criu_run_id;
 	re->tree.network_lock = inv->has_network_lock_method ? (int)inv->network_lock_method : NETLOCK_IPTABLES;
 	re->tree.tcp_close = inv->has_tcp_close && inv->tcp_close;
-	if (inv->plugins_entry && inv->plugins_entry->n_plugins)
-		return fail(s, EOPNOTSUPP, "the images need the plugin %s, and plugins are not supported yet",
-			inv->plugins_entry->plugins[0]);
+	*ret = inv;
 	return 0;
 }
 
@@ -192,14 +191,25 @@ static int check_ids(struct restore *re)
 	return 0;
 }
 
+static int start_plugins(struct restore *re, const InventoryEntry *inv)
+{
+	if (re->s->opt->explain) /* they act */
+		return 0;
+	int r = plugins_start(re->s, CR_PLUGIN_STAGE__RESTORE, inv);
+	return r < 0 ? r : plugins_tell(re->s, CR_PLUGIN_HOOK__RESTORE_INIT, 0);
+}
+
 int restore_load_tree(struct restore *re)
 {
 	struct session *s = re->s;
-	int r = load_inventory(re);
+	const InventoryEntry *inv = NULL;
+	int r = load_inventory(re, &inv);
 	if (r >= 0)
 		r = load_pstree(re);
 	if (r >= 0)
 		r = check_ids(re);
+	if (r >= 0)
+		r = start_plugins(re, inv);
 	if (r >= 0)
 		r = seccomp_load_image(s, &re->tree);
 	if (r >= 0)

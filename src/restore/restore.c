@@ -10,6 +10,7 @@
 #include "file/external.h"
 #include "image/stats.h"
 #include "ipc/ipc.h"
+#include "plugin/plugin.h"
 #include "restore/restore_tree.h"
 
 static int load(struct restore *re)
@@ -56,6 +57,8 @@ static int recreate(struct restore *re)
 		r = ipc_make(re->s, &re->tree);
 	if (r >= 0)
 		r = restore_births(re);
+	if (r >= 0 && !re->stubs.explain)
+		r = plugins_tell(re->s, CR_PLUGIN_HOOK__POST_FORKING, 0);
 	re->s->stats.forking_us = (uint32_t)(now_us() - start);
 	if (r >= 0)
 		r = restore_settle(re);
@@ -66,7 +69,7 @@ static int recreate(struct restore *re)
 	return r;
 }
 
-int restore_run(struct session *s)
+static int run(struct session *s)
 {
 	struct restore re = {.s = s, .stubs = STUBS_NONE};
 	uint64_t start = now_us();
@@ -87,5 +90,12 @@ int restore_run(struct session *s)
 	s->stats.restore_us = (uint32_t)(now_us() - start);
 	if (r >= 0 && !s->opt->explain && stats_write_restore(s) < 0) /* the tasks run */
 		log_warn(s, "stats-restore could not be written: %s", s->failure.message);
+	return r;
+}
+
+int restore_run(struct session *s)
+{
+	int r = run(s);
+	plugins_finish(s, r);
 	return r;
 }

@@ -17,6 +17,7 @@
 #include "cli/hook.h"
 #include "cli/options.h"
 #include "kernel/proc_stat.h"
+#include "plugin/plugin.h"
 
 enum {
 	STOP_WAIT_MS = 2000, /* a SIGCONT of somebody else may be faster */
@@ -122,6 +123,17 @@ static void await_stops(struct restore *re)
 			await_stop(re, *t, deadline_us);
 }
 
+/* Too late to refuse. */
+static int resume_devices(struct restore *re, struct task *t)
+{
+	struct session *s = re->s;
+	if (plugins_tell(s, CR_PLUGIN_HOOK__RESUME_DEVICES_LATE, t->pid) < 0) {
+		log_warn(s, "%s", s->failure.message);
+		s->failure = (struct failure){0};
+	}
+	return 0;
+}
+
 static void outlive_us(const struct thread *th)
 {
 	ptrace(PTRACE_SETOPTIONS, th->tid, NULL, NULL);
@@ -161,6 +173,7 @@ int restore_take_over(struct restore *re)
 		r = announce(re);
 	if (r < 0)
 		return r;
+	restore_each_living(re, resume_devices);
 	hook_run_anyway(re->s, HOOK_PRE_RESUME);
 	vec_for_each (&re->tree.tasks, t)
 		if (shall_stop(re, *t))

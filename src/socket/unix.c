@@ -15,6 +15,7 @@
 #include <poll.h>
 #include <string.h>
 
+#include "plugin/plugin.h"
 #include "socket/unix.h"
 
 static bool unix_recognize(struct file_dump *d, const struct file_view *v)
@@ -154,8 +155,10 @@ static int unix_check(struct file_set *f, struct open_file *o)
 	bool extern_peer = e->uflags & UNIX_EXTERN;
 	o->flags = e->flags;
 	o->fown = e->fown;
-	if (e->uflags & UNIX_CALLBACK)
-		return fail(f->s, EOPNOTSUPP, "%s: a plugin has to make this unix socket",
+	if (e->uflags & UNIX_CALLBACK && !f->s->opt->explain &&
+		!plugins_have(f->s, CR_PLUGIN_HOOK__RESTORE_UNIX_SK))
+		return fail_remedy(f->s, ENOTSUP, "name the plugin's directory with --libdir",
+			"%s: a plugin has to connect this unix socket, and none is here that could",
 			open_file_label(f, o));
 	if ((e->type != SOCK_STREAM && e->type != SOCK_DGRAM && e->type != SOCK_SEQPACKET) ||
 		(e->state != UNIX_ESTABLISHED && e->state != UNIX_CLOSE &&
@@ -185,7 +188,7 @@ const struct file_type unix_type = {
 	.name = "unix socket",
 	.restored = "stream, datagram, seqpacket; names, queues with descriptors and "
 		"credentials, connections not yet accepted; peers outside with "
-		"`--external unix[...]` or `--ext-unix-sk`",
+		"`--external unix[...]`, `--ext-unix-sk` or a plugin",
 	.limits = "sockets of other network namespaces; eBPF filters",
 	.detail = offsetof(FileEntry, usk),
 	.recognize = unix_recognize,

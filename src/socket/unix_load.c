@@ -51,7 +51,7 @@ static int no_way_outside(struct file_set *f, const struct unix_sock *u)
 
 static int link_peer(struct file_set *f, struct unix_sock *u)
 {
-	if (!u->e->peer || u->outside)
+	if (!u->e->peer || u->outside || u->e->uflags & UNIX_CALLBACK)
 		return 0;
 	struct unix_sock *peer = id_map_get(&f->unix_socks->by_ino, u->e->peer);
 	if (!peer)
@@ -105,7 +105,7 @@ struct unix_sock *unix_listener_named(struct unix_set *set, const UnixSkEntry *e
 
 static bool binds_name(struct file_set *f, const struct unix_sock *u)
 {
-	return !u->outside && u->e->name.len &&
+	return !u->outside && !(u->e->uflags & UNIX_CALLBACK) && u->e->name.len &&
 	       (u->e->type == SOCK_DGRAM || u->e->state != UNIX_ESTABLISHED ||
 		       !unix_listener_named(f->unix_socks, u->e));
 }

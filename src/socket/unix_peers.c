@@ -7,14 +7,16 @@
  *	this tool                   of a client in the tree: says so, closed, no peer
  *	peer closed                 streams are shut down both ways and have none; datagram sockets
  *	                            go on failing until they notice (peer_gone)
- *	peer outside the tree       with --external unix[INO], or --ext-unix-sk if it is a datagram
+ *	peer outside the tree       a plugin may take the socket; or, with --external unix[INO], or --ext-unix-sk if it is a datagram
  *	                            socket with a name: an entry of its own that says so
  */
 #include "socket/unix.h"
 
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "kernel/proc_holder.h"
+#include "plugin/plugin.h"
 
 static const char *name_of(struct file_dump *d, const struct unix_info *info)
 {
@@ -65,11 +67,38 @@ static void add_external(struct file_dump *d, struct unix_dumped *u, struct unix
 	*vec_push(&d->s->arena, &d->files) = f;
 }
 
-static void peer_outside(struct file_dump *d, struct unix_dumped *u, struct unix_info *peer)
+/*
+ * Its connection is the plugin's to make again.  What its peer sent has no way into such a socket.
+ * Returns whether that is so.
+ */
+static int ask_plugins(struct file_dump *d, struct unix_dumped *u)
 {
+	if (d->dry || u->from.number < 0 || !plugins_have(d->s, CR_PLUGIN_HOOK__DUMP_UNIX_SK))
+		return 0;
+	_cleanup_close_ int fd = source_take(d, &u->from);
+	if (fd < 0)
+		return fd;
+	int r = plugin_dump_unix_sk(d->s, fd, u->info->ino);
+	if (r == -ENOTSUP)
+		return 0;
+	if (r < 0)
+		return fail(d->s, r, "%s: a plugin could not dump the unix socket (inode %u)",
+			source_label(d, &u->from), u->info->ino);
+	u->e->uflags |= UNIX_CALLBACK;
+	if (u->packets.n)
+		unix_block(d, u, "let the program read it",
+			"(inode %u) has unread data, and a plugin connects it", u->info->ino);
+	return 1;
+}
+
+static int peer_outside(struct file_dump *d, struct unix_dumped *u, struct unix_info *peer)
+{
+	int taken = ask_plugins(d, u);
+	if (taken)
+		return taken < 0 ? taken : 0;
 	if (may_be_external(d, u->info, peer)) {
 		add_external(d, u, peer);
-		return;
+		return 0;
 	}
 	const char *remedy =
 		is_reachable_by_name(peer)
@@ -81,6 +110,7 @@ static void peer_outside(struct file_dump *d, struct unix_dumped *u, struct unix
 		"(inode %u) is connected to a socket %s (inode %u)%s outside the tree", u->info->ino,
 		name_of(d, peer), peer->ino,
 		holder ? arena_printf(&d->s->arena, " of process %d", holder) : "");
+	return 0;
 }
 
 /* --- connections that wait to be accepted --- */
@@ -94,20 +124,21 @@ static struct unix_info *listener_of(struct file_dump *d, uint32_t client)
 	return NULL;
 }
 
-static void check_client(struct file_dump *d, struct unix_dumped *u)
+static int check_client(struct file_dump *d, struct unix_dumped *u)
 {
 	struct unix_info *listener = listener_of(d, u->info->ino);
 	if (!listener && u->info->shutdown == SK_SHUTDOWN__BOTH)
-		return; /* the other end was closed */
+		return 0; /* the other end was closed */
 	if (!listener)
 		unix_block(d, u, NULL, "is connected to a socket that cannot be found");
 	else if (!listener->dumped)
-		peer_outside(d, u, listener);
+		return peer_outside(d, u, listener);
 	else if (u->info->out_bytes)
 		unix_block(d, u, "let the other side accept it",
 			"has sent data on a connection that is not accepted yet");
 	else
 		u->e->peer = listener->ino;
+	return 0;
 }
 
 static void check_listener(struct file_dump *d, struct unix_dumped *u)
@@ -149,7 +180,7 @@ static void mark_service(struct unix_dumped *u)
 		u->f->extra->unix_sk->peer = NULL;
 }
 
-static void check_peer(struct file_dump *d, struct unix_dumped *u)
+static int check_peer(struct file_dump *d, struct unix_dumped *u)
 {
 	const struct unix_info *info = u->info;
 	struct unix_info *peer =
@@ -157,7 +188,7 @@ static void check_peer(struct file_dump *d, struct unix_dumped *u)
 	if (info->peer && info->peer == d->s->client_socket)
 		mark_service(u);
 	else if (peer && !peer->dumped)
-		peer_outside(d, u, peer);
+		return peer_outside(d, u, peer);
 	else if (info->peer && !peer)
 		unix_block(d, u, NULL, "is connected to a socket that cannot be found (inode %u)",
 			info->peer);
@@ -165,17 +196,20 @@ static void check_peer(struct file_dump *d, struct unix_dumped *u)
 		FermataUnixSk *x = unix_extra_make(d, u->f);
 		x->has_peer_gone = x->peer_gone = true;
 	} else if (!info->peer && info->state == UNIX_ESTABLISHED && info->type != SOCK_DGRAM) {
-		check_client(d, u);
+		return check_client(d, u);
 	}
+	return 0;
 }
 
 int unix_peers_dump(struct file_dump *d)
 {
-	vec_for_each (&d->unix_socks->socks, u) {
-		if ((*u)->info->state == UNIX_LISTEN)
-			check_listener(d, *u);
+	const struct unix_dump *all = d->unix_socks;
+	int r = 0;
+	for (size_t i = 0; i < all->socks.n && r >= 0; i++) {
+		if (all->socks.v[i]->info->state == UNIX_LISTEN)
+			check_listener(d, all->socks.v[i]);
 		else
-			check_peer(d, *u);
+			r = check_peer(d, all->socks.v[i]);
 	}
-	return 0;
+	return r;
 }

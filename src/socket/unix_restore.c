@@ -19,6 +19,7 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include "plugin/plugin.h"
 #include "rpc.pb-c.h"
 #include "socket/unix.h"
 #include "task/task.h"
@@ -359,8 +360,22 @@ static int make_listener(struct file_set *f, struct unix_sock *u)
 	return r < 0 || u->e->state != UNIX_LISTEN ? r : listen_as(f, u, peer_of(u));
 }
 
+static int make_by_plugin(struct file_set *f, struct unix_sock *u)
+{
+	int fd = plugin_restore_unix_sk(f->s, u->e->ino);
+	if (fd < 0)
+		return fail(f->s, fd, "%s: no plugin could connect its unix socket (inode %u)",
+			open_file_label(f, u->o), u->e->ino);
+	fcntl(fd, F_SETFD, FD_CLOEXEC);
+	u->fd = fd;
+	u->connected = true;
+	return 0;
+}
+
 static int make_one(struct file_set *f, struct unix_sock *u)
 {
+	if (u->e->uflags & UNIX_CALLBACK)
+		return make_by_plugin(f, u);
 	return u->e->type == SOCK_DGRAM ? make_datagram(f, u) : make_stream(f, u);
 }
 
@@ -371,6 +386,8 @@ static int finish_listener(struct file_set *f, struct unix_sock *u)
 
 static int connect_one(struct file_set *f, struct unix_sock *u)
 {
+	if (u->e->uflags & UNIX_CALLBACK)
+		return 0;
 	int r = u->e->type == SOCK_DGRAM ? connect_datagram(f, u) : 0;
 	if (r >= 0 && u->e->type == SOCK_DGRAM && u->feeder < 0)
 		r = lose_peer(f, u);

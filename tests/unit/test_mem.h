@@ -27,9 +27,10 @@ struct file_dump {
 };
 
 int file_dump_mapping(struct file_dump *d, struct task *t, const struct vma_info *vma,
-	uint32_t *ret_id, uint32_t *ret_type)
+	uint32_t *ret_id, uint32_t *ret_type, bool *ret_device)
 {
 	(void)t;
+	*ret_device = false;
 	*ret_id = ++d->n_mappings;
 	*ret_type = strcmp(vma->name, "/dev/zero (deleted)") ? FD_TYPES__REG : FD_TYPES__MEMFD;
 	return 0;
@@ -42,6 +43,12 @@ int file_dump_path(struct file_dump *d, struct task *t, const char *proc_link, u
 	*ret_id = 1000;
 	*ret_type = FD_TYPES__REG;
 	return 0;
+}
+
+uint32_t file_dump_plugin_mapping(struct file_dump *d, const char *name, uint32_t flags)
+{
+	(void)name, (void)flags;
+	return ++d->n_mappings;
 }
 
 void file_dump_reserve_shmid(struct file_dump *d, uint32_t id)
