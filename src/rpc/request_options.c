@@ -200,6 +200,9 @@ static int refuse_reaching(struct request *r)
 	if (o->inherit_fd.n || o->ps_socket >= 0 || o->status_fd >= 0)
 		return bad_options(
 			r, "descriptors can only be named to a worker of one's own (swrk)");
+	if (option_given(o, "libdir")) /* they run in this process, which has a capability of its own */
+		return bad_options(
+			r, "libdir: plugins can only be named to a worker of one's own (swrk)");
 	if (o->restore_sibling)
 		return bad_options(r, "rst_sibling needs a worker of one's own (swrk)");
 	return 0;

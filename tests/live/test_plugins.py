@@ -4,8 +4,9 @@ import socket
 import subprocess
 import threading
 
-from live import CRIT, HERE, Failure, Program
+from live import CRIT, FERMATA, HERE, Failure, Program
 from scenario import scenario
+from test_rpc import need, refused, rpc, serve as serve_rpc
 
 INCLUDE = HERE.parent.parent / "include" / "criu"
 
@@ -259,4 +260,32 @@ def test_refusal_at_restore(case):
                    env=plugins.env(refuses="RESUME_DEVICES_LATE"))
     if ran.status or "refuses RESUME_DEVICES_LATE" not in ran.text:
         raise Failure(f"too late to refuse: {ran.describe()}")
+    end(case)
+
+
+@scenario
+def test_rpc(case):
+    """A worker and the service load the plugins of their environment; clients of the service name none.
+    PROVES: F415"""
+    module, plugins = rpc(), Plugins(case)
+    pid, images = begin(case, "mappings"), case.new_images()
+    os.environ.update(plugins.env(CRIU_LIBS_DIR=str(plugins.dir)))
+    with module.Client(FERMATA) as c:
+        c.dump(images, pid=pid)
+    case.gone([pid])
+    with module.Client(FERMATA) as c:
+        need(c.restore(images) == pid, "another PID")
+    calls = hooks(plugins.calls())
+    need(calls.count("HANDLE_DEVICE_VMA") == calls.count("UPDATE_VMA_MAP") == 2, f"swrk: {calls}")
+    _, address = serve_rpc(case)
+    images = case.new_images()
+    with module.Client(address=str(address)) as c:
+        c.dump(images, pid=pid, leave_running=True)
+    need(hooks(plugins.calls()).count("HANDLE_DEVICE_VMA") == 1, "service")  # the other is memory now
+    config = case.dir / "named.conf"
+    config.write_text(f"libdir {plugins.dir}\n")
+    with module.Client(address=str(address)) as c:
+        refused(module, lambda: c.dump(images, pid=pid, config_file=str(config)), "libdir",
+                "worker of one's own", errno=56)
+    need(not plugins.calls(), "a client named a plugin")
     end(case)
