@@ -11,6 +11,8 @@
 
 enum fault {
 	FAULT_FORCE_VDSO_PROXY = 127, /* treat the image's vDSO as another kernel's */
+	/* ours alone */
+	FAULT_SEVERAL_NODES = 1001, /* look for NUMA policies of memory on any machine */
 };
 
 static inline bool fault_injected(enum fault fault)

@@ -110,6 +110,8 @@ int mem_load(struct session *s, struct task *t)
 	if (r >= 0)
 		r = aio_check(s, t);
 	if (r >= 0)
+		r = vma_policy_check(s, t);
+	if (r >= 0)
 		r = vdso_load(s, t);
 	return r;
 }

@@ -395,6 +395,8 @@ static void lock_and_advise(struct mapping *m)
 			lock(m->p, e, extra, mem_of(m->t)->guards.n > 0);
 		if (extra && extra->name)
 			name(m->p, e, extra->name);
+		if (extra)
+			vma_policy_set(m->p, extra);
 		advise(m->p, e, all_mergeable);
 	}
 }

@@ -112,6 +112,10 @@ const FermataVma *mem_vma_extra(const struct task *t, const VmaEntry *e);
 int vma_plugin_check(struct session *s, const struct task *t, const VmaEntry *e);
 int vma_plugin_update(struct session *s, const struct task *t, struct vma_plan *v, const char *path,
 	int *ret_fd);
+
+/* vma_policy.c: before anything is forked; then the step, if it is of use here. */
+int vma_policy_check(struct session *s, const struct task *t);
+void vma_policy_set(struct program *p, const FermataVma *x);
 /* mm.c */
 bool mm_inherits_exe(const struct task *t);
 int mem_plan_mm(struct stubs *st, struct file_set *files, struct task *t, struct program *p);

@@ -284,6 +284,7 @@ int vma_dump_plan(struct vma_dump *v, struct program *p)
 {
 	v->brk_step = program_step(p, "brk", NULL, SYS_brk, imm(0));
 	aio_plan(v, p);
+	vma_policy_plan(v, p);
 	return 0;
 }
 
@@ -291,5 +292,6 @@ int vma_dump_store(struct vma_dump *v, const struct program *p)
 {
 	v->t->mm->mm_brk = (uint64_t)program_result(p, v->brk_step);
 	aio_store(v, p);
+	vma_policy_store(v, p);
 	return 0;
 }

@@ -30,6 +30,7 @@ struct vma_dump {
 	bool knows_guards; /* the kernel can tell guard pages from others */
 	int brk_step;
 	int aio_step; /* the first of those that ask for AIO contexts */
+	struct policy *policies; /* vma_policy.c: of each VMA; NULL: not asked for */
 	uint32_t pages_id; /* of its pages image */
 };
 
@@ -74,6 +75,10 @@ int vma_ask_plugins(struct session *s, const struct task *t, const struct vma_in
  * have no field in mm images.
  */
 void vma_extras_collect(struct vma_dump *v);
+
+/* vma_policy.c: NUMA policies of single mappings, asked inside. */
+void vma_policy_plan(struct vma_dump *v, struct program *p);
+void vma_policy_store(struct vma_dump *v, const struct program *p);
 
 /* vdso_dump.c: merges vvar areas, undoes the marks of an earlier restore. */
 int vdso_dump_collect(struct vma_dump *v);

@@ -4,7 +4,8 @@
  * of the VMA they belong to; map.c applies them.
  *
  * smaps shows a name as [anon:NAME]; the kernel allows no brackets in it.  Of the heap and stacks
- * it shows none.  Shared anonymous memory comes back as a memfd, which takes no name.
+ * it shows none.  Shared anonymous memory, [anon_shmem:NAME], comes back as a memfd, which the
+ * kernel takes for the same, since both have no link: it gets its name as well.
  */
 #include <string.h>
 
@@ -15,19 +16,13 @@
 /* NULL if it has none that can be restored. */
 static char *anonymous_name(struct arena *a, const struct vma_info *info)
 {
-	static const char prefix[] = "[anon:";
-	size_t before = sizeof(prefix) - 1, len = strlen(info->name);
-	if (info->ino || info->dev || strncmp(info->name, prefix, before) != 0 ||
-		info->name[len - 1] != ']')
+	const char *prefix = info->ino ? "[anon_shmem:" : "[anon:";
+	size_t before = strlen(prefix), len = strlen(info->name);
+	if (strncmp(info->name, prefix, before) != 0 || info->name[len - 1] != ']')
 		return NULL;
 	char *name = arena_strdup(a, info->name + before);
 	name[len - before - 1] = '\0';
 	return name;
-}
-
-static bool is_shared_with_name(const struct vma_info *info)
-{
-	return info->ino && !strncmp(info->name, "[anon_shmem:", strlen("[anon_shmem:"));
 }
 
 static void add(struct vma_dump *v, FermataVma **list, const struct dumped_vma *vma)
@@ -50,14 +45,9 @@ static void add(struct vma_dump *v, FermataVma **list, const struct dumped_vma *
 
 void vma_extras_collect(struct vma_dump *v)
 {
-	size_t n = 0, n_shared = 0;
-	vec_for_each (&v->vmas, vma) {
+	size_t n = 0;
+	vec_for_each (&v->vmas, vma)
 		n += *vma->info->name == '[' || vma->info->vmflags & VMF(LF);
-		n_shared += is_shared_with_name(vma->info);
-	}
-	if (n_shared)
-		log_warn(v->s, "pid %d: names of its shared anonymous memory (%zu) will be lost",
-			v->t->vpid, n_shared);
 	if (!n)
 		return;
 	FermataVma **list = arena_array(&v->s->arena, FermataVma *, n);

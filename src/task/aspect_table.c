@@ -10,7 +10,8 @@ extern const struct aspect core_aspect, comm_aspect, sigmask_aspect, sigaction_a
 	sigqueue_aspect, seccomp_aspect, creds_aspect, dumpable_aspect, pdeath_signal_aspect,
 	posix_timer_arm_aspect, itimer_aspect, refused_aspect, sched_hints_aspect,
 	prctl_settings_aspect, io_priority_aspect, affinity_aspect, numa_policy_aspect,
-	coredump_filter_aspect, lock_future_aspect, io_uring_aspect, sem_undo_aspect;
+	coredump_filter_aspect, lock_future_aspect, io_uring_aspect, sem_undo_aspect,
+	cpu_settings_aspect, autogroup_aspect;
 
 const struct aspect *const aspects[] = {
 	/* first: makes the messages that all others fill */
@@ -30,6 +31,9 @@ const struct aspect *const aspects[] = {
 	&affinity_aspect,
 	&numa_policy_aspect,
 	&coredump_filter_aspect,
+	&autogroup_aspect,
+	/* after alternate stacks, which large registers must fit on */
+	&cpu_settings_aspect,
 	&extras_aspect,
 	&refused_aspect,
 	&lsm_aspect,

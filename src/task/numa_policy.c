@@ -2,7 +2,7 @@
  * NUMA memory policy of a thread: set_mempolicy(2).
  *
  * Read inside, kept in our own image; tried at restore, since the nodes may be others.  Policies
- * of single mappings, mbind(2), are not looked for.
+ * of single mappings: mem/vma_policy.c.
  */
 #include "kernel/syscalls.h"
 #include "task/aspect.h"

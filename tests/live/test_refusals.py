@@ -167,6 +167,33 @@ void _start(void)
 """
 
 
+TASKS = {
+    "ldt": r"has segments of its own \(modify_ldt\)",
+    "ports": r"thread \d+: has access to I/O ports",
+    "keys": r"has a keyring of its own",
+    "thread_keys": r"thread \d+: has a keyring of its own",
+}
+
+
+@scenario(args=sorted(TASKS))
+def test_odd_task(case, kind):
+    """States of tasks that a restore cannot bring back.
+    PROVES: F003"""
+    case.start_program(Program("odd_task"), kind)
+    refused_unharmed(case, TASKS[kind])
+    good_end(case)
+
+
+@scenario
+def test_numa_policies(case):
+    """Policies of single mappings, on any machine.
+    PROVES: F073"""
+    os.environ["CRIU_FAULT"] = "1001"
+    case.start_program(Program("numa_policies"))
+    case.restore(case.dump())
+    good_end(case)
+
+
 @scenario
 def test_32_bit_task(case):
     """PROVES: F466"""

@@ -1,5 +1,5 @@
 /*
- * Names of anonymous mappings: the harness compares the names in smaps. Parts of a mapping with
+ * Names of anonymous mappings, private and shared: the harness compares the names in smaps. Parts of a mapping with
  * and without, one name twice, on memory that a child inherits.
  * PROVES: F073
  */
@@ -48,12 +48,17 @@ int main(int argc, char **argv)
 	name(mem + PAGE, 4, "GC heap: \"old\"");
 	name(mem + 6 * PAGE, 2, "GC heap: \"old\"");
 	NEED(!mprotect(mem + 7 * PAGE, PAGE, PROT_NONE));
+	char *shared = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	NEED(shared != MAP_FAILED);
+	if (prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, shared, PAGE, "common"))
+		shared = NULL; /* before Linux 6.2 */
 	pid_t pid = spawn(child, mem);
 	await_child(pid);
 	park();
 	NEED(has_name(mem + PAGE, "[anon:GC heap: \"old\"]"));
 	NEED(has_name(mem + 7 * PAGE, "[anon:GC heap: \"old\"]"));
 	NEED(!has_name(mem + 5 * PAGE, "[anon"));
+	NEED(!shared || has_name(shared, "[anon_shmem:common]"));
 	need_filled(mem, 10 * PAGE / 2, 4);
 	need_exit(pid, 0);
 	ok();
