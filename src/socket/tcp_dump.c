@@ -16,6 +16,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/share.h"
 #include "socket/inet.h"
 
 static const char *describe(struct session *s, const InetSkEntry *e)
@@ -99,8 +100,7 @@ static bool block_connection(struct file_dump *d, const struct file_view *v, con
 	return s->blockers.n > before;
 }
 
-static int write_stream(
-	struct file_dump *d, const struct tcp_source *t, const struct fermata_tcp *c)
+static int write_stream(struct session *s, const struct tcp_source *t, const struct fermata_tcp *c)
 {
 	TcpStreamEntry e = TCP_STREAM_ENTRY__INIT;
 	e.inq_len = c->inq_len;
@@ -124,22 +124,24 @@ static int write_stream(
 	e.rcv_wnd = c->rcv_wnd;
 	e.rcv_wup = c->rcv_wup;
 	_cleanup_image_writer_ struct image_writer w = IMAGE_WRITER_NONE;
-	image_writer_init(&w, d->s->images, IMG_TCP_STREAM, t->e->ino);
-	int r = image_write(d->s, &w, &e.base);
+	image_writer_init(&w, s->images, IMG_TCP_STREAM, t->e->ino);
+	int r = image_write(s, &w, &e.base);
 	if (r >= 0 && c->inq_len)
-		r = image_write_payload(d->s, &w, c->inq, c->inq_len, 1);
+		r = image_write_payload(s, &w, c->inq, c->inq_len, 1);
 	if (r >= 0 && c->outq_len)
-		r = image_write_payload(d->s, &w, c->outq, c->outq_len, 1);
-	return r < 0 ? r : image_writer_close(d->s, &w);
+		r = image_write_payload(s, &w, c->outq, c->outq_len, 1);
+	return r < 0 ? r : image_writer_close(s, &w);
 }
 
-static int save(struct file_dump *d, struct tcp_source *t)
+/* By two threads. */
+static int save(struct session *s, void *arg, size_t i)
 {
+	struct tcp_source *t = ((struct inet_dump *)arg)->connections.v[i];
 	struct fermata_tcp c = {.failed = "TCP_REPAIR"};
 	struct pollfd p = {.fd = t->fd};
 	/* that came since it was collected, and now cannot any more */
 	if (poll(&p, 1, 0) > 0 && p.revents & POLLERR)
-		return fail_remedy(d->s, ECONNRESET, "try again", "pid %d %s: it broke just now",
+		return fail_remedy(s, ECONNRESET, "try again", "pid %d %s: it broke just now",
 			t->task->vpid, t->label);
 	int r = fermata_tcp_pause(t->fd);
 	if (r >= 0) {
@@ -147,9 +149,9 @@ static int save(struct file_dump *d, struct tcp_source *t)
 		r = fermata_tcp_save(t->fd, &c);
 	}
 	if (r < 0)
-		return fail(d->s, r, "pid %d %s: save it: %s", t->task->vpid, t->label, c.failed);
+		return fail(s, r, "pid %d %s: save it: %s", t->task->vpid, t->label, c.failed);
 	t->e->state = c.state; /* which may have moved on since it was collected */
-	r = write_stream(d, t, &c);
+	r = write_stream(s, t, &c);
 	fermata_tcp_release(&c);
 	return r;
 }
@@ -193,9 +195,7 @@ static int save_all(struct file_dump *d, void *object)
 	int r = guard_start(d->s, &in->guard, d->tree->root->pid, 0, go_on, in);
 	if (r >= 0)
 		r = net_lock_make(d->s, &in->lock, /* temporary= */ false);
-	for (size_t i = 0; i < in->connections.n && r >= 0; i++)
-		r = save(d, in->connections.v[i]);
-	return r;
+	return r < 0 ? r : share_out(d->s, in->connections.n, save, in);
 }
 
 int tcp_collect(struct file_dump *d, const struct file_view *v, InetSkEntry *e)
