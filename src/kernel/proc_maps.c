@@ -17,10 +17,14 @@
 
 #include "base/session.h"
 #include "kernel/procfs.h"
+#include "kernel/read_ahead.h"
 #include "kernel/scan.h"
 #include "kernel/vma_flags.h"
 
-enum { CHUNK = 64 * 1024 };
+enum {
+	CHUNK = 64 * 1024,
+	LONG = 256 * 1024, /* as much as is read while a thread starts; some 350 VMAs */
+};
 
 static bool scan_permissions(struct scan *c, struct vma_info *vma)
 {
@@ -146,41 +150,71 @@ int proc_maps_parse(struct arena *a, const char *text, size_t len, vma_info_vec 
  * Thousands of VMAs make megabytes of smaps: whole lines are parsed as they come, out of a buffer
  * that stays in the cache. A line is shorter than a page: d_path() makes its name in one.
  */
-static int parse_stream(struct session *s, int fd, vma_info_vec *out)
-{
+struct stream {
+	struct session *s;
+	int fd;
+	vma_info_vec *out;
+	size_t n_before; /* VMAs of others in it */
+	size_t have, had; /* bytes in text, and parsed before */
 	char text[CHUNK];
-	const size_t n_before = out->n;
-	size_t have = 0;
+};
+
+/* Until the end, or until so many bytes were parsed. */
+static int parse_stream(struct stream *st, size_t until)
+{
 	for (;;) {
-		ssize_t n = read(fd, text + have, sizeof(text) - have);
+		if (st->had >= until)
+			return 0;
+		ssize_t n = read(st->fd, st->text + st->have, sizeof(st->text) - st->have);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
 			return -errno;
-		have += (size_t)n;
-		if (!have)
+		st->have += (size_t)n;
+		if (!st->have)
 			return 0;
-		const char *newline = n ? memrchr(text, '\n', have) : text + have - 1;
-		if (!newline && have == sizeof(text))
+		const char *newline =
+			n ? memrchr(st->text, '\n', st->have) : st->text + st->have - 1;
+		if (!newline && st->have == sizeof(st->text))
 			return -EINVAL;
-		if (!newline || (have < sizeof(text) / 2 && n))
+		if (!newline || (st->have < sizeof(st->text) / 2 && n))
 			continue;
-		size_t whole = (size_t)(newline + 1 - text);
-		struct vma_info *last = out->n > n_before ? &out->v[out->n - 1] : NULL;
-		int err = parse_lines(&s->arena, SCAN(text, whole), last, out);
+		size_t whole = (size_t)(newline + 1 - st->text);
+		struct vma_info *last =
+			st->out->n > st->n_before ? &st->out->v[st->out->n - 1] : NULL;
+		int err = parse_lines(&st->s->arena, SCAN(st->text, whole), last, st->out);
 		if (err || !n)
 			return err;
-		have -= whole;
-		memmove(text, text + whole, have);
+		st->have -= whole;
+		st->had += whole;
+		memmove(st->text, st->text + whole, st->have);
 	}
 }
 
-static int read_name(struct session *s, pid_t pid, const char *name, vma_info_vec *out)
+/* The rest comes from another thread, which reads while we do something else. */
+static int parse_ahead(struct stream *st, proc_maps_meanwhile *meanwhile, void *arg)
+{
+	struct read_ahead ahead;
+	if (!read_ahead_begin(&ahead, st->fd))
+		return parse_stream(st, SIZE_MAX);
+	st->fd = ahead.from;
+	int err = meanwhile(arg);
+	if (!err)
+		err = parse_stream(st, SIZE_MAX);
+	int read_err = read_ahead_end(&ahead);
+	return err ? err : read_err;
+}
+
+static int read_name(struct session *s, pid_t pid, const char *name, vma_info_vec *out,
+	proc_maps_meanwhile *meanwhile, void *arg)
 {
 	_cleanup_close_ int fd = proc_open_pid(s, pid, name, O_RDONLY);
 	if (fd < 0)
 		return fd;
-	int err = parse_stream(s, fd, out);
+	struct stream st = {.s = s, .fd = fd, .out = out, .n_before = out->n};
+	int err = parse_stream(&st, meanwhile ? LONG : SIZE_MAX);
+	if (!err && st.had >= LONG && meanwhile)
+		err = parse_ahead(&st, meanwhile, arg);
 	if (err == -EINVAL)
 		return proc_malformed(s, err, pid, name);
 	return !err || proc_gone(err) ? err : fail(s, err, "pid %d: cannot read its %s", pid, name);
@@ -188,10 +222,16 @@ static int read_name(struct session *s, pid_t pid, const char *name, vma_info_ve
 
 int proc_smaps_read(struct session *s, pid_t pid, vma_info_vec *out)
 {
-	return read_name(s, pid, "smaps", out);
+	return read_name(s, pid, "smaps", out, NULL, NULL);
+}
+
+int proc_smaps_read_while(struct session *s, pid_t pid, vma_info_vec *out,
+	proc_maps_meanwhile *meanwhile, void *arg)
+{
+	return read_name(s, pid, "smaps", out, meanwhile, arg);
 }
 
 int proc_maps_read(struct session *s, pid_t pid, vma_info_vec *out)
 {
-	return read_name(s, pid, "maps", out);
+	return read_name(s, pid, "maps", out, NULL, NULL);
 }

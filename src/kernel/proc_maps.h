@@ -90,4 +90,12 @@ int proc_maps_parse(struct arena *a, const char *text, size_t len, vma_info_vec 
 int proc_smaps_read(struct session *s, pid_t pid, vma_info_vec *out);
 int proc_maps_read(struct session *s, pid_t pid, vma_info_vec *out);
 
+/*
+ * The same; if there are hundreds of VMAs another thread reads them, and meanwhile(arg) is called,
+ * once. A failure of it is passed on.
+ */
+typedef int proc_maps_meanwhile(void *arg);
+int proc_smaps_read_while(struct session *s, pid_t pid, vma_info_vec *out,
+	proc_maps_meanwhile *meanwhile, void *arg);
+
 #endif

@@ -31,12 +31,6 @@ static int scan_each(struct vma_dump *v, const struct page_scan *ps, const struc
 	return 0;
 }
 
-static int scan_all(struct vma_dump *v, const struct page_scan *ps, const struct page_query *q)
-{
-	const VmaEntry *first = &v->vmas.v[0].e;
-	return page_scan(v->s, ps, first->start, ARCH_TASK_SIZE, q, &v->pages);
-}
-
 /* All pages of AIO rings are contents, though they are of a file. */
 static void add_rings(struct vma_dump *v)
 {
@@ -53,22 +47,47 @@ static void add_rings(struct vma_dump *v)
 	}
 }
 
+/* Contents, and guards where the kernel tells of them. */
+static const struct page_query query = {
+	.any_of = PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
+	.forbidden = PAGE_IS_FILE | PAGE_IS_PFNZERO,
+	.report = PAGE_IS_GUARD,
+};
+
+static int failed(const struct vma_dump *v, int r)
+{
+	return r == -ESRCH ? fail(v->s, r, "pid %d died while it was being dumped", v->t->pid) : r;
+}
+
+static int open_scan(const struct vma_dump *v, struct page_scan *ret)
+{
+	int r = page_scan_open(v->s, v->t->pid, ret);
+	return r < 0 ? fail(v->s, r, "pid %d: open its pagemap", v->t->pid) : 0;
+}
+
+int pages_scan_early(void *vma_dump)
+{
+	struct vma_dump *v = vma_dump;
+	_cleanup_page_scan_ struct page_scan ps;
+	int r = open_scan(v, &ps);
+	if (r < 0 || !(ps.known & PAGE_IS_GUARD))
+		return r;
+	v->scanned = v->knows_guards = true;
+	return failed(v, page_scan(v->s, &ps, 0, ARCH_TASK_SIZE, &query, &v->pages));
+}
+
 int pages_scan_task(struct vma_dump *v)
 {
 	if (!v->vmas.n)
 		return 0;
-	_cleanup_page_scan_ struct page_scan ps;
-	int r = page_scan_open(v->s, v->t->pid, &ps);
-	if (r < 0)
-		return fail(v->s, r, "pid %d: open its pagemap", v->t->pid);
-	const struct page_query q = {
-		.any_of = PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
-		.forbidden = PAGE_IS_FILE | PAGE_IS_PFNZERO,
-		.report = PAGE_IS_GUARD,
-	};
-	v->knows_guards = ps.known & PAGE_IS_GUARD;
-	r = v->knows_guards ? scan_all(v, &ps, &q) : scan_each(v, &ps, &q);
+	int r = v->scanned ? 0 : pages_scan_early(v);
+	if (r >= 0 && !v->scanned) {
+		_cleanup_page_scan_ struct page_scan ps;
+		r = open_scan(v, &ps);
+		if (r >= 0)
+			r = failed(v, scan_each(v, &ps, &query));
+	}
 	if (r >= 0)
 		add_rings(v);
-	return r == -ESRCH ? fail(v->s, r, "pid %d died while it was being dumped", v->t->pid) : r;
+	return r;
 }

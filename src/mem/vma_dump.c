@@ -97,7 +97,7 @@ static int add_vma(struct collecting *c, const struct vma_info *info)
 static int read_vmas(struct vma_dump *v, uint64_t visit_start, uint64_t visit_end)
 {
 	struct collecting c = {.v = v, .map_files_fd = -1};
-	int r = proc_smaps_read(v->s, v->t->pid, &v->smaps);
+	int r = proc_smaps_read_while(v->s, v->t->pid, &v->smaps, pages_scan_early, v);
 	if (r < 0)
 		return fail(v->s, r, "pid %d: read its mappings", v->t->pid);
 	for (size_t i = 0; i < v->smaps.n && r >= 0; i++) {

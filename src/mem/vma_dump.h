@@ -28,6 +28,7 @@ struct vma_dump {
 	page_range_vec pages;	     /* what exists: contents, and GUARD ranges */
 	VEC(struct kept_bytes) kept;
 	bool knows_guards; /* the kernel can tell guard pages from others */
+	bool scanned;	   /* pages has all of the address space */
 	int brk_step;
 	int aio_step; /* the first of those that ask for AIO contexts */
 	struct policy *policies; /* vma_policy.c: of each VMA; NULL: not asked for */
@@ -85,7 +86,11 @@ int vdso_dump_collect(struct vma_dump *v);
 /* Fills v->kept, before an agent is in the task that writes its pages. */
 int vdso_dump_keep(struct vma_dump *v);
 
-/* pages_scan.c: fills v->pages. */
+/*
+ * pages_scan.c: fills v->pages. The first needs no VMAs: of a struct vma_dump, what can be done while
+ * they are read.
+ */
+int pages_scan_early(void *vma_dump);
 int pages_scan_task(struct vma_dump *v);
 
 #endif

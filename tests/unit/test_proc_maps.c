@@ -130,6 +130,34 @@ static void test_smaps_live(void **state)
 	unlink(path);
 }
 
+static int count_calls(void *arg)
+{
+	return (*(int *)arg)++ == 7 ? -ECANCELED : 0;
+}
+
+/*
+ * What another thread reads is what we would; the thread's stack and heap are new mappings, ours
+ * from base on are not.
+ */
+static void check_read_while(struct session *s, const char *base, const struct vma_info *like, size_t n)
+{
+	vma_info_vec all = {0}, few = {0};
+	int calls = 0;
+	assert_int_equal(proc_smaps_read_while(s, getpid(), &all, count_calls, &calls), 0);
+	assert_int_equal(calls, 1);
+	const struct vma_info *vma = find(&all, base);
+	assert_non_null(vma);
+	for (size_t i = 0; i < n; i++) {
+		assert_int_equal(vma[i].start, like[i].start);
+		assert_int_equal(vma[i].end, like[i].end);
+		assert_int_equal(vma[i].vmflags, like[i].vmflags);
+		assert_int_equal(vma[i].anonymous, like[i].anonymous);
+	}
+	calls = 7;
+	assert_int_equal(proc_smaps_read_while(s, getpid(), &few, count_calls, &calls), -ECANCELED);
+	assert_true(few.n < all.n);
+}
+
 /* More text than one buffer of the reader: lines and VMAs cut by its edges. */
 static void test_many_vmas(void **state)
 {
@@ -155,6 +183,7 @@ static void test_many_vmas(void **state)
 		assert_int_equal(plain[i].start, vma[i].start);
 		assert_int_equal(plain[i].prot, vma[i].prot);
 	}
+	check_read_while(s, base + 2 * page, vma + 2, N - 4);
 	munmap(base, N * page);
 }
 
