@@ -1,5 +1,7 @@
 /*
- * io_uring(7): rings with nothing in flight, their dump.  The restore is io_uring_restore.c.
+ * io_uring(7): rings with nothing in flight, their dump.  What stands against it is in
+ * io_uring_refuse.c, what connects them with others in io_uring_links.c, the restore in
+ * io_uring_restore.c.
  *
  * The memory that is shared with the kernel is copied as it is: entries that were not submitted,
  * results that were not read, indices, flags.  The kernel's own indices are in fdinfo.  How the
@@ -12,11 +14,6 @@
  *	SUBMIT_ALL, TASKRUN_FLAG       cannot be had. Both are set at restore: who did not ask for
  *	                               them sees more entries submitted at once, or a flag more
  *	COOP_TASKRUN                   is not set: results come sooner than with it
- *
- * Whether something is in flight shows in three ways: polled files (fdinfo), a worker thread that
- * is not idle, and fewer results than submissions.  What answers more than once or never cannot
- * be told from that, so unequal counts are refused.  Registered files are known by their path
- * only and must be open in the task under the very same, once.
  */
 #include "file/io_uring.h"
 
@@ -26,16 +23,13 @@
 #include <sys/mman.h>
 #include <sys/uio.h>
 
-#include "file/fd_table.h"
 #include "file/file_extras.h"
-#include "kernel/proc_tasks.h"
 #include "mem/vma.h"
 
 enum {
 	PAGE = ARCH_PAGE_SIZE,
 	SQE = sizeof(struct io_uring_sqe),
 	CQE = sizeof(struct io_uring_cqe),
-	GROUPS = 1024, /* of provided buffers, to be asked for; there are 65536 */
 };
 
 int uring_layout(struct uring_layout *ret)
@@ -55,16 +49,6 @@ static bool uring_recognize(struct file_dump *d, const struct file_view *v)
 }
 
 /* --- what it is --- */
-
-/* Under examination. */
-struct seen_ring {
-	struct ring *ring;
-	const struct ring_told *told; /* NULL: in a dry dump */
-	int64_t answers[N_URING_ASKS];
-	struct uring_fdinfo entries; /* with an entry of each kind */
-	int waits;		     /* what a call that would fetch results returned */
-	uint64_t rings_len, sqes_len;
-};
 
 static const struct ring_told *what_was_told(const struct file_view *v)
 {
@@ -99,127 +83,6 @@ static int examine(struct file_dump *d, const struct file_view *v, struct seen_r
 		seen->ring->e->setup_flags |=
 			IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG;
 	return 0;
-}
-
-/* --- what is refused --- */
-
-/* -ENOENT: no buffers were provided under this number. */
-static int ask_group(int fd, uint32_t group)
-{
-	struct uring_group status = {.group = group};
-	return uring_register(fd, URING_REGISTER_PBUF_STATUS, &status, 1);
-}
-
-/* Asks rings of ours what the answers mean: since Linux 6.9. */
-static bool kernel_tells(void)
-{
-	struct io_uring_params plain = {0}, polling = {.flags = IORING_SETUP_IOPOLL};
-	_cleanup_close_ int a = uring_setup(1, &plain), b = uring_setup(1, &polling);
-	unsigned op = uring_ask_op[ASK_NAPI];
-	return a >= 0 && b >= 0 && uring_register(a, op, uring_ask_arg, 1) == -EFAULT &&
-	       uring_register(b, op, uring_ask_arg, 1) == -EINVAL && ask_group(a, 0) == -ENOENT;
-}
-
-/* A thread of the kernel that serves rings of t and is at work. */
-static bool has_busy_worker(struct session *s, const struct task *t)
-{
-	pid_vec tids = {0};
-	proc_list_tids(s, t->pid, &tids);
-	vec_for_each (&tids, tid) {
-		_cleanup_proc_buf_ struct proc_buf where = {0};
-		char name[PROC_PATH_MAX / 2];
-		snprintf(name, sizeof(name), "task/%d/wchan", *tid);
-		if (proc_is_io_worker(s, *tid) && proc_read_pid(s, t->pid, name, &where) >= 0 &&
-			where.len > 1 && strcmp(where.data, "io_wq_worker") != 0)
-			return true;
-	}
-	return false;
-}
-
-/* IORING_REGISTER_PBUF_RING and IORING_OP_PROVIDE_BUFFERS. Larger numbers: see uses_unseen(). */
-static bool has_provided_buffers(const struct file_view *v, const struct seen_ring *seen)
-{
-	if (seen->ring->e->has_issuer)
-		return seen->told->provided;
-	int r = -ENOENT;
-	for (uint32_t group = 0; group < GROUPS && r == -ENOENT; group++)
-		r = ask_group(v->fd, group);
-	return r != -ENOENT;
-}
-
-/* An entry, maybe of long ago, that needs what the kernel would not tell: it was registered. */
-static const char *uses_unseen(const struct seen_ring *seen)
-{
-	const FermataIoUring *e = seen->ring->e;
-	uint32_t size = e->setup_flags & IORING_SETUP_SQE128 ? 2 * SQE : SQE;
-	for (size_t at = 0; at < e->sqes.len; at += size) {
-		struct io_uring_sqe sqe = {0}; /* the last may be cut */
-		memcpy(&sqe, e->sqes.data + at, e->sqes.len - at < SQE ? e->sqes.len - at : SQE);
-		if (sqe.personality)
-			return "registered credentials, which are not supported";
-		if (sqe.flags & IOSQE_BUFFER_SELECT || sqe.opcode == IORING_OP_PROVIDE_BUFFERS)
-			return "provided buffers, which the kernel does not tell";
-	}
-	return NULL;
-}
-
-static const char in_flight[] = "dump it while it has nothing to wait for";
-
-static bool refuse(struct file_dump *d, const struct file_view *v, const struct seen_ring *seen)
-{
-	const struct uring_fdinfo *i = &seen->ring->info;
-	size_t before = d->s->blockers.n;
-	if (i->sq_thread != -1)
-		view_block(d, v, "have the program set it up without IORING_SETUP_SQPOLL",
-			"an io_uring that a thread of the kernel submits from (SQPOLL), which is "
-			"not supported");
-	else if (seen->answers[ASK_PROBE] == -EACCES || seen->answers[ASK_RESTRICTIONS] == -EACCES)
-		view_block(d, v, NULL,
-			"an io_uring with restrictions, which the kernel does not tell");
-	else if (seen->waits == -EBADFD)
-		view_block(d, v, NULL,
-			"an io_uring that was not enabled yet (R_DISABLED): how it was set up "
-			"cannot be told");
-	else if (i->n_polled)
-		view_block(d, v, in_flight, "an io_uring that waits for %u file%s", i->n_polled,
-			i->n_polled == 1 ? "" : "s");
-	else if (i->n_overflown)
-		view_block(d, v, "have the program read its results",
-			"an io_uring with %u results for which there was no room", i->n_overflown);
-	else if (has_busy_worker(d->s, v->from.task))
-		view_block(d, v, in_flight, "an io_uring with a worker thread in action");
-	else if (i->submitted != i->completed)
-		view_block(d, v, in_flight,
-			"an io_uring with %u operations submitted and %u results: something is in "
-			"flight, or gives no result, or many, which cannot be told apart",
-			i->submitted, i->completed);
-	return d->s->blockers.n > before;
-}
-
-static bool refuse_registered(
-	struct file_dump *d, const struct file_view *v, const struct seen_ring *seen)
-{
-	size_t before = d->s->blockers.n;
-	if (seen->answers[ASK_PROBE] == -EEXIST)
-		view_block(d, v, NULL,
-			"an io_uring of a single thread (SINGLE_ISSUER) that is "
-			"none of its process");
-	else if (seen->answers[ASK_EVENTFD] == -EBUSY)
-		view_block(d, v, "have the program unregister it",
-			"an io_uring with a registered eventfd, which the kernel does not tell");
-	else if (seen->answers[ASK_REGION] == -EBUSY)
-		view_block(d, v, NULL,
-			"an io_uring with a registered memory region, which is not supported");
-	else if (seen->ring->info.napi)
-		view_block(d, v, "have the program unregister it",
-			"an io_uring that polls network devices (NAPI), which is not supported");
-	else if (seen->ring->info.personalities)
-		view_block(d, v, "have the program unregister them",
-			"an io_uring with registered credentials, which are not supported");
-	else if (has_provided_buffers(v, seen))
-		view_block(d, v, "have the program unregister them",
-			"an io_uring with provided buffers, which the kernel does not tell");
-	return d->s->blockers.n > before;
 }
 
 /* --- how it is laid out --- */
@@ -357,7 +220,7 @@ static int copy_contents(struct file_dump *d, const struct file_view *v, struct 
 		view_block(d, v, NULL,
 			"an io_uring with large entries (SQE128) and no index array, "
 			"which cannot be told from others");
-	const char *unseen = r >= 0 ? uses_unseen(seen) : NULL;
+	const char *unseen = r >= 0 ? uring_uses_unseen(seen) : NULL;
 	if (unseen)
 		view_block(d, v, NULL, "an io_uring that has used %s", unseen);
 	return r;
@@ -388,7 +251,7 @@ static int uring_collect(struct file_dump *d, struct file_view *v, struct dumped
 	*ring = (struct ring){.ino = v->st.stx_ino, .task = v->from.task, .file = f};
 	ring->e = arena_new(&d->s->arena, FermataIoUring);
 	fermata_io_uring__init(ring->e);
-	int r = kernel_tells() ? examine(d, v, &seen) : -EINVAL;
+	int r = uring_kernel_tells() ? examine(d, v, &seen) : -EINVAL;
 	if (r == -EINVAL) {
 		view_block(d, v, NULL,
 			"an io_uring, of which this kernel does not tell enough (Linux 6.9 does)");
@@ -398,7 +261,7 @@ static int uring_collect(struct file_dump *d, struct file_view *v, struct dumped
 		return r;
 	f->link = v->link;
 	*vec_push(&d->s->arena, &d->rings) = ring;
-	if (refuse(d, v, &seen) || d->dry || refuse_registered(d, v, &seen))
+	if (uring_refuse(d, v, &seen) || d->dry || uring_refuse_registered(d, v, &seen))
 		return 0;
 	size_t before = d->s->blockers.n;
 	r = find_layout(d, v, &seen);
@@ -410,120 +273,6 @@ static int uring_collect(struct file_dump *d, struct file_view *v, struct dumped
 	return r < 0 ? r : fown_dump(d, v, &ring->e->fown);
 }
 
-/* --- what connects it with others, once all are known --- */
-
-static struct ring *ring_of(const struct file_dump *d, uint64_t ino)
-{
-	vec_for_each (&d->rings, ring)
-		if ((*ring)->ino == ino)
-			return *ring;
-	return NULL;
-}
-
-static void link_vmas(struct file_dump *d, struct task *t)
-{
-	for (size_t i = 0; i < t->mm->n_vmas; i++) {
-		VmaEntry *e = t->mm->vmas[i];
-		if (!(e->status & VMA_IO_URING))
-			continue;
-		const struct ring *ring = ring_of(d, e->shmid);
-		if (ring && ring->file->kind == FD_TYPES__UND)
-			continue; /* refused already */
-		bool whole = e->pgoff == IORING_OFF_SQ_RING || e->pgoff == IORING_OFF_CQ_RING ||
-			     e->pgoff == IORING_OFF_SQES;
-		if (!ring || fd_table_number(d, t, ring->file) < 0)
-			block(d->s, t->vpid, "have the program keep the descriptor open",
-				"mapping %llx-%llx is of an io_uring whose descriptor it has "
-				"closed",
-				(unsigned long long)e->start, (unsigned long long)e->end);
-		else if (!whole)
-			block(d->s, t->vpid, NULL,
-				"mapping %llx-%llx is a part of an io_uring that cannot be mapped "
-				"alone",
-				(unsigned long long)e->start, (unsigned long long)e->end);
-		else
-			e->shmid = ring->file->id;
-	}
-}
-
-static void link_files(struct file_dump *d, struct ring *ring)
-{
-	size_t n = ring->info.n_files;
-	ring->e->files = arena_array(&d->s->arena, uint32_t, n);
-	ring->e->n_files = n;
-	vec_for_each (&ring->info.files, slot) {
-		const struct dumped_file *f;
-		size_t found = fd_table_find_link(ring->task, slot->path, &f);
-		if (strncmp(slot->path, "anon_inode:", strlen("anon_inode:")) == 0)
-			found = 2; /* or more: all of a kind have one path */
-		if (found == 1 && slot->index < n)
-			ring->e->files[slot->index] = f->id;
-		else
-			block(d->s, ring->task->vpid, "have the program keep it open, once",
-				"an io_uring with a registered file (%s) that %s", slot->path,
-				found ? "it has open several times, which cannot be told apart"
-				      : "it has not open otherwise, and which cannot be had");
-	}
-}
-
-/* The one ring that a thread may use by index; NULL if there are more or none. */
-static struct ring *only_ring(struct file_dump *d, const struct thread *th)
-{
-	struct ring *only = NULL;
-	vec_for_each (&d->rings, at) {
-		struct ring *ring = *at;
-		bool usable = !ring->e->has_issuer || ring->e->issuer == (uint32_t)th->vtid;
-		if (!usable || fd_table_number(d, th->task, ring->file) < 0)
-			continue;
-		if (only)
-			return NULL;
-		only = ring;
-	}
-	return only;
-}
-
-static void link_indices(struct file_dump *d, const struct rings_told *told)
-{
-	vec_for_each (&told->indices, at) {
-		struct arena *a = &d->s->arena;
-		struct ring *ring = only_ring(d, at->thread);
-		if (!ring) {
-			block(d->s, at->thread->vtid, "have the program unregister it",
-				"thread %d has a registered descriptor of an io_uring "
-				"(io_uring_register_ring_fd), and not one only that it could be of",
-				at->thread->vtid);
-			continue;
-		}
-		FermataIoUring *e = ring->e;
-		FermataIoUringIndex *x = arena_new(a, FermataIoUringIndex);
-		fermata_io_uring_index__init(x);
-		x->tid = (uint32_t)at->thread->vtid;
-		x->index = at->index;
-		FermataIoUringIndex **grown =
-			arena_array(a, FermataIoUringIndex *, e->n_indices + 1);
-		if (e->n_indices)
-			memcpy(grown, e->indices, e->n_indices * sizeof(*grown));
-		grown[e->n_indices++] = x;
-		e->indices = grown;
-	}
-}
-
-static int uring_complete(struct file_dump *d)
-{
-	vec_for_each (&d->tree->tasks, at) {
-		struct task *t = *at;
-		if (task_lives(t) && t->maps_rings)
-			link_vmas(d, t);
-		if (task_lives(t) && t->rings)
-			link_indices(d, t->rings);
-	}
-	vec_for_each (&d->rings, ring)
-		/* what is refused looks as if it were not open at all */
-		if ((*ring)->file->kind != FD_TYPES__UND && !d->s->blockers.n)
-			link_files(d, *ring);
-	return 0;
-}
-
 const struct file_type io_uring_type = {
 	.type = FD_TYPES__IO_URING,
 	.name = "io_uring",
@@ -533,6 +282,6 @@ const struct file_type io_uring_type = {
 		  "restrictions, memory of the program's own",
 	.recognize = uring_recognize,
 	.collect = uring_collect,
-	.complete = uring_complete,
+	.complete = io_uring_complete,
 	.check = io_uring_check,
 };

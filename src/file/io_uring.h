@@ -54,6 +54,28 @@ struct ring {
 	struct uring_fdinfo info;
 };
 
+/* Under examination. */
+struct seen_ring {
+	struct ring *ring;
+	const struct ring_told *told; /* NULL: in a dry dump */
+	int64_t answers[N_URING_ASKS];
+	struct uring_fdinfo entries; /* with an entry of each kind */
+	int waits;		     /* what a call that would fetch results returned */
+	uint64_t rings_len, sqes_len;
+};
+
+/* io_uring_refuse.c: whether it is Linux 6.9 or later, as far as rings are concerned */
+bool uring_kernel_tells(void);
+/* Blocks it; returns whether it did. First what can be told in a dry dump as well. */
+bool uring_refuse(struct file_dump *d, const struct file_view *v, const struct seen_ring *seen);
+bool uring_refuse_registered(
+	struct file_dump *d, const struct file_view *v, const struct seen_ring *seen);
+/* Of its copied entries: what they have used that the kernel would not tell; NULL: nothing. */
+const char *uring_uses_unseen(const struct seen_ring *seen);
+
+/* io_uring_links.c */
+int io_uring_complete(struct file_dump *d);
+
 /* Where the kernel puts things that all rings share; made by asking it. */
 struct uring_layout {
 	uint32_t sq_tail, cq_head; /* offsets in the rings */

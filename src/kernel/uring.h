@@ -21,6 +21,8 @@ enum {
 	URING_REGISTER_NAPI = 27,	  /* 6.9 */
 	URING_REGISTER_MEM_REGION = 34,	  /* 6.13 */
 	URING_SETUP_NO_SQARRAY = 1 << 16, /* 6.6 */
+	URING_TIMEOUT_MULTISHOT = 1 << 6, /* 6.4 */
+	URING_OP_READ_MULTISHOT = 49,	  /* 6.7 */
 };
 
 struct uring_slot {

@@ -7,6 +7,7 @@ REASONS = {
     "sqpoll": "SQPOLL",
     "poll": "waits for 1 file",
     "timeout": "1 operations submitted and 0 results",
+    "multishot": "used operations that give many results or none",
     "worker": "worker thread in action",
     "overflow": "no room",
     "skipped": "1 operations submitted and 0 results",

@@ -48,6 +48,33 @@ static void by_timeout(void)
 	SAME(uring_enter(&ring, 1, 0), 1);
 }
 
+/* One result for one submission, and more to come. */
+static void by_multishot(void)
+{
+	static struct __kernel_timespec some = {0, 20000000};
+
+	made(8, 0);
+	struct io_uring_sqe *sqe = uring_queue(&ring, IORING_OP_TIMEOUT, -1, 1);
+	sqe->addr = (uintptr_t)&some;
+	sqe->len = 1;
+	sqe->timeout_flags = 1 << 6; /* IORING_TIMEOUT_MULTISHOT */
+	sqe->off = 2;
+	SAME(uring_enter(&ring, 1, 1), 1);
+	if (uring_result(&ring, 1) != -ETIME)
+		skip("no timeouts that repeat");
+	some.tv_sec = 3600;
+	sqe = uring_queue(&ring, IORING_OP_TIMEOUT_REMOVE, -1, 2);
+	sqe->addr = 1;
+	SAME(uring_enter(&ring, 1, 1), 1);
+	nap_ms(5);
+	ring.cq_head[0] = *ring.cq_tail;
+	/* three results for two submissions, and one that gives none for a while */
+	sqe = uring_queue(&ring, IORING_OP_TIMEOUT, -1, 3);
+	sqe->addr = (uintptr_t)&some;
+	sqe->len = 1;
+	SAME(uring_enter(&ring, 1, 0), 1);
+}
+
 /* Opening a FIFO waits for another end, in a worker thread. */
 static void by_worker(void)
 {
@@ -171,6 +198,7 @@ static const struct {
 	const char *name;
 	void (*make)(void);
 } kinds[] = {{"sqpoll", by_sqpoll}, {"poll", by_poll}, {"timeout", by_timeout},
+	{"multishot", by_multishot},
 	{"worker", by_worker}, {"overflow", by_overflow}, {"skipped", by_skipped},
 	{"eventfd", by_eventfd}, {"buffers", by_buffers}, {"credentials", by_credentials},
 	{"disabled", by_disabled}, {"restricted", by_restricted}, {"hidden-file", by_hidden_file},
