@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/progress.h"
+#include "base/share.h"
 
 uint64_t now_us(void)
 {
@@ -44,6 +45,7 @@ void session_init(struct session *s)
 
 void session_release(struct session *s)
 {
+	share_end(s);
 	arena_release(&s->arena);
 }
 

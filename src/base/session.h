@@ -20,6 +20,7 @@ struct image_dir; /* image/dir.h */
 struct notifier;  /* cli/hook.h */
 struct plugins;   /* plugin/ */
 struct progress;  /* base/progress.h */
+struct helper;	  /* base/share.h */
 
 /* The root cause of a failed run. The first fail() wins; later ones only go to the debug log. */
 struct failure {
@@ -85,6 +86,8 @@ struct session {
 	pid_t root_pid;		   /* of the tree, as the host sees it; 0 = not known yet */
 	bool comforts;		   /* called by our own name: colour, progress */
 	int exit_status;	   /* of a failed run, where it is not 1 */
+	struct helper *helper;	   /* the second thread; NULL = none yet, or not for this one */
+	bool is_lane;		   /* one of two threads' copy: base/share.h */
 	const void *cpu; /* what the architecture learnt about this processor; arch/ only */
 	char run_id[37]; /* random UUID of this run */
 };

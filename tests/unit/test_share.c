@@ -1,5 +1,6 @@
-/* share_out(), share_out_large(): every piece once, failures and memory of both threads in one session. */
+/* share.h: every piece once, each lane in its thread, failures and memory of both in one session. */
 #include <errno.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -77,12 +78,55 @@ static void test_failure(void **state)
 	}
 }
 
+struct lane_log {
+	unsigned n_failing; /* the first ones */
+	pthread_t thread[LANES_MAX];
+	int times[LANES_MAX];
+};
+
+static int note_lane(struct session *s, void *arg, unsigned lane)
+{
+	struct lane_log *log = arg;
+	log->thread[lane] = pthread_self();
+	log->times[lane]++;
+	block(s, (pid_t)lane, NULL, "seen by lane %u", lane);
+	return lane < log->n_failing ? fail(s, EINVAL, "lane %u failed", lane) : 0;
+}
+
+static void test_lanes(void **state)
+{
+	(void)state;
+	struct session s;
+	session_init(&s);
+	struct lane_log log = {0};
+	assert_int_equal(lanes_open(&s, false), 1);
+	assert_int_equal(lanes_run(&s, note_lane, &log), 0);
+	assert_int_equal(log.times[1], 0);
+	assert_int_equal(lanes_open(&s, true), 2);
+	assert_int_equal(lanes_run(&s, note_lane, &log), 0);
+	pthread_t first = log.thread[1];
+	assert_false(pthread_equal(first, pthread_self()));
+	assert_int_equal(share_out(&s, 0, NULL, NULL), 0);
+	log.n_failing = 2;
+	assert_int_equal(lanes_run(&s, note_lane, &log), -EINVAL);
+	assert_string_equal(s.failure.message, "lane 0 failed");
+	log.n_failing = 0;
+	assert_int_equal(lane_run(&s, 1, note_lane, &log), 0);
+	assert_true(pthread_equal(first, log.thread[1]));
+	assert_int_equal(log.times[0], 3);
+	assert_int_equal(log.times[1], 3);
+	assert_int_equal(s.blockers.n, 6);
+	assert_true(pthread_equal(pthread_self(), log.thread[0]));
+	session_release(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_each_once),
 		cmocka_unit_test(test_each_large_once),
 		cmocka_unit_test(test_failure),
+		cmocka_unit_test(test_lanes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
