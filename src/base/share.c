@@ -250,14 +250,20 @@ int lanes_run(struct session *s, lane_work *work, void *arg)
 	return r < 0 ? r : theirs;
 }
 
+struct one_lane {
+	unsigned lane;
+	lane_work *work;
+	void *arg;
+};
+
+static int run_if_it_is(struct session *s, void *arg, unsigned lane)
+{
+	const struct one_lane *one = arg;
+	return lane == one->lane ? one->work(s, one->arg, lane) : 0;
+}
+
 int lane_run(struct session *s, unsigned lane, lane_work *work, void *arg)
 {
-	struct lane_job l = {work, arg};
-	struct job job = {.run = run_lane_1, .arg = &l};
-	if (!lane)
-		return work(s, arg, 0);
-	struct helper *h = helper_of(s, /* worth_a_start= */ false);
-	bool given = h && give(s, h, &job);
-	assert(given);
-	return await(s, h, &job);
+	struct one_lane one = {lane, work, arg};
+	return lanes_run(s, run_if_it_is, &one);
 }

@@ -20,52 +20,26 @@
 #include "task/seccomp.h"
 #include "task/sigqueue.h"
 
-/* The living tasks from *at on that can be visited at the same time; advances *at. */
-static size_t next_batch(const struct dump *d, size_t *at, struct task **ret)
-{
-	size_t n = 0;
-	for (; *at < d->tree.tasks.n && n < VISITS_MAX; ++*at) {
-		struct task *t = d->tree.tasks.v[*at];
-		if (!task_lives(t))
-			continue;
-		for (size_t i = 0; i < n; i++)
-			if (ret[i]->ids->vm_id == t->ids->vm_id)
-				return n;
-		ret[n++] = t;
-	}
-	return n;
-}
-
-static int collect_tasks(struct dump *d)
-{
-	struct task *batch[VISITS_MAX];
-	size_t n, at = 0;
-	int r = 0;
-	for (size_t i = 0; i < VISITS_MAX; i++)
-		program_init(&d->programs[i], d->s, NULL);
-	while (r >= 0 && (n = next_batch(d, &at, batch)) > 0)
-		r = dump_collect_batch(d, batch, n);
-	/* mapped files last: descriptors tell which of them are leased and must not be opened */
-	for (size_t i = 0; i < d->tree.tasks.n && r >= 0; i++)
-		if (task_lives(d->tree.tasks.v[i]))
-			r = vma_dump_collect(d->s, d->files, d->vmas[i]);
-	return r;
-}
-
 /* Adjustments of semaphores, of the few tasks that may have any. */
+static int ask_semaphores_of(struct session *s, void *arg, unsigned lane)
+{
+	(void)lane;
+	struct task *t = arg;
+	struct visit *v = NULL;
+	int r = dump_begin_visit(s, t, visit_begin, &v);
+	if (r >= 0)
+		r = sem_undo_read(s, t, v);
+	int left = visit_end(v);
+	return r < 0 ? r : left;
+}
+
 static int ask_semaphores(struct dump *d)
 {
 	int r = 0;
 	for (size_t i = 0; i < d->tree.tasks.n && r >= 0 && !d->dry; i++) {
 		struct task *t = d->tree.tasks.v[i];
-		struct visit *v = NULL;
-		if (!t->may_undo)
-			continue;
-		r = dump_visit(d, t, &v);
-		if (r >= 0)
-			r = sem_undo_read(d->s, t, v);
-		int left = visit_end(v);
-		r = r < 0 ? r : left;
+		if (t->may_undo)
+			r = lane_run(d->s, leader(t)->lane, ask_semaphores_of, t);
 	}
 	return r;
 }
@@ -96,7 +70,9 @@ int dump_collect(struct dump *d)
 	if (r >= 0)
 		r = file_dump_begin(s, &d->tree, d->dry, &d->files);
 	if (r >= 0)
-		r = collect_tasks(d);
+		r = dump_collect_tasks(d);
+	if (r >= 0)
+		seccomp_collect(s, &d->tree);
 	if (r >= 0)
 		r = file_dump_check(d->files);
 	if (r >= 0)
@@ -114,6 +90,12 @@ static int verdict(struct session *s)
 		s->blockers.n == 1 ? "" : "s");
 }
 
+static int read_signals_again(struct session *s, void *arg, unsigned lane)
+{
+	const struct dump *d = arg;
+	return sigqueue_read_again(s, &d->tree, lane, now_us() - d->stopped_us);
+}
+
 static int write_all(struct dump *d)
 {
 	struct session *s = d->s;
@@ -123,7 +105,7 @@ static int write_all(struct dump *d)
 	if (r >= 0)
 		r = file_dump_terminals(d->files);
 	if (r >= 0)
-		r = sigqueue_read_again(s, &d->tree, now_us() - d->stopped_us);
+		r = lanes_run(s, read_signals_again, d);
 	if (r >= 0)
 		r = verdict(s);
 	if (r >= 0)

@@ -2,6 +2,7 @@
 #ifndef FERMATA_DUMP_DUMP_TREE_H
 #define FERMATA_DUMP_DUMP_TREE_H
 
+#include "base/share.h"
 #include "engine/inject.h"
 #include "file/dump.h"
 #include "mem/vma_dump.h"
@@ -15,7 +16,10 @@ struct dump {
 	struct vma_dump **vmas; /* by task index */
 	struct aspect_states **states; /* likewise; of each of its threads */
 	const struct namespace_names *own_namespaces; /* kobj_ids.c */
-	struct program programs[VISITS_MAX]; /* what the leaders of a batch play; their room is kept */
+	bool *alone; /* likewise: collect_task.c */
+	bool failed; /* in some lane: the other one stops */
+	/* what the leaders of a batch play; their room is kept */
+	struct program programs[LANES_MAX][VISITS_MAX];
 	uint64_t start_us, stopped_us;
 	bool dry; /* preflight: nothing is written, nothing runs in the tasks */
 };
@@ -36,15 +40,10 @@ int dump_read_ids(struct session *s, const struct dump *d, int kind);
 int dump_check_namespaces(struct session *s, const struct dump *d, const struct task *t);
 int dump_check_ids(struct dump *d);
 
-/*
- * collect_task.c: everything but page contents, of at most VISITS_MAX tasks, no two of which share
- * an address space.
- */
-int dump_collect_batch(struct dump *d, struct task *const *tasks, size_t n);
-/* A visit of one that was collected, for something more. */
-int dump_visit(struct dump *d, struct task *t, struct visit **ret);
-/* The pages of one, if they take a visit; returns 1 then, and 0 if they are to be copied. */
-int dump_visit_pages(struct dump *d, struct task *t);
+/* collect_task.c: everything but page contents. */
+int dump_collect_tasks(struct dump *d);
+/* how: visit_begin() or visit_open(). */
+int dump_begin_visit(struct session *s, struct task *t, typeof(visit_open) *how, struct visit **ret);
 
 /* write_images.c: what was collected, as images. */
 int dump_write_tasks(struct dump *d);

@@ -11,20 +11,36 @@
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 
-static void detach(const struct task *t)
+static void detach(const struct task *t, unsigned lane)
 {
 	vec_for_each(&t->threads, th)
-		if ((*th)->seized)
+		if ((*th)->seized && (*th)->lane == lane)
 			ptrace(PTRACE_DETACH, (*th)->tid, NULL, NULL);
 }
 
-static void reap(const struct task *t)
+static void reap(const struct task *t, unsigned lane)
 {
 	/* the leader last: its end is reported only when the other threads are gone */
 	for (size_t i = t->threads.n; i-- > 0;)
-		if (t->threads.v[i]->seized)
+		if (t->threads.v[i]->seized && t->threads.v[i]->lane == lane)
 			while (wait4(t->threads.v[i]->tid, NULL, __WALL, NULL) < 0 && errno == EINTR)
 				;
+}
+
+static int detach_mine(struct session *s, void *arg, unsigned lane)
+{
+	(void)s;
+	vec_for_each(&((struct dump *)arg)->tree.tasks, t)
+		detach(*t, lane);
+	return 0;
+}
+
+static int reap_mine(struct session *s, void *arg, unsigned lane)
+{
+	(void)s;
+	vec_for_each(&((struct dump *)arg)->tree.tasks, t)
+		reap(*t, lane);
+	return 0;
 }
 
 void dump_release(struct dump *d, enum release how)
@@ -42,10 +58,5 @@ void dump_release(struct dump *d, enum release how)
 		else if (t->stop_signo && t->state != TASK_STOPPED)
 			kill(t->pid, t->stop_signo);
 	}
-	vec_for_each(&d->tree.tasks, it) {
-		if (how == RELEASE_KILLED)
-			reap(*it);
-		else
-			detach(*it);
-	}
+	lanes_run(d->s, how == RELEASE_KILLED ? reap_mine : detach_mine, d);
 }

@@ -1,16 +1,22 @@
 /*
- * Stopping a whole tree.
+ * Stopping a whole tree, in rounds.
  *
- * Threads first, then children, depth-first.  A list is exact only once all that could add to it
- * are stopped, so each is read again until it brings nothing new; every round stops what made it
- * grow, so this ends (or the timeout does).  What dies meanwhile is skipped.
+ * A round reads the lists (threads, then children) of all tasks whose lists may still grow, and stops
+ * whoever is new there.  A list is exact only once all that could add to it are stopped, so each is
+ * read again until it brings nothing new; every round stops what made it grow, so this ends (or the
+ * timeout does).  What dies meanwhile is skipped.
+ *
+ * The lanes stop tasks side by side, each those that it will trace to the end (thread.lane): every
+ * other task, with all its threads, or every other thread of a task that has many.  The model is
+ * built by one thread, between.
  */
 #include "dump/dump_tree.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <sys/ptrace.h>
-#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "base/share.h"
 #include "cli/options.h"
@@ -20,43 +26,84 @@
 #include "kernel/syscalls.h"
 #include "plugin/plugin.h"
 
-/* Dying takes a child that is on no list any more, or a zombie, within a few. */
-enum { VAIN_ROUNDS = 1000 };
+enum {
+	/* Dying takes a child that is on no list any more, or a zombie, within a few. */
+	VAIN_ROUNDS = 1000,
+	/* What is worth a second thread: tasks in a tree, threads in one task. */
+	MANY = 32,
+};
+
+/* Somebody to be stopped in this round. */
+struct candidate {
+	pid_t tid;
+	struct task *task;   /* whose thread it is; NULL: the leader of a new one */
+	struct task *parent; /* of a new one */
+	unsigned lane;
+	int how; /* enum seize_result */
+	int signo;
+	struct thread *th; /* not in the model yet; NULL: nothing was stopped */
+	struct proc_stat stat; /* of a leader */
+};
+
+/* A task whose lists may grow. */
+struct growing {
+	struct task *t;
+	bool all_threads; /* are known: it is the children that are looked for */
+	bool orphans_only; /* which the kernel gives to the leader */
+	size_t size;	   /* threads and children before this round */
+	int vain_rounds;   /* the list had news that came to nothing */
+	pid_vec list, fresh;
+};
 
 struct seizing {
 	struct dump *d;
 	uint64_t deadline_us;
+	VEC(struct candidate) candidates;
+	VEC(struct growing) growing;
+	unsigned next_lane;
+	bool failed; /* in some lane: the other one stops */
 };
+
+/* --- the timeout: an alarm in each lane interrupts its wait4() --- */
 
 static void on_alarm(int signo)
 {
-	(void)signo; /* interrupts wait4() */
+	(void)signo;
 }
 
-static void arm_timeout(struct seizing *z, uint32_t seconds)
+struct alarm {
+	timer_t timer;
+	bool armed;
+};
+
+static void start_alarm(const struct seizing *z, struct alarm *a)
 {
-	if (!seconds)
+	uint64_t now = now_us();
+	if (!z->deadline_us)
 		return;
-	z->deadline_us = now_us() + (uint64_t)seconds * 1000000;
-	struct sigaction action = {.sa_handler = on_alarm};
-	sigaction(SIGALRM, &action, NULL);
-	struct itimerval again = {.it_interval = {.tv_sec = 1}, .it_value = {.tv_sec = seconds}};
-	setitimer(ITIMER_REAL, &again, NULL);
+	struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGALRM};
+	event._sigev_un._tid = gettid();
+	uint64_t left_us = now < z->deadline_us ? z->deadline_us - now : 1;
+	struct itimerspec when = {
+		.it_interval = {.tv_sec = 1},
+		.it_value = {(time_t)(left_us / 1000000), (long)(left_us % 1000000) * 1000},
+	};
+	sigset_t set;
+	sigemptyset(&set);
+	sigaddset(&set, SIGALRM);
+	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+	a->armed = !timer_create(CLOCK_MONOTONIC, &event, &a->timer);
+	if (a->armed)
+		timer_settime(a->timer, 0, &when, NULL);
 }
 
-static void disarm_timeout(void)
+static void stop_alarm(const struct alarm *a)
 {
-	setitimer(ITIMER_REAL, &(struct itimerval){0}, NULL);
-	signal(SIGALRM, SIG_DFL);
+	if (a->armed)
+		timer_delete(a->timer);
 }
 
-static struct thread *find_thread(const struct task *t, pid_t tid)
-{
-	vec_for_each(&t->threads, th)
-		if ((*th)->tid == tid)
-			return *th;
-	return NULL;
-}
+/* --- in the lanes --- */
 
 static int read_registers(struct session *s, struct thread *th)
 {
@@ -70,126 +117,150 @@ static int read_registers(struct session *s, struct thread *th)
 	return 0;
 }
 
-/* Of the i-th of an array of stopped threads. */
-static int read_status(struct session *s, void *arg, size_t i)
+static int read_status(struct session *s, struct thread *th, pid_t pid)
 {
-	struct thread *const *threads = arg;
-	struct thread *th = threads[i];
-	int r = proc_status_read_tid(s, th->task->pid, th->tid, &th->status);
+	const long options = PTRACE_O_TRACESYSGOOD | PTRACE_O_SUSPEND_SECCOMP;
+	int r = proc_status_read_tid(s, pid, th->tid, &th->status);
 	if (r < 0)
 		return fail(s, r, "pid %d: read its status", th->tid);
 	if (th->status.n_nspid > 0)
 		th->vtid = th->status.nspid[th->status.n_nspid - 1];
+	if (th->status.seccomp && ptrace(PTRACE_SETOPTIONS, th->tid, NULL, (void *)options) < 0)
+		return fail(s, errno, "pid %d: suspend its seccomp filters", th->tid);
 	return 0;
 }
 
-/* The threads from number `first` on have just been stopped. */
-static int read_statuses(struct session *s, const struct task *t, size_t first)
+static int read_stopped(struct session *s, struct candidate *c)
 {
-	const long options = PTRACE_O_TRACESYSGOOD | PTRACE_O_SUSPEND_SECCOMP;
-	int r = share_out(s, t->threads.n - first, read_status, &t->threads.v[first]);
-	for (size_t i = first; i < t->threads.n && r >= 0; i++) {
-		const struct thread *th = t->threads.v[i];
-		if (th->status.seccomp &&
-			ptrace(PTRACE_SETOPTIONS, th->tid, NULL, (void *)options) < 0)
-			r = fail(s, errno, "pid %d: suspend its seccomp filters", th->tid);
+	struct thread *th = c->th = arena_new(&s->arena, struct thread);
+	th->tid = th->vtid = c->tid;
+	th->lane = c->lane;
+	int r = 0;
+	if (c->how != SEIZED_ZOMBIE) {
+		th->seized = true;
+		r = read_registers(s, th);
+		if (r >= 0)
+			r = read_status(s, th, c->task ? c->task->pid : c->tid);
+	}
+	if (r < 0 || c->task)
+		return r;
+	r = proc_stat_read(s, c->tid, &c->stat);
+	return r < 0 ? fail(s, r, "pid %d: read its state", c->tid) : 0;
+}
+
+static int stop_one(struct seizing *z, struct session *s, struct candidate *c)
+{
+	if (c->how == SEIZED_RUNNING) {
+		int r = seize_wait(s, c->tid, z->deadline_us, &c->signo);
+		if (r < 0)
+			return r;
+		c->how = r;
+	}
+	bool nobody = c->how == SEIZED_GONE || (c->how == SEIZED_ZOMBIE && c->task);
+	return nobody ? 0 : read_stopped(s, c);
+}
+
+static int begin_one(struct seizing *z, struct session *s, struct candidate *c)
+{
+	(void)z;
+	int r = seize_begin(s, c->tid);
+	c->how = r;
+	return r < 0 ? r : 0;
+}
+
+static int for_each_of(struct seizing *z, struct session *s, unsigned lane, typeof(begin_one) *act)
+{
+	int r = 0;
+	vec_for_each(&z->candidates, c) {
+		if (c->lane != lane || __atomic_load_n(&z->failed, __ATOMIC_RELAXED))
+			continue;
+		r = act(z, s, c);
+		if (r < 0)
+			break;
+	}
+	if (r < 0)
+		__atomic_store_n(&z->failed, true, __ATOMIC_RELAXED);
+	return r;
+}
+
+/* To ask all before waiting for any hides the time that they take to stop. */
+static int stop_mine(struct session *s, void *arg, unsigned lane)
+{
+	struct seizing *z = arg;
+	struct alarm alarm = {0};
+	start_alarm(z, &alarm);
+	int r = for_each_of(z, s, lane, begin_one);
+	if (r >= 0)
+		r = for_each_of(z, s, lane, stop_one);
+	stop_alarm(&alarm);
+	return r;
+}
+
+/* --- the model --- */
+
+static int add_task(struct seizing *z, const struct candidate *c)
+{
+	struct session *s = z->d->s;
+	if (c->parent && c->stat.ppid != c->parent->pid)
+		return fail(s, EAGAIN, "pid %d was reused while the tree was being stopped", c->tid);
+	struct task *t = task_new(s, &z->d->tree, c->parent, c->tid);
+	thread_add(s, t, c->th);
+	t->stat = c->stat;
+	t->pgid = t->stat.pgid;
+	t->sid = t->stat.sid;
+	t->vpid = leader(t)->vtid;
+	if (c->how == SEIZED_ZOMBIE)
+		t->state = TASK_DEAD;
+	if (c->how == SEIZED_STOPPED) {
+		t->state = TASK_STOPPED;
+		t->stop_signo = c->signo;
+	}
+	bool alone = t->state == TASK_DEAD || leader(t)->status.threads == 1;
+	*vec_push(&s->arena, &z->growing) = (struct growing){.t = t, .all_threads = alone};
+	return 0;
+}
+
+/* All that were asked to stop are: they become part of the tree. */
+static int record(struct seizing *z)
+{
+	int r = 0;
+	for (size_t i = 0; i < z->candidates.n && r >= 0; i++) {
+		const struct candidate *c = &z->candidates.v[i];
+		if (!c->th)
+			continue;
+		if (c->task)
+			thread_add(z->d->s, c->task, c->th);
+		else
+			r = add_task(z, c);
 	}
 	return r;
 }
 
-/* A thread that was asked to stop. begun: what seize_begin() said. */
-struct begun {
-	pid_t tid;
-	int begun;
-};
-typedef VEC(struct begun) begun_vec;
-
-static int begin_all(struct session *s, const pid_vec *tids, begun_vec *ret)
-{
-	vec_for_each(tids, tid) {
-		int r = seize_begin(s, *tid);
-		if (r < 0)
-			return r;
-		*vec_push(&s->arena, ret) = (struct begun){*tid, r};
-	}
-	return 0;
-}
-
-/* Returns 1 when a thread was added, 0 when it is gone. */
-static int seize_one(struct seizing *z, struct task *t, struct begun b)
+static int stop_round(struct seizing *z)
 {
 	struct session *s = z->d->s;
-	int signo = 0, r = b.begun;
-	if (r == SEIZED_RUNNING)
-		r = seize_wait(s, b.tid, z->deadline_us, &signo);
-	if (r < 0)
-		return r;
-	if (r == SEIZED_GONE || (r == SEIZED_ZOMBIE && b.tid != t->pid))
-		return 0;
-	struct thread *th = thread_new(s, t, b.tid);
-	if (r == SEIZED_ZOMBIE) {
-		t->state = TASK_DEAD;
-		return 1;
+	bool many = z->candidates.n >= MANY, only_first = true;
+	unsigned lanes = many ? lanes_open(s, /* worth_it= */ true) : 1;
+	vec_for_each(&z->candidates, c) {
+		if (c->task && !c->task->in_lanes)
+			c->lane = leader(c->task)->lane;
+		else
+			c->lane = z->next_lane++ % lanes;
+		only_first &= !c->lane;
 	}
-	th->seized = true;
-	if (r == SEIZED_STOPPED && b.tid == t->pid) {
-		t->state = TASK_STOPPED;
-		t->stop_signo = signo;
-	}
-	r = read_registers(s, th);
-	return r < 0 ? r : 1;
+	int r = only_first ? stop_mine(s, z, 0) : lanes_run(s, stop_mine, z);
+	int recorded = record(z); /* after a failure too: who is in the model is let go */
+	return r < 0 ? r : recorded;
 }
 
-/* What the list has beyond the threads that are known: usually nothing, or all of it. */
-static void new_threads(struct session *s, const struct task *t, const pid_vec *tids, pid_vec *ret)
-{
-	for (size_t i = 0; i < tids->n; i++) {
-		bool same_place = i < t->threads.n && t->threads.v[i]->tid == tids->v[i];
-		if (!same_place && !find_thread(t, tids->v[i]) &&
-			!proc_is_io_worker(s, tids->v[i]))
-			*vec_push(&s->arena, ret) = tids->v[i];
-	}
-}
+/* --- lists --- */
 
-/* The last one's status was read when all known ones were stopped: could any other have been born? */
-static bool knows_all_threads(const struct task *t)
+static bool is_thread(const struct task *t, pid_t tid)
 {
-	return t->threads.n && t->threads.v[t->threads.n - 1]->status.threads == (int)t->threads.n;
-}
-
-static int seize_threads(struct seizing *z, struct task *t)
-{
-	struct session *s = z->d->s;
-	while (!knows_all_threads(t)) {
-		pid_vec tids = {0}, fresh = {0};
-		begun_vec begun = {0};
-		int r = proc_list_tids(s, t->pid, &tids);
-		if (r < 0)
-			return fail(s, r, "pid %d: list its threads", t->pid);
-		new_threads(s, t, &tids, &fresh);
-		if (!fresh.n)
-			return 0;
-		size_t known = t->threads.n;
-		r = begin_all(s, &fresh, &begun);
-		for (size_t i = 0; i < begun.n && r >= 0; i++)
-			r = seize_one(z, t, begun.v[i]);
-		if (r >= 0)
-			r = read_statuses(s, t, known);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-static int seize_task(struct seizing *z, struct task *parent, struct begun b);
-
-static int refuse_own_tree(struct session *s, const pid_vec *pids)
-{
-	vec_for_each(pids, pid)
-		if (*pid == getpid())
-			return fail_remedy(s, EINVAL, "run it from outside of that tree",
-				"the tree to dump contains this tool itself (pid %d)", *pid);
-	return 0;
+	vec_for_each(&t->threads, th)
+		if ((*th)->tid == tid)
+			return true;
+	return false;
 }
 
 /* While they still run. */
@@ -209,94 +280,135 @@ static bool is_child(const struct task *t, pid_t pid)
 	return false;
 }
 
-static void new_children(struct session *s, const struct task *t, const pid_vec *pids, pid_vec *ret)
+/* What the list has beyond those that are known: usually nothing, or all of it. */
+static void find_fresh(struct session *s, struct growing *g)
 {
-	for (size_t i = 0; i < pids->n; i++) {
-		bool same_place = i < t->children.n && t->children.v[i]->pid == pids->v[i];
-		if (!same_place && !is_child(t, pids->v[i]))
-			*vec_push(&s->arena, ret) = pids->v[i];
-	}
-}
-
-/* The children of the first n_threads threads; of a zombie, not all threads are known. */
-static int list_children(struct session *s, const struct task *t, size_t n_threads, pid_vec *ret)
-{
-	if (!task_lives(t))
-		return proc_list_children(s, t->pid, ret);
-	pid_vec tids = {0};
-	for (size_t i = 0; i < n_threads; i++)
-		*vec_push(&s->arena, &tids) = t->threads.v[i]->tid;
-	return proc_list_children_of(s, t->pid, &tids, ret);
-}
-
-/*
- * Until the list brings nothing new.  Who dies between being seized and its stop leaves the list, or
- * is there again as a zombie, which its parent has still to wait for.
- */
-static int seize_children(struct seizing *z, struct task *t, size_t n_threads)
-{
-	struct session *s = z->d->s;
-	for (int vain_rounds = 0; vain_rounds < VAIN_ROUNDS;) {
-		pid_vec pids = {0}, fresh = {0};
-		begun_vec begun = {0};
-		int added = 0;
-		int r = list_children(s, t, n_threads, &pids);
-		if (r < 0)
-			return fail(s, r, "pid %d: list its children", t->pid);
-		new_children(s, t, &pids, &fresh);
-		if (!fresh.n)
-			return 0;
-		r = refuse_own_tree(s, &fresh);
-		if (r >= 0)
-			r = pause_devices(s, &fresh);
-		if (r >= 0)
-			r = begin_all(s, &fresh, &begun);
-		for (size_t i = 0; i < begun.n && r >= 0; i++) {
-			r = seize_task(z, t, begun.v[i]);
-			added += r > 0;
+	const struct task *t = g->t;
+	for (size_t i = 0; i < g->list.n; i++) {
+		pid_t pid = g->list.v[i];
+		bool known, same_place;
+		if (g->all_threads) {
+			same_place = i < t->children.n && t->children.v[i]->pid == pid;
+			known = same_place || is_child(t, pid);
+		} else {
+			same_place = i < t->threads.n && t->threads.v[i]->tid == pid;
+			known = same_place || is_thread(t, pid) || proc_is_io_worker(s, pid);
 		}
-		if (r < 0)
-			return r;
-		vain_rounds = added ? 0 : vain_rounds + 1;
+		if (!known)
+			*vec_push(&s->arena, &g->fresh) = pid;
 	}
-	return fail(s, EAGAIN, "pid %d: a child of it is neither alive nor dead", t->pid);
 }
 
-static int forget_task(struct dump *d, struct task *t)
+/* Of a zombie, not all threads are known. */
+static int list_children(struct session *s, struct growing *g)
 {
-	d->tree.tasks.n--;
-	if (t->parent)
-		t->parent->children.n--;
+	const struct task *t = g->t;
+	if (!task_lives(t))
+		return proc_list_children(s, t->pid, &g->list);
+	pid_vec tids = {0};
+	for (size_t i = 0; i < (g->orphans_only ? 1 : t->threads.n); i++)
+		*vec_push(&s->arena, &tids) = t->threads.v[i]->tid;
+	return proc_list_children_of(s, t->pid, &tids, &g->list);
+}
+
+/* Was the leader's status read when all known ones were stopped, could no other be born any more. */
+static int count_threads(struct session *s, struct growing *g)
+{
+	struct proc_status status;
+	if (g->t->threads.n == 1)
+		return 0;
+	int r = proc_status_read(s, g->t->pid, &status);
+	if (r < 0)
+		return fail(s, r, "pid %d: read its status", g->t->pid);
+	g->all_threads = status.threads == (int)g->t->threads.n;
 	return 0;
 }
 
-/* Returns 1 when the task was added. */
-static int seize_task(struct seizing *z, struct task *parent, struct begun b)
+static int list_threads(struct session *s, struct growing *g)
+{
+	int r = proc_list_tids(s, g->t->pid, &g->list);
+	if (r < 0)
+		return fail(s, r, "pid %d: list its threads", g->t->pid);
+	find_fresh(s, g);
+	g->all_threads = !g->fresh.n;
+	return 0;
+}
+
+static int list_one(struct session *s, void *arg, size_t i)
+{
+	struct growing *g = &((struct seizing *)arg)->growing.v[i];
+	size_t size = g->t->threads.n + g->t->children.n;
+	g->vain_rounds = size > g->size ? 0 : g->vain_rounds + 1;
+	g->size = size;
+	g->list.n = g->fresh.n = 0;
+	int r = g->all_threads ? 0 : count_threads(s, g);
+	if (r >= 0 && !g->all_threads)
+		r = list_threads(s, g);
+	if (r < 0 || !g->all_threads)
+		return r;
+	g->list.n = 0;
+	r = list_children(s, g);
+	if (r < 0)
+		return fail(s, r, "pid %d: list its children", g->t->pid);
+	find_fresh(s, g);
+	return 0;
+}
+
+static int refuse_own_tree(struct session *s, const pid_vec *pids)
+{
+	vec_for_each(pids, pid)
+		if (*pid == getpid())
+			return fail_remedy(s, EINVAL, "run it from outside of that tree",
+				"the tree to dump contains this tool itself (pid %d)", *pid);
+	return 0;
+}
+
+static int nominate(struct seizing *z, struct growing *g)
 {
 	struct session *s = z->d->s;
-	pid_t pid = b.tid;
-	struct task *t = task_new(s, &z->d->tree, parent, pid);
-	int r = seize_one(z, t, b);
-	if (r <= 0)
-		return r < 0 ? r : forget_task(z->d, t);
-	r = task_lives(t) ? read_statuses(s, t, 0) : 0;
-	if (r < 0)
-		return r;
-	r = proc_stat_read(s, pid, &t->stat);
-	if (r < 0)
-		return fail(s, r, "pid %d: read its state", pid);
-	if (parent && t->stat.ppid != parent->pid)
-		return fail(s, EAGAIN, "pid %d was reused while the tree was being stopped", pid);
-	t->pgid = t->stat.pgid;
-	t->sid = t->stat.sid;
-	t->vpid = leader(t)->vtid;
-	if (t->state != TASK_DEAD) {
-		r = seize_threads(z, t);
-		if (r < 0)
-			return r;
+	struct task *t = g->t;
+	int r = g->all_threads ? refuse_own_tree(s, &g->fresh) : 0;
+	if (g->vain_rounds > VAIN_ROUNDS)
+		r = fail(s, EAGAIN, "pid %d: a %s of it is neither alive nor dead", t->pid,
+			g->all_threads ? "child" : "thread");
+	if (!g->all_threads && g->fresh.n >= MANY)
+		t->in_lanes = lanes_open(s, /* worth_it= */ true) > 1;
+	vec_for_each(&g->fresh, pid)
+		*vec_push(&s->arena, &z->candidates) = (struct candidate){
+			.tid = *pid,
+			.task = g->all_threads ? NULL : t,
+			.parent = g->all_threads ? t : NULL,
+		};
+	return r;
+}
+
+/* Whom the lists have news of is to be stopped; the others' lists are exact. */
+static int nominate_all(struct seizing *z)
+{
+	size_t n = 0;
+	int r = 0;
+	z->candidates.n = 0;
+	for (size_t i = 0; i < z->growing.n && r >= 0; i++) {
+		if (!z->growing.v[i].fresh.n)
+			continue;
+		z->growing.v[n] = z->growing.v[i];
+		r = nominate(z, &z->growing.v[n++]);
 	}
-	r = seize_children(z, t, t->threads.n);
-	return r < 0 ? r : 1;
+	z->growing.n = n;
+	return r;
+}
+
+static int stop_all_growing(struct seizing *z)
+{
+	int r = 0;
+	while (z->growing.n && r >= 0) {
+		r = share_out(z->d->s, z->growing.n, list_one, z);
+		if (r >= 0)
+			r = nominate_all(z);
+		if (r >= 0 && z->candidates.n)
+			r = stop_round(z);
+	}
+	return r;
 }
 
 static void check_task(struct session *s, const struct task *t)
@@ -337,15 +449,13 @@ static int seize_root(struct seizing *z)
 		return fail_remedy(s, EINVAL, arena_printf(&s->arena, "use -t %d", status.tgid),
 			"%d is a thread of process %d", pid, status.tgid);
 	r = refuse_own_tree(s, &(pid_vec){.v = &pid, .n = 1});
-	if (r >= 0)
-		r = pause_devices(s, &(pid_vec){.v = &pid, .n = 1});
-	if (r >= 0)
-		r = seize_begin(s, pid);
-	if (r >= 0)
-		r = seize_task(z, NULL, (struct begun){pid, r});
-	if (r == 0)
+	if (r < 0)
+		return r;
+	*vec_push(&s->arena, &z->candidates) = (struct candidate){.tid = pid};
+	r = stop_round(z);
+	if (r >= 0 && !z->d->tree.root)
 		return fail(s, ESRCH, "pid %d died before it could be stopped", pid);
-	return r < 0 ? r : 0;
+	return r;
 }
 
 /* Only who has descendants can be left their orphans; or the init of a PID namespace. */
@@ -354,23 +464,54 @@ static bool may_adopt(const struct task *t)
 	return t->children.n || t->vpid == 1;
 }
 
+/* Late births: orphans that a subreaper of the tree adopted meanwhile. */
+static int seize_orphans(struct seizing *z)
+{
+	const struct tree *tree = &z->d->tree;
+	size_t before = 1;
+	int r = 0;
+	while (r >= 0 && before != tree->tasks.n) {
+		before = tree->tasks.n;
+		vec_for_each(&tree->tasks, t)
+			if (may_adopt(*t))
+				*vec_push(&z->d->s->arena, &z->growing) = (struct growing){
+					.t = *t, .all_threads = true, .orphans_only = true};
+		r = stop_all_growing(z);
+	}
+	return r;
+}
+
+static void put_in_order(struct tree *tree, struct task *t)
+{
+	t->index = (uint32_t)tree->tasks.n;
+	tree->tasks.v[tree->tasks.n++] = t;
+	vec_for_each(&t->children, child)
+		put_in_order(tree, *child);
+}
+
+static int stop_tree(struct seizing *z)
+{
+	uint32_t timeout_s = z->d->s->opt->timeout;
+	z->deadline_us = timeout_s ? now_us() + timeout_s * UINT64_C(1000000) : 0;
+	sigaction(SIGALRM, &(struct sigaction){.sa_handler = on_alarm}, NULL);
+	int r = seize_root(z);
+	if (r >= 0)
+		r = stop_all_growing(z);
+	if (r >= 0)
+		r = seize_orphans(z);
+	signal(SIGALRM, SIG_DFL);
+	return r;
+}
+
 int dump_seize_tree(struct dump *d)
 {
 	struct session *s = d->s;
 	struct seizing z = {.d = d};
-	arm_timeout(&z, s->opt->timeout);
-	int r = seize_root(&z);
-	/* Late births: orphans that a subreaper of the tree adopted meanwhile; the kernel gives them
-	 * to the leader. */
-	for (size_t before = 1; r >= 0 && before != d->tree.tasks.n;) {
-		before = d->tree.tasks.n;
-		for (size_t i = 0; i < d->tree.tasks.n && r >= 0; i++)
-			if (may_adopt(d->tree.tasks.v[i]))
-				r = seize_children(&z, d->tree.tasks.v[i], 1);
-	}
-	disarm_timeout();
+	int r = stop_tree(&z);
 	if (r < 0)
 		return r;
+	d->tree.tasks.n = 0; /* depth-first from here on */
+	put_in_order(&d->tree, d->tree.root);
 	check_root(s, d->tree.root);
 	vec_for_each(&d->tree.tasks, t)
 		check_task(s, *t);

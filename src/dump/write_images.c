@@ -59,7 +59,7 @@ static int write_images(struct session *s, struct task *t)
 	return r;
 }
 
-/* Of each task: are its pages written already? */
+/* Of each task: are its pages written in a visit, before all else? */
 struct writing {
 	struct dump *d;
 	bool *pages_done;
@@ -82,21 +82,48 @@ static void tell_size(const struct dump *d)
 			progress_expect(d->s, pages_predict(d->vmas[i]));
 }
 
-/* What takes a visit first, by this thread; the others share the rest. */
+static int visit_pages(struct session *s, struct task *t, struct vma_dump *vmas)
+{
+	struct visit *v = NULL;
+	int r = dump_begin_visit(s, t, visit_begin, &v);
+	if (r >= 0)
+		r = pages_dump_task(s, t, vmas, v);
+	int left = visit_end(v);
+	return r < 0 ? r : left;
+}
+
+/* What takes a visit, each by its tracer. */
+static int visit_mine(struct session *s, void *arg, unsigned lane)
+{
+	const struct writing *w = arg;
+	struct dump *d = w->d;
+	int r = 0;
+	for (size_t i = 0; i < d->tree.tasks.n && r >= 0; i++) {
+		struct task *t = d->tree.tasks.v[i];
+		if (__atomic_load_n(&d->failed, __ATOMIC_RELAXED))
+			break;
+		if (w->pages_done[i] && leader(t)->lane == lane)
+			r = visit_pages(s, t, d->vmas[i]);
+	}
+	if (r < 0)
+		__atomic_store_n(&d->failed, true, __ATOMIC_RELAXED);
+	return r;
+}
+
 int dump_write_tasks(struct dump *d)
 {
 	struct session *s = d->s;
 	size_t n = d->tree.tasks.n;
 	struct writing w = {d, arena_array(&s->arena, bool, n)};
+	int r = 0;
 	tell_size(d);
-	for (size_t i = 0; i < n; i++) {
-		struct task *t = d->tree.tasks.v[i];
-		int r = task_lives(t) ? dump_visit_pages(d, t) : 0;
-		if (r < 0)
-			return r;
+	for (size_t i = 0; i < n && r >= 0; i++) {
+		r = task_lives(d->tree.tasks.v[i]) ? pages_prepare(d->vmas[i]) : 0;
 		w.pages_done[i] = r > 0;
 	}
-	return share_out(s, n, write_task, &w);
+	if (r >= 0)
+		r = lanes_run(s, visit_mine, &w);
+	return r < 0 ? r : share_out(s, n, write_task, &w);
 }
 
 static int write_pstree_entry(struct session *s, struct image_writer *w, const struct task *t)

@@ -17,13 +17,32 @@
 #include <errno.h>
 #include <signal.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "engine/robust.h"
 #include "engine/seize.h"
 
 size_t visit_seats(const struct visit *v)
 {
-	return v->site.n_seats;
+	return v->n_seats;
+}
+
+struct visit *visit_join(struct session *s, const struct visit *v, unsigned part, unsigned n_parts)
+{
+	struct visit *joined = arena_new(&s->arena, struct visit);
+	*joined = *v;
+	joined->s = s;
+	joined->controller = (uint32_t)gettid();
+	joined->first_seat = v->site.n_seats * part / n_parts;
+	joined->n_seats = v->site.n_seats * (part + 1) / n_parts - joined->first_seat;
+	return joined;
+}
+
+int visit_part(struct visit *v)
+{
+	int r = visit_clear_seats(v);
+	visit_drop_seats(v);
+	return r;
 }
 
 static size_t seat_offset(size_t k)
@@ -31,15 +50,21 @@ static size_t seat_offset(size_t k)
 	return SEATS + k * SEAT_LEN;
 }
 
+/* k counts the seats of this visit; the region, all. */
+static size_t number(const struct visit *v, size_t k)
+{
+	return v->first_seat + k;
+}
+
 static void mark(struct visit *v, size_t k, enum agent_seat state)
 {
-	__atomic_store_n(&v->channel.shared->seats[k], state, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&v->channel.shared->seats[number(v, k)], state, __ATOMIC_SEQ_CST);
 }
 
 static void open_seats(struct visit *v)
 {
 	for (size_t k = 0; k < visit_seats(v); k++) {
-		visit_open_channel(v, &v->seats[k].channel, seat_offset(k) + FRAME_LEN,
+		visit_open_channel(v, &v->seats[k].channel, seat_offset(number(v, k)) + FRAME_LEN,
 			SEAT_CHANNEL_LEN);
 		robust_hold(v->seats[k].channel.shared);
 	}
@@ -88,9 +113,9 @@ static int prepare_seat(struct visit *v, size_t k, struct user_regs_struct *way_
 	arch_exit_build(exit, way_back, may_call ? &t->sigmask : NULL);
 	struct user_regs_struct gp = *way_back;
 	uint64_t word = v->channel.task_addr + offsetof(struct agent_channel, seats) +
-		k * sizeof(v->channel.shared->seats[0]);
-	arch_regs_exit(&gp, v->site.addr + site_exit(k), word);
-	int r = visit_build_frame(v, seat_offset(k), &t->regs, &gp,
+		number(v, k) * sizeof(v->channel.shared->seats[0]);
+	arch_regs_exit(&gp, v->site.addr + site_exit(number(v, k)), word);
+	int r = visit_build_frame(v, seat_offset(number(v, k)), &t->regs, &gp,
 		may_call ? visit_all_signals : t->sigmask, &seat->channel);
 	return r < 0 ? r : load_seat(seat);
 }
@@ -172,11 +197,12 @@ static int seat_all(struct visit *v, size_t n)
 {
 	struct user_regs_struct way_back[AGENT_SEATS];
 	uint8_t exits[SITE_MAX];
+	size_t first = site_exit(v->first_seat);
 	int r = 0;
 	for (size_t k = 0; k < n && r >= 0; k++)
-		r = prepare_seat(v, k, &way_back[k], exits + site_exit(k) - site_exit(0));
+		r = prepare_seat(v, k, &way_back[k], exits + site_exit(number(v, k)) - first);
 	if (r >= 0)
-		r = site_write(v->s, &v->site, site_exit(0), exits, site_exit(n) - site_exit(0));
+		r = site_write(v->s, &v->site, first, exits, site_exit(number(v, n)) - first);
 	for (size_t k = 0; k < n && r >= 0; k++)
 		r = take_seat(v, k, &way_back[k]);
 	return r;

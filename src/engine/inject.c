@@ -247,6 +247,7 @@ static int open_visit(struct session *s, struct task *t, uint64_t vdso, uint64_t
 	arch_fix_restart(t->pid, &v->way_back);
 	*ret_visit = v; /* visits_end() cleans up whatever was reached */
 	int r = site_open(s, &v->site, t->pid, vdso, vdso_len);
+	v->n_seats = v->site.n_seats;
 	v->failed = r < 0;
 	return r < 0 ? r : go_through(v, way_in, 0);
 }

@@ -77,6 +77,14 @@ size_t visit_seats(const struct visit *v);
 int visit_send(struct visit *v, struct thread *const *threads, struct program *programs, size_t n);
 int visit_fetch(struct visit *v);
 
+/*
+ * Another thread of the tool in the same visit, for the task's threads that it traces: it may only
+ * send and fetch, on its part of the seats (which there may be none of).  visit_part() takes its
+ * threads out, whatever they are doing, and comes before visit_end().
+ */
+struct visit *visit_join(struct session *s, const struct visit *v, unsigned part, unsigned n_parts);
+int visit_part(struct visit *joined);
+
 /* The mappings of the visit in the task, which are none of its own. */
 uint64_t visit_start(const struct visit *v);
 uint64_t visit_end_addr(const struct visit *v);

@@ -45,6 +45,7 @@ struct visit {
 	char *shared;    /* the same, here */
 	struct channel channel;
 	struct seat seats[AGENT_SEATS];
+	size_t first_seat, n_seats; /* those that are this visit's to fill */
 	bool seats_open;
 	bool running; /* the leader is in the agent, not in a ptrace stop */
 	int stage;    /* of its way in, then of its way out: the next one */

@@ -316,16 +316,25 @@ uint32_t file_dump_plugin_mapping(struct file_dump *d, const char *name, uint32_
 
 int file_dump_collect(struct file_dump *d, struct task *t, struct program *p)
 {
-	int r = fd_table_collect(d, t, p);
-	if (r >= 0)
-		r = fs_collect(d, t, p);
-	return r >= 0 && !p ? file_dump_store(d, t, NULL) : r;
+	if (!p)
+		return file_dump_store(d, t, NULL);
+	fd_table_collect(t, p);
+	fs_collect(t, p);
+	return 0;
+}
+
+void file_dump_take(struct task *t, const struct program *p)
+{
+	fd_table_take(t, p);
+	fs_take(t, p);
 }
 
 int file_dump_store(struct file_dump *d, struct task *t, const struct program *p)
 {
-	int r = fd_table_store(d, t, p);
-	return r < 0 ? r : fs_store(d, t, p);
+	if (p)
+		file_dump_take(t, p);
+	int r = fd_table_store(d, t);
+	return r < 0 ? r : fs_store(d, t);
 }
 
 int file_dump_check(struct file_dump *d)

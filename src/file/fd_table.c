@@ -28,8 +28,9 @@ enum { WORTH_ASKING = 64 };
 
 struct listed_fd {
 	int fd;
-	int flags_step;		  /* of F_GETFD; -1 in a dry dump */
+	int flags_step;		  /* of F_GETFD */
 	struct dumped_file *file; /* NULL: blocked, or not open */
+	bool closed;		  /* by the time its flags were asked for */
 	uint32_t flags;
 };
 
@@ -60,7 +61,7 @@ static bool list_all_numbers(
 	list->fds.v = arena_array(&s->arena, struct listed_fd, now.fd_size);
 	list->fds.n = list->fds.cap = (size_t)now.fd_size;
 	for (int i = 0; i < now.fd_size; i++)
-		list->fds.v[i] = (struct listed_fd){.fd = i, .flags_step = -1};
+		list->fds.v[i] = (struct listed_fd){.fd = i};
 	return true;
 }
 
@@ -82,25 +83,31 @@ int fd_table_list(struct session *s, struct task *t)
 	while ((entry = readdir(dir)))
 		if (isdigit((unsigned char)entry->d_name[0]))
 			*vec_push(&s->arena, &list->fds) =
-				(struct listed_fd){.fd = atoi(entry->d_name), .flags_step = -1};
+				(struct listed_fd){.fd = atoi(entry->d_name)};
 	return errno ? fail(s, errno, "pid %d: list its descriptors", t->vpid) : 0;
 }
 
-int fd_table_collect(struct file_dump *d, struct task *t, struct program *p)
+void fd_table_collect(struct task *t, struct program *p)
 {
-	(void)d;
-	if (shares_files(t)) {
-		t->files = NULL;
-		return 0;
-	}
 	struct fd_listing *list = t->files;
-	if (!p)
-		return 0;
+	if (shares_files(t))
+		return;
 	vec_for_each (&list->fds, l)
 		l->flags_step =
 			program_may_fail(p, program_step(p, "get descriptor flags", NULL, SYS_fcntl,
 						    imm((uint64_t)l->fd), imm(F_GETFD)));
-	return 0;
+}
+
+void fd_table_take(struct task *t, const struct program *p)
+{
+	struct fd_listing *list = t->files;
+	if (shares_files(t))
+		return;
+	vec_for_each (&list->fds, l) {
+		int64_t flags = program_result(p, l->flags_step);
+		l->closed = flags < 0;
+		l->flags = l->closed ? 0 : (uint32_t)flags;
+	}
 }
 
 static struct fd_listing *listing_of(const struct task *t)
@@ -250,19 +257,19 @@ static int store_fresh(
 	return r;
 }
 
-int fd_table_store(struct file_dump *d, struct task *t, const struct program *p)
+int fd_table_store(struct file_dump *d, struct task *t)
 {
-	if (shares_files(t))
+	if (shares_files(t)) {
+		t->files = NULL;
 		return 0;
+	}
 	struct fd_listing *list = t->files;
 	const struct fd_listing *parents = listing_of(t->parent);
 	struct listed_fd **fresh = arena_array(&d->s->arena, struct listed_fd *, list->fds.n);
 	size_t at = 0, n = 0;
 	vec_for_each (&list->fds, l) {
-		int64_t flags = l->flags_step >= 0 ? program_result(p, l->flags_step) : 0;
-		if (flags < 0)
-			continue; /* not open */
-		l->flags = (uint32_t)flags;
+		if (l->closed)
+			continue;
 		l->file = inherited(t, parents, &at, l);
 		int r = l->file ? file_lock_collect(d, t, l->fd, l->file, NULL) : 0;
 		if (r < 0)

@@ -25,29 +25,35 @@ static bool shares_fs(const struct task *t)
 
 /* --- dump --- */
 
-int fs_collect(struct file_dump *d, struct task *t, struct program *p)
+static FsEntry *new_entry(struct session *s)
 {
-	t->fs = arena_new(&d->s->arena, FsEntry);
-	fs_entry__init(t->fs);
-	if (!p)
-		return 0;
-	/* Found again by fs_store() through this field until it has its value. */
+	FsEntry *e = arena_new(&s->arena, FsEntry);
+	fs_entry__init(e);
+	return e;
+}
+
+void fs_collect(struct task *t, struct program *p)
+{
+	t->fs = new_entry(p->s);
+	/* Found again by fs_take() through this field until it has its value. */
 	int step = program_step(p, "read umask", NULL, SYS_umask, imm(077));
 	program_step(p, "put umask back", NULL, SYS_umask, result_of(step));
 	t->fs->umask = (uint32_t)step;
-	return 0;
 }
 
-int fs_store(struct file_dump *d, struct task *t, const struct program *p)
+void fs_take(struct task *t, const struct program *p)
+{
+	t->fs->has_umask = true;
+	t->fs->umask = (uint32_t)program_result(p, (int)t->fs->umask);
+}
+
+int fs_store(struct file_dump *d, struct task *t)
 {
 	uint32_t type;
+	t->fs = t->fs ? t->fs : new_entry(d->s);
 	int r = file_dump_path(d, t, "cwd", &t->fs->cwd_id, &type);
 	if (r >= 0)
 		r = file_dump_path(d, t, "root", &t->fs->root_id, &type);
-	if (p) {
-		t->fs->has_umask = true;
-		t->fs->umask = (uint32_t)program_result(p, (int)t->fs->umask);
-	}
 	return r;
 }
 

@@ -282,6 +282,7 @@ int vma_dump_collect(struct session *s, struct file_dump *fd, struct vma_dump *v
 
 int vma_dump_plan(struct vma_dump *v, struct program *p)
 {
+	v->s = p->s;
 	v->brk_step = program_step(p, "brk", NULL, SYS_brk, imm(0));
 	aio_plan(v, p);
 	vma_policy_plan(v, p);

@@ -38,9 +38,6 @@ typedef VEC(struct filter) filter_vec;
 
 struct seccomp_table {
 	VEC(SeccompFilter *) filters;
-	/* dump: the process looked at last, and whether all its threads have one chain */
-	const struct task *task;
-	bool shared;
 };
 
 /* What the image says of a thread. */
@@ -102,28 +99,6 @@ static bool same_chain(const filter_vec *a, const filter_vec *b)
 	return true;
 }
 
-/* 1 if every thread has this chain, 0 if not; asked once per process. */
-static int all_threads_share(struct session *s, struct thread *t, const filter_vec *chain)
-{
-	struct seccomp_table *table = table_of(s, t->task->tree);
-	if (table->task == t->task)
-		return table->shared;
-	bool shared = true;
-	for (size_t i = 0; i < t->task->threads.n && shared; i++) {
-		struct thread *other = t->task->threads.v[i];
-		filter_vec own = {0};
-		if (other == t)
-			continue;
-		int r = read_chain(s, other, &own);
-		if (r < 0)
-			return r;
-		shared = same_chain(chain, &own);
-	}
-	table->task = t->task;
-	table->shared = shared;
-	return shared;
-}
-
 static bool hands_calls_over(const struct filter *f)
 {
 	for (size_t i = 0; i < f->n_instructions; i++)
@@ -162,26 +137,45 @@ static uint32_t add_chain(
 static int seccomp_inspect(struct session *s, struct thread *t, void **state)
 {
 	(void)state;
-	ThreadCoreEntry *core = t->core->thread_core;
-	filter_vec chain = {0};
 	if (!t->status.seccomp)
 		return 0;
-	if (t->status.seccomp == SECCOMP_MODE_FILTER) {
-		int r = read_chain(s, t, &chain);
-		if (r < 0)
-			return r;
-		int shared = all_threads_share(s, t, &chain);
-		if (shared < 0)
-			return shared;
-		if (shared && !t->core->tc)
-			return 0;
+	t->filters = arena_new(&s->arena, filter_vec);
+	t->core->thread_core->has_seccomp_mode = true;
+	t->core->thread_core->seccomp_mode = (SeccompMode)t->status.seccomp;
+	return read_chain(s, t, t->filters);
+}
+
+static bool all_threads_share(const struct task *t)
+{
+	const filter_vec *first = t->threads.v[0]->filters;
+	vec_for_each (&t->threads, th)
+		if (!(*th)->filters || !same_chain((*th)->filters, first))
+			return false;
+	return true;
+}
+
+static void collect_task(struct session *s, struct task *t)
+{
+	bool shared = leader(t)->filters && all_threads_share(t);
+	vec_for_each (&t->threads, th) {
+		ThreadCoreEntry *core = (*th)->core->thread_core;
+		if (!core->has_seccomp_mode || core->seccomp_mode != SECCOMP_MODE_FILTER)
+			continue;
+		if (shared && *th != leader(t)) {
+			core->has_seccomp_mode = false;
+			continue;
+		}
 		core->has_seccomp_filter = true;
-		core->seccomp_filter =
-			add_chain(s, t, &chain, shared ? SECCOMP_FILTER_FLAG_TSYNC : 0);
+		core->seccomp_filter = add_chain(
+			s, *th, (*th)->filters, shared ? SECCOMP_FILTER_FLAG_TSYNC : 0);
 	}
-	core->has_seccomp_mode = true;
-	core->seccomp_mode = (SeccompMode)t->status.seccomp;
-	return 0;
+}
+
+void seccomp_collect(struct session *s, struct tree *tree)
+{
+	vec_for_each (&tree->tasks, t)
+		if (task_lives(*t))
+			collect_task(s, *t);
 }
 
 int seccomp_write_image(struct session *s, const struct tree *tree)

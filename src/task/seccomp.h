@@ -4,6 +4,9 @@
 
 #include "task/task.h"
 
+/* When the threads of all tasks were inspected, by their tracers: compares their chains. */
+void seccomp_collect(struct session *s, struct tree *tree);
+
 /* At the end of a dump: writes the filters that the seccomp aspect found, or no file. */
 int seccomp_write_image(struct session *s, const struct tree *tree);
 

@@ -186,12 +186,14 @@ static int read_again(struct session *s, struct thread *t, uint64_t stopped_us)
 	return r;
 }
 
-int sigqueue_read_again(struct session *s, const struct tree *tree, uint64_t stopped_us)
+int sigqueue_read_again(
+	struct session *s, const struct tree *tree, unsigned lane, uint64_t stopped_us)
 {
 	int r = 0;
 	vec_for_each (&tree->tasks, it)
 		for (size_t i = 0; task_lives(*it) && i < (*it)->threads.n && r >= 0; i++)
-			r = read_again(s, (*it)->threads.v[i], stopped_us);
+			if ((*it)->threads.v[i]->lane == lane)
+				r = read_again(s, (*it)->threads.v[i], stopped_us);
 	return r;
 }
 

@@ -17,12 +17,17 @@ struct task *task_new(struct session *s, struct tree *tree, struct task *parent,
 	return t;
 }
 
+void thread_add(struct session *s, struct task *t, struct thread *th)
+{
+	th->task = t;
+	*vec_push(&s->arena, &t->threads) = th;
+}
+
 struct thread *thread_new(struct session *s, struct task *t, pid_t vtid)
 {
 	struct thread *th = arena_new(&s->arena, struct thread);
-	th->task = t;
 	th->tid = th->vtid = vtid;
-	*vec_push(&s->arena, &t->threads) = th;
+	thread_add(s, t, th);
 	return th;
 }
 

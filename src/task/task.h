@@ -45,6 +45,8 @@ struct thread {
 	/* dump */
 	struct proc_status status;
 	bool seized;
+	void *filters; /* task/seccomp.c: its chain; NULL = none */
+	unsigned lane; /* that traces it, and alone may ask ptrace about it: base/share.h */
 
 	/* restore */
 	struct channel channel;
@@ -70,6 +72,7 @@ struct task {
 
 	/* dump */
 	struct proc_stat stat;
+	bool in_lanes; /* its threads are traced by more than one */
 	bool maps_rings; /* of io_uring */
 	bool may_undo; /* ipc/: it may have adjustments of SEM_UNDO */
 	void *rings; /* file/: struct rings_told, what it says of them; NULL = nothing */
@@ -112,6 +115,8 @@ static inline bool task_lives(const struct task *t)
 
 struct task *task_new(struct session *s, struct tree *tree, struct task *parent, pid_t vpid);
 struct thread *thread_new(struct session *s, struct task *t, pid_t vtid);
+/* One that was made elsewhere and is of no task yet. */
+void thread_add(struct session *s, struct task *t, struct thread *th);
 struct task *tree_find(const struct tree *tree, pid_t vpid);
 
 #endif

@@ -37,6 +37,7 @@
 #include "kernel/syscalls.h"
 #include "task/aspect.h"
 #include "task/extras.h"
+#include "task/seccomp.h"
 
 #define give_up(...) (print_error(__VA_ARGS__), assert_true(false))
 
@@ -169,6 +170,7 @@ static int dump(struct world *w)
 		if (r >= 0)
 			r = aspects_store(s, t, &t->program, &states[i]);
 	}
+	seccomp_collect(s, &w->tree);
 	return visit_end(v) < 0 || r < 0 ? -7 : 0;
 }
 
