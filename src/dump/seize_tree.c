@@ -6,43 +6,26 @@
  * read again until it brings nothing new; every round stops what made it grow, so this ends (or the
  * timeout does).  What dies meanwhile is skipped.
  *
- * The lanes stop tasks side by side, each those that it will trace to the end (thread.lane): every
- * other task, with all its threads, or every other thread of a task that has many.  The model is
- * built by one thread, between.
+ * Each lane stops those that it will trace to the end (stop_round.c): every other task, with all its
+ * threads, or every other thread of a task that has many.  The model is built by one thread, between.
  */
 #include "dump/dump_tree.h"
 
 #include <errno.h>
-#include <signal.h>
-#include <sys/ptrace.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/share.h"
 #include "cli/options.h"
+#include "dump/candidate.h"
 #include "engine/seize.h"
 #include "kernel/proc_misc.h"
 #include "kernel/proc_tasks.h"
-#include "kernel/syscalls.h"
-#include "plugin/plugin.h"
 
 enum {
 	/* Dying takes a child that is on no list any more, or a zombie, within a few. */
 	VAIN_ROUNDS = 1000,
 	/* What is worth a second thread: tasks in a tree, threads in one task. */
 	MANY = 32,
-};
-
-/* Somebody to be stopped in this round. */
-struct candidate {
-	pid_t tid;
-	struct task *task;   /* whose thread it is; NULL: the leader of a new one */
-	struct task *parent; /* of a new one */
-	unsigned lane;
-	int how; /* enum seize_result */
-	int signo;
-	struct thread *th; /* not in the model yet; NULL: nothing was stopped */
-	struct proc_stat stat; /* of a leader */
 };
 
 /* A task whose lists may grow. */
@@ -58,143 +41,10 @@ struct growing {
 struct seizing {
 	struct dump *d;
 	uint64_t deadline_us;
-	VEC(struct candidate) candidates;
+	candidate_vec candidates;
 	VEC(struct growing) growing;
 	unsigned next_lane;
-	bool failed; /* in some lane: the other one stops */
 };
-
-/* --- the timeout: an alarm in each lane interrupts its wait4() --- */
-
-static void on_alarm(int signo)
-{
-	(void)signo;
-}
-
-struct alarm {
-	timer_t timer;
-	bool armed;
-};
-
-static void start_alarm(const struct seizing *z, struct alarm *a)
-{
-	uint64_t now = now_us();
-	if (!z->deadline_us)
-		return;
-	struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGALRM};
-	event._sigev_un._tid = gettid();
-	uint64_t left_us = now < z->deadline_us ? z->deadline_us - now : 1;
-	struct itimerspec when = {
-		.it_interval = {.tv_sec = 1},
-		.it_value = {(time_t)(left_us / 1000000), (long)(left_us % 1000000) * 1000},
-	};
-	sigset_t set;
-	sigemptyset(&set);
-	sigaddset(&set, SIGALRM);
-	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
-	a->armed = !timer_create(CLOCK_MONOTONIC, &event, &a->timer);
-	if (a->armed)
-		timer_settime(a->timer, 0, &when, NULL);
-}
-
-static void stop_alarm(const struct alarm *a)
-{
-	if (a->armed)
-		timer_delete(a->timer);
-}
-
-/* --- in the lanes --- */
-
-static int read_registers(struct session *s, struct thread *th)
-{
-	if (ptrace(PTRACE_GETSIGMASK, th->tid, sizeof(th->sigmask), &th->sigmask) < 0)
-		return fail(s, errno, "pid %d: read its signal mask", th->tid);
-	int r = arch_get_gp(th->tid, &th->regs.gp);
-	if (r == -ENOEXEC)
-		return fail(s, EOPNOTSUPP, "pid %d runs 32-bit code, which is not supported yet", th->tid);
-	if (r < 0)
-		return fail(s, r, "pid %d: read registers", th->tid);
-	return 0;
-}
-
-static int read_status(struct session *s, struct thread *th, pid_t pid)
-{
-	const long options = PTRACE_O_TRACESYSGOOD | PTRACE_O_SUSPEND_SECCOMP;
-	int r = proc_status_read_tid(s, pid, th->tid, &th->status);
-	if (r < 0)
-		return fail(s, r, "pid %d: read its status", th->tid);
-	if (th->status.n_nspid > 0)
-		th->vtid = th->status.nspid[th->status.n_nspid - 1];
-	if (th->status.seccomp && ptrace(PTRACE_SETOPTIONS, th->tid, NULL, (void *)options) < 0)
-		return fail(s, errno, "pid %d: suspend its seccomp filters", th->tid);
-	return 0;
-}
-
-static int read_stopped(struct session *s, struct candidate *c)
-{
-	struct thread *th = c->th = arena_new(&s->arena, struct thread);
-	th->tid = th->vtid = c->tid;
-	th->lane = c->lane;
-	int r = 0;
-	if (c->how != SEIZED_ZOMBIE) {
-		th->seized = true;
-		r = read_registers(s, th);
-		if (r >= 0)
-			r = read_status(s, th, c->task ? c->task->pid : c->tid);
-	}
-	if (r < 0 || c->task)
-		return r;
-	r = proc_stat_read(s, c->tid, &c->stat);
-	return r < 0 ? fail(s, r, "pid %d: read its state", c->tid) : 0;
-}
-
-static int stop_one(struct seizing *z, struct session *s, struct candidate *c)
-{
-	if (c->how == SEIZED_RUNNING) {
-		int r = seize_wait(s, c->tid, z->deadline_us, &c->signo);
-		if (r < 0)
-			return r;
-		c->how = r;
-	}
-	bool nobody = c->how == SEIZED_GONE || (c->how == SEIZED_ZOMBIE && c->task);
-	return nobody ? 0 : read_stopped(s, c);
-}
-
-static int begin_one(struct seizing *z, struct session *s, struct candidate *c)
-{
-	(void)z;
-	int r = seize_begin(s, c->tid);
-	c->how = r;
-	return r < 0 ? r : 0;
-}
-
-static int for_each_of(struct seizing *z, struct session *s, unsigned lane, typeof(begin_one) *act)
-{
-	int r = 0;
-	vec_for_each(&z->candidates, c) {
-		if (c->lane != lane || __atomic_load_n(&z->failed, __ATOMIC_RELAXED))
-			continue;
-		r = act(z, s, c);
-		if (r < 0)
-			break;
-	}
-	if (r < 0)
-		__atomic_store_n(&z->failed, true, __ATOMIC_RELAXED);
-	return r;
-}
-
-/* To ask all before waiting for any hides the time that they take to stop. */
-static int stop_mine(struct session *s, void *arg, unsigned lane)
-{
-	struct seizing *z = arg;
-	struct alarm alarm = {0};
-	start_alarm(z, &alarm);
-	int r = for_each_of(z, s, lane, begin_one);
-	if (r >= 0)
-		r = for_each_of(z, s, lane, stop_one);
-	stop_alarm(&alarm);
-	return r;
-}
 
 /* --- the model --- */
 
@@ -203,12 +53,12 @@ static int add_task(struct seizing *z, const struct candidate *c)
 	struct session *s = z->d->s;
 	if (c->parent && c->stat.ppid != c->parent->pid)
 		return fail(s, EAGAIN, "pid %d was reused while the tree was being stopped", c->tid);
-	struct task *t = task_new(s, &z->d->tree, c->parent, c->tid);
+	struct task *t = task_new(s, &z->d->tree, c->parent, c->th->vtid);
 	thread_add(s, t, c->th);
+	t->pid = c->tid;
 	t->stat = c->stat;
 	t->pgid = t->stat.pgid;
 	t->sid = t->stat.sid;
-	t->vpid = leader(t)->vtid;
 	if (c->how == SEIZED_ZOMBIE)
 		t->state = TASK_DEAD;
 	if (c->how == SEIZED_STOPPED) {
@@ -239,16 +89,14 @@ static int record(struct seizing *z)
 static int stop_round(struct seizing *z)
 {
 	struct session *s = z->d->s;
-	bool many = z->candidates.n >= MANY, only_first = true;
-	unsigned lanes = many ? lanes_open(s, /* worth_it= */ true) : 1;
+	unsigned lanes = z->candidates.n < MANY ? 1 : lanes_open(s, /* worth_it= */ true);
 	vec_for_each(&z->candidates, c) {
 		if (c->task && !c->task->in_lanes)
 			c->lane = leader(c->task)->lane;
 		else
 			c->lane = z->next_lane++ % lanes;
-		only_first &= !c->lane;
 	}
-	int r = only_first ? stop_mine(s, z, 0) : lanes_run(s, stop_mine, z);
+	int r = dump_stop_candidates(s, &z->candidates, z->deadline_us);
 	int recorded = record(z); /* after a failure too: who is in the model is let go */
 	return r < 0 ? r : recorded;
 }
@@ -493,13 +341,11 @@ static int stop_tree(struct seizing *z)
 {
 	uint32_t timeout_s = z->d->s->opt->timeout;
 	z->deadline_us = timeout_s ? now_us() + timeout_s * UINT64_C(1000000) : 0;
-	sigaction(SIGALRM, &(struct sigaction){.sa_handler = on_alarm}, NULL);
 	int r = seize_root(z);
 	if (r >= 0)
 		r = stop_all_growing(z);
 	if (r >= 0)
 		r = seize_orphans(z);
-	signal(SIGALRM, SIG_DFL);
 	return r;
 }
 

@@ -11,7 +11,7 @@
 #include "cli/options.h"
 #include "fermata.pb-c.h"
 #include "file/dump.h"
-#include "file/id_map.h"
+#include "base/id_map.h"
 #include "file/type.h"
 #include "image/codec.h"
 #include "kernel/kcmp.h"

@@ -11,7 +11,7 @@
 #include "fermata.pb-c.h"
 #include "file.pb-c.h"
 #include "file/external.h"
-#include "file/id_map.h"
+#include "base/id_map.h"
 #include "file/restore.h"
 #include "file/type.h"
 #include "image/codec.h"

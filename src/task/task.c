@@ -10,6 +10,8 @@ struct task *task_new(struct session *s, struct tree *tree, struct task *parent,
 	t->state = TASK_ALIVE;
 	t->index = (uint32_t)tree->tasks.n;
 	*vec_push(&s->arena, &tree->tasks) = t;
+	if (!tree_find(tree, vpid))
+		id_map_put(&s->arena, &tree->by_vpid, (uint64_t)vpid, t);
 	if (parent)
 		*vec_push(&s->arena, &parent->children) = t;
 	else
@@ -33,8 +35,5 @@ struct thread *thread_new(struct session *s, struct task *t, pid_t vtid)
 
 struct task *tree_find(const struct tree *tree, pid_t vpid)
 {
-	vec_for_each(&tree->tasks, t)
-		if ((*t)->vpid == vpid)
-			return *t;
-	return NULL;
+	return id_map_get(&tree->by_vpid, (uint64_t)vpid);
 }

@@ -17,6 +17,7 @@
 #include "mem.pb-c.h"
 
 #include "arch/arch.h"
+#include "base/id_map.h"
 #include "base/session.h"
 #include "engine/channel.h"
 #include "kernel/proc_stat.h"
@@ -90,6 +91,7 @@ struct task {
 struct tree {
 	struct task *root;
 	VEC(struct task *) tasks; /* depth-first, parents before children */
+	struct id_map by_vpid;
 	void *vdso;    /* mem/vdso.c: struct live_vdso, found once */
 	void *seccomp; /* seccomp.c: struct seccomp_table, NULL = no filters */
 	void *own_limits; /* rlimit.c: struct rlimit [], likewise */

@@ -18,7 +18,7 @@
 
 #include "cli/options.h"
 #include "file/dump.h"
-#include "file/id_map.h"
+#include "base/id_map.h"
 #include "file/restore.h"
 #include "image/codec.h"
 

@@ -1,5 +1,5 @@
 /* Linear probing; the table is at most half full, so every search meets a free slot. */
-#include "file/id_map.h"
+#include "base/id_map.h"
 
 enum { FIRST_ROOM = 64 };
 

@@ -1,6 +1,6 @@
 /* Numbers to objects: open addressing, in an arena, nothing is ever removed. */
-#ifndef FERMATA_FILE_ID_MAP_H
-#define FERMATA_FILE_ID_MAP_H
+#ifndef FERMATA_BASE_ID_MAP_H
+#define FERMATA_BASE_ID_MAP_H
 
 #include <stdint.h>
 
