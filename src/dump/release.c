@@ -11,9 +11,15 @@
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 
+#include "base/cleanup.h"
+#include "kernel/syscalls.h"
+#include "mem/pages_dump.h"
+
+enum { LARGE = 32 << 20 };
+
 static void detach(const struct task *t, unsigned lane)
 {
-	vec_for_each(&t->threads, th)
+	vec_for_each (&t->threads, th)
 		if ((*th)->seized && (*th)->lane == lane)
 			ptrace(PTRACE_DETACH, (*th)->tid, NULL, NULL);
 }
@@ -23,34 +29,45 @@ static void reap(const struct task *t, unsigned lane)
 	/* the leader last: its end is reported only when the other threads are gone */
 	for (size_t i = t->threads.n; i-- > 0;)
 		if (t->threads.v[i]->seized && t->threads.v[i]->lane == lane)
-			while (wait4(t->threads.v[i]->tid, NULL, __WALL, NULL) < 0 && errno == EINTR)
+			while (wait4(t->threads.v[i]->tid, NULL, __WALL, NULL) < 0 &&
+				errno == EINTR)
 				;
 }
 
 static int detach_mine(struct session *s, void *arg, unsigned lane)
 {
 	(void)s;
-	vec_for_each(&((struct dump *)arg)->tree.tasks, t)
+	vec_for_each (&((struct dump *)arg)->tree.tasks, t)
 		detach(*t, lane);
 	return 0;
+}
+
+/* A large memory is freed by two processors: the task's own, which is dying, and ours. */
+static void kill_task(const struct dump *d, const struct task *t)
+{
+	bool large = pages_predict(d->vmas[t->index]) >= LARGE;
+	_cleanup_close_ int pidfd = large ? sys_pidfd_open(t->pid, 0) : -1;
+	kill(t->pid, SIGKILL);
+	if (pidfd >= 0)
+		sys_process_mrelease(pidfd); /* or it does all of it itself */
 }
 
 static int reap_mine(struct session *s, void *arg, unsigned lane)
 {
 	(void)s;
-	vec_for_each(&((struct dump *)arg)->tree.tasks, t)
+	vec_for_each (&((struct dump *)arg)->tree.tasks, t)
 		reap(*t, lane);
 	return 0;
 }
 
 void dump_release(struct dump *d, enum release how)
 {
-	vec_for_each(&d->tree.tasks, it) {
+	vec_for_each (&d->tree.tasks, it) {
 		struct task *t = *it;
 		if (!task_lives(t) || !t->threads.n)
 			continue;
 		if (how == RELEASE_KILLED) {
-			kill(t->pid, SIGKILL);
+			kill_task(d, t);
 			continue;
 		}
 		if (how == RELEASE_STOPPED)

@@ -124,6 +124,12 @@ static inline int sys_pidfd_getfd(int pidfd, int fd)
 	return (int)sys_result(syscall(SYS_pidfd_getfd, pidfd, fd, 0));
 }
 
+/* Frees the memory of a process that SIGKILL is on its way to. Linux 5.15. */
+static inline int sys_process_mrelease(int pidfd)
+{
+	return (int)sys_result(syscall(SYS_process_mrelease, pidfd, 0));
+}
+
 static inline int sys_pidfd_send_signal(int pidfd, int signo, siginfo_t *info)
 {
 	return (int)sys_result(syscall(SYS_pidfd_send_signal, pidfd, signo, info, 0));
