@@ -19,6 +19,9 @@ enum {
 	/* how often a silent agent's task is looked at: soon at first, then less */
 	FIRST_SLICE_US = 50,
 	LAST_SLICE_US = 20000,
+	/* for one step of it: that long without a sleep, then by short ones */
+	PATIENCE_US = 50,
+	SLEEP_US = 20,
 };
 
 /* Clears FUTEX_WAITERS (bit 31) and wakes in one call: nobody may die between the two. */
@@ -118,13 +121,17 @@ int visit_play_meanwhile(struct visit *v, struct program *p, int (*meanwhile)(vo
 int64_t visit_await_step(const struct visit *v, int step, unsigned timeout_ms)
 {
 	const struct agent_channel *shared = v->channel.shared;
-	uint64_t deadline_us = now_us() + timeout_ms * 1000ull;
+	const struct timespec slice = {.tv_nsec = SLEEP_US * 1000};
+	uint64_t start_us = now_us();
 	for (;;) {
 		int64_t result = __atomic_load_n(&shared->steps[step].result, __ATOMIC_SEQ_CST);
 		if (result != AGENT_RESULT_NONE)
 			return result;
-		if (now_us() > deadline_us)
+		uint64_t waited_us = now_us() - start_us;
+		if (waited_us > timeout_ms * 1000ull)
 			return -ETIMEDOUT;
+		if (waited_us > PATIENCE_US)
+			nanosleep(&slice, NULL); /* it may need this processor */
 	}
 }
 
