@@ -15,7 +15,7 @@
 #include "kernel/procfs.h"
 #include "kernel/scan.h"
 
-enum kind { STATE, NUMBER, IDS, HEX, GROUPS, NSPID };
+enum kind { STATE, NUMBER, IDS, HEX, GROUPS, NSPID, FEATURES };
 
 #define FIELD(text, how, member)                                                  \
 	{                                                                         \
@@ -53,6 +53,7 @@ static const struct field {
 	FIELD("NoNewPrivs", NUMBER, no_new_privs),
 	FIELD("Seccomp", NUMBER, seccomp),
 	FIELD("Seccomp_filters", NUMBER, seccomp_filters),
+	FIELD("x86_Thread_features", FEATURES, shadow_stack),
 };
 
 enum { N_FIELDS = sizeof(fields) / sizeof(fields[0]) };
@@ -120,6 +121,9 @@ static bool scan_value(
 		return scan_groups(a, line, ret);
 	case NSPID:
 		return scan_nspid(line, ret);
+	case FEATURES:
+		ret->shadow_stack = memmem(line->p, (size_t)(line->end - line->p), "shstk", 5);
+		return true;
 	}
 	return false;
 }

@@ -2,6 +2,7 @@
 #ifndef FERMATA_KERNEL_PROC_STATUS_H
 #define FERMATA_KERNEL_PROC_STATUS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -25,6 +26,7 @@ struct proc_status {
 	int no_new_privs;
 	int seccomp;         /* 0 none, 1 strict, 2 filter */
 	int seccomp_filters; /* -1 before Linux 5.9 */
+	bool shadow_stack;   /* of CET; Linux 6.6 on x86 */
 	int fd_size;         /* of the table of descriptors: numbers are below; 0 for a zombie */
 	int threads;         /* 0 for a zombie without threads left */
 	int kthread;         /* -1 before Linux 6.8: see proc_kthread() */

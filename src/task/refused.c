@@ -2,10 +2,8 @@
  * Properties that no restore can bring back: what would make the restored program fault or lose
  * what it relies on blocks the dump.
  *
- * Shadow stacks (CET), syscall user dispatch and permitted I/O ports (ioperm(2), not iopl(2)) are
- * read by ptrace, a core scheduling cookie by prctl(2), pointer tags (LAM), segments of its own
- * (modify_ldt(2)) and keys inside.  Keys in the keyring of a process or thread would be lost with
- * it; that of a session is not the program's.
+ * Shadow stacks (CET) show in the status, syscall user dispatch is read by ptrace, pointer tags (LAM)
+ * inside.
  */
 #include <elf.h>
 #include <linux/keyctl.h>
@@ -16,12 +14,7 @@
 
 extern const struct aspect refused_aspect;
 
-#ifndef PTRACE_ARCH_PRCTL
-#define PTRACE_ARCH_PRCTL 30
-#endif
-
 enum {
-	SHSTK_STATUS = 0x5005,	 /* arch_prctl: ARCH_SHSTK_STATUS */
 	GET_UNTAG_MASK = 0x4001, /* arch_prctl: ARCH_GET_UNTAG_MASK */
 	READ_LDT = 0,		 /* modify_ldt */
 	IO_BITMAP = 0x201,	 /* NT_386_IOPERM */
@@ -56,8 +49,7 @@ static bool has_core_cookie(pid_t tid)
 static int refused_inspect(struct session *s, struct thread *t, void **state)
 {
 	(void)state;
-	uint64_t features = 0;
-	if (ptrace(PTRACE_ARCH_PRCTL, t->tid, &features, SHSTK_STATUS) >= 0 && features)
+	if (t->status.shadow_stack)
 		block(s, t->task->vpid, NULL, "thread %d: uses a shadow stack (CET)", t->vtid);
 	struct sud_config sud = {0};
 	if (ptrace(PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG, t->tid, sizeof(sud), &sud) >= 0 &&

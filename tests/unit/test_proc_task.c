@@ -88,6 +88,7 @@ static const char status_text[] =
 	"SigIgn:\t0000000000000006\nSigCgt:\t0000000180000000\nCapInh:\t0000000000000010\n"
 	"CapPrm:\t000001fffeffffff\nCapEff:\t000001fffeffff00\nCapBnd:\t000001ffffffffff\n"
 	"CapAmb:\t0000000000000001\nNoNewPrivs:\t1\nSeccomp:\t2\nSeccomp_filters:\t3\n"
+	"x86_Thread_features:\tshstk wrss \nx86_Thread_features_locked:\tshstk \n"
 	"Cpus_allowed:\t3\nMems_allowed_list:\t0\n";
 
 static int parse_status(struct arena *a, const char *text, size_t len)
@@ -128,6 +129,7 @@ static void test_status(void **state)
 	assert_int_equal(st.cap_bnd, 0x1ffffffffff);
 	assert_int_equal(st.cap_amb, 1);
 	assert_int_equal(st.no_new_privs, 1);
+	assert_true(st.shadow_stack);
 	assert_int_equal(st.seccomp, 2);
 	assert_int_equal(st.seccomp_filters, 3);
 	torture(&s->arena, parse_status, status_text, sizeof(status_text) - 1);
