@@ -4,7 +4,8 @@
  * fs/proc/base.c proc_task_readdir() lists threads in thread-group order, the leader first.
  * children needs CONFIG_PROC_CHILDREN and lists the children whose real parent is that very
  * thread (fs/proc/array.c get_children_pid()); it may miss some while tasks exit, so callers
- * stop the parent first.
+ * stop the parent first.  A process with more threads than there are processes is found in these as
+ * their parent instead.
  */
 #include "kernel/proc_tasks.h"
 
@@ -57,25 +58,33 @@ static void add_names(struct arena *a, const char *block, size_t len, pid_vec *o
 	}
 }
 
-int proc_list_tids(struct session *s, pid_t pid, pid_vec *out)
+/* The numbers among the names in a directory. */
+static int list_numbers(struct session *s, int dir, pid_vec *out)
 {
-	_cleanup_close_ int fd = proc_open_pid(s, pid, "task", O_RDONLY | O_DIRECTORY);
-	if (fd < 0)
-		return fd;
 	_Alignas(struct dirent_raw) char block[16384];
 	for (;;) {
-		long n = syscall(SYS_getdents64, fd, block, sizeof(block));
-		if (n < 0 && proc_gone(-errno))
-			return -errno;
+		long n = syscall(SYS_getdents64, dir, block, sizeof(block));
 		if (n < 0)
-			return fail(s, errno, "pid %d: cannot list its threads", pid);
+			return -errno;
 		if (!n)
 			return 0;
 		add_names(&s->arena, block, (size_t)n, out);
 	}
 }
 
-enum { PF_IO_WORKER = 0x10 };
+int proc_list_tids(struct session *s, pid_t pid, pid_vec *out)
+{
+	_cleanup_close_ int fd = proc_open_pid(s, pid, "task", O_RDONLY | O_DIRECTORY);
+	if (fd < 0)
+		return fd;
+	int err = list_numbers(s, fd, out);
+	return err && !proc_gone(err) ? fail(s, err, "pid %d: cannot list its threads", pid) : err;
+}
+
+enum {
+	PF_IO_WORKER = 0x10,
+	MANY_THREADS = 256,
+};
 
 bool proc_is_io_worker(struct session *s, pid_t tid)
 {
@@ -129,10 +138,45 @@ static int list_of_one(struct session *s, pid_t pid, pid_t tid, pid_vec *out)
 	return err ? proc_malformed(s, err, pid, "children") : 0;
 }
 
+/* --- by asking all processes for their parent --- */
+
+struct family {
+	pid_t parent;
+	pid_vec pids;
+	bool *is_child; /* of each */
+};
+
+static int ask_for_parent(struct session *s, void *arg, size_t i)
+{
+	const struct family *f = arg;
+	struct proc_stat stat;
+	int err = proc_stat_read(s, f->pids.v[i], &stat);
+	f->is_child[i] = !err && stat.ppid == f->parent;
+	return proc_gone(err) ? 0 : err;
+}
+
+/* Returns 1 if it is not worth it: a process costs more to ask than a thread. */
+static int list_by_parent(struct session *s, pid_t pid, size_t n_threads, pid_vec *out)
+{
+	struct family f = {.parent = pid};
+	_cleanup_close_ int dir = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0 || list_numbers(s, dir, &f.pids) || f.pids.n > n_threads / 2)
+		return 1;
+	f.is_child = arena_array(&s->arena, bool, f.pids.n);
+	int err = share_out(s, f.pids.n, ask_for_parent, &f);
+	for (size_t i = 0; i < f.pids.n && !err; i++)
+		if (f.is_child[i])
+			*vec_push(&s->arena, out) = f.pids.v[i];
+	return err;
+}
+
 int proc_list_children_of(struct session *s, pid_t pid, const pid_vec *tids, pid_vec *out)
 {
 	if (tids->n == 1)
 		return list_of_one(s, pid, tids->v[0], out);
+	int r = tids->n < MANY_THREADS ? 1 : list_by_parent(s, pid, tids->n, out);
+	if (r <= 0)
+		return r;
 	_cleanup_close_ int dir = proc_open_pid(s, pid, "task", O_PATH | O_DIRECTORY);
 	if (dir < 0)
 		return dir;

@@ -25,7 +25,10 @@ int proc_list_tids(struct session *s, pid_t pid, pid_vec *out);
  */
 bool proc_is_io_worker(struct session *s, pid_t tid);
 
-/* Children of these threads of pid. A thread that vanishes meanwhile is skipped. */
+/*
+ * Children of these threads of pid, or of all its threads, if it is many. A thread that vanishes
+ * meanwhile is skipped.
+ */
 int proc_list_children_of(struct session *s, pid_t pid, const pid_vec *tids, pid_vec *out);
 
 /* Children of all threads. */
