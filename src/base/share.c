@@ -12,7 +12,7 @@
 
 enum {
 	HANDFUL_MAX = 8,
-	HANDFULS = 128, /* so that none is long to wait for at the end */
+	HANDFULS = 128,	    /* so that none is long to wait for at the end */
 	WORTH_A_START = 64, /* to start a thread takes as long as a few pieces */
 	WORTH_A_WAKE = 16,
 };
@@ -26,8 +26,8 @@ struct job {
 };
 
 struct helper {
-	struct session s;	/* the helper's */
-	struct session lane_0;	/* the other thread's while both are in their lanes */
+	struct session s;      /* the helper's */
+	struct session lane_0; /* the other thread's while both are in their lanes */
 	pthread_t thread;
 	pid_t pid; /* of the process it lives in */
 	pthread_mutex_t lock;
@@ -241,7 +241,8 @@ int lanes_run(struct session *s, lane_work *work, void *arg)
 	if (!h)
 		return work(s, arg, 0);
 	bool given = give(s, h, &job);
-	assert(given); /* lanes are for the session's own thread, which waits for each of its jobs */
+	assert(given); /* lanes are for the session's own thread, which waits for each of its jobs
+			*/
 	follow(&h->lane_0, s);
 	h->lane_0.is_lane = true;
 	int r = work(&h->lane_0, arg, 0);

@@ -1,8 +1,8 @@
 /*
  * Work by two threads.
  *
- * The second one, the helper, is started when there is enough to do for the first time, and lives as
- * long as the session: what it traces stays traced (ptrace(2) ties a task to one thread of its
+ * The second one, the helper, is started when there is enough to do for the first time, and lives
+ * as long as the session: what it traces stays traced (ptrace(2) ties a task to one thread of its
  * tracer).  It works in a session of its own; what it allocates lasts as long as the caller's, and
  * what it records as failure, blockers or figures ends up there.
  */
@@ -11,13 +11,14 @@
 
 #include "base/session.h"
 
-/* One of many independent pieces, 0 or a negative errno. s is the caller's session or the helper's. */
+/* One of many independent pieces, 0 or a negative errno. s is the caller's session or the helper's.
+ */
 typedef int share_work(struct session *s, void *arg, size_t i);
 
 /*
- * Calls work(s, arg, i) once for each i < n, in no certain order. Few pieces are done here alone, and
- * so are all while the helper is busy.  After a failure no new pieces are begun, and its errno is
- * returned.
+ * Calls work(s, arg, i) once for each i < n, in no certain order. Few pieces are done here alone,
+ * and so are all while the helper is busy.  After a failure no new pieces are begun, and its errno
+ * is returned.
  */
 int share_out(struct session *s, size_t n, share_work *work, void *arg);
 

@@ -31,7 +31,8 @@ static int read_registers(struct session *s, struct thread *th)
 }
 
 /* Everything that is read while nothing runs in the thread; of those of one lane. */
-static int inspect_threads(struct session *s, const struct dump *d, const struct task *t, unsigned lane)
+static int inspect_threads(
+	struct session *s, const struct dump *d, const struct task *t, unsigned lane)
 {
 	int r = 0;
 	for (size_t i = 0; i < t->threads.n && r >= 0; i++)
@@ -151,7 +152,8 @@ static int visit_threads(struct session *s, const struct dump *d, const struct t
 		*vec_push(&s->arena, &g.threads) = t->threads.v[i];
 		*vec_push(&s->arena, &g.states) = &d->states[t->index][i];
 	}
-	return g.threads.n ? visit_guests(&g, arena_printf(&s->arena, "thread of pid %d", t->pid)) : 0;
+	return g.threads.n ? visit_guests(&g, arena_printf(&s->arena, "thread of pid %d", t->pid))
+			   : 0;
 }
 
 /* --- most tasks --- */
@@ -226,7 +228,8 @@ struct solo {
 	struct dump *d;
 	struct task *t;
 	struct visit *v;
-	unsigned n_parts; /* of the seats: one for each lane, or all of them for one lane at a time */
+	unsigned n_parts; /* of the seats: one for each lane, or all of them for one lane at a time
+			   */
 };
 
 static int enter_solo(struct session *s, void *arg, unsigned lane)
@@ -294,10 +297,10 @@ static void choose_alone(struct dump *d)
 	const struct tree *tree = &d->tree;
 	uint32_t *users = arena_array(a, uint32_t, tree->tasks.n + 2); /* ids count up from 2 */
 	d->alone = arena_array(a, bool, tree->tasks.n);
-	vec_for_each(&tree->tasks, t)
+	vec_for_each (&tree->tasks, t)
 		if (task_lives(*t))
 			users[(*t)->ids->vm_id]++;
-	vec_for_each(&tree->tasks, t)
+	vec_for_each (&tree->tasks, t)
 		if (task_lives(*t))
 			d->alone[(*t)->index] = (*t)->in_lanes || users[(*t)->ids->vm_id] > 1;
 }

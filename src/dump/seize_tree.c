@@ -1,13 +1,14 @@
 /*
  * Stopping a whole tree, in rounds.
  *
- * A round reads the lists (threads, then children) of all tasks whose lists may still grow, and stops
- * whoever is new there.  A list is exact only once all that could add to it are stopped, so each is
- * read again until it brings nothing new; every round stops what made it grow, so this ends (or the
- * timeout does).  What dies meanwhile is skipped.
+ * A round reads the lists (threads, then children) of all tasks whose lists may still grow, and
+ * stops whoever is new there.  A list is exact only once all that could add to it are stopped, so
+ * each is read again until it brings nothing new; every round stops what made it grow, so this ends
+ * (or the timeout does).  What dies meanwhile is skipped.
  *
- * Each lane stops those that it will trace to the end (stop_round.c): every other task, with all its
- * threads, or every other thread of a task that has many.  The model is built by one thread, between.
+ * Each lane stops those that it will trace to the end (stop_round.c): every other task, with all
+ * its threads, or every other thread of a task that has many.  The model is built by one thread,
+ * between.
  */
 #include "dump/dump_tree.h"
 
@@ -31,7 +32,7 @@ enum {
 /* A task whose lists may grow. */
 struct growing {
 	struct task *t;
-	bool all_threads; /* are known: it is the children that are looked for */
+	bool all_threads;  /* are known: it is the children that are looked for */
 	bool orphans_only; /* which the kernel gives to the leader */
 	size_t size;	   /* threads and children before this round */
 	int vain_rounds;   /* the list had news that came to nothing */
@@ -52,7 +53,8 @@ static int add_task(struct seizing *z, const struct candidate *c)
 {
 	struct session *s = z->d->s;
 	if (c->parent && c->stat.ppid != c->parent->pid)
-		return fail(s, EAGAIN, "pid %d was reused while the tree was being stopped", c->tid);
+		return fail(
+			s, EAGAIN, "pid %d was reused while the tree was being stopped", c->tid);
 	struct task *t = task_new(s, &z->d->tree, c->parent, c->th->vtid);
 	thread_add(s, t, c->th);
 	t->pid = c->tid;
@@ -90,7 +92,7 @@ static int stop_round(struct seizing *z)
 {
 	struct session *s = z->d->s;
 	unsigned lanes = z->candidates.n < MANY ? 1 : lanes_open(s, /* worth_it= */ true);
-	vec_for_each(&z->candidates, c) {
+	vec_for_each (&z->candidates, c) {
 		if (c->task && !c->task->in_lanes)
 			c->lane = leader(c->task)->lane;
 		else
@@ -105,7 +107,7 @@ static int stop_round(struct seizing *z)
 
 static bool is_thread(const struct task *t, pid_t tid)
 {
-	vec_for_each(&t->threads, th)
+	vec_for_each (&t->threads, th)
 		if ((*th)->tid == tid)
 			return true;
 	return false;
@@ -122,7 +124,7 @@ static int pause_devices(struct session *s, const pid_vec *pids)
 
 static bool is_child(const struct task *t, pid_t pid)
 {
-	vec_for_each(&t->children, c)
+	vec_for_each (&t->children, c)
 		if ((*c)->pid == pid)
 			return true;
 	return false;
@@ -159,7 +161,8 @@ static int list_children(struct session *s, struct growing *g)
 	return proc_list_children_of(s, t->pid, &tids, &g->list);
 }
 
-/* Was the leader's status read when all known ones were stopped, could no other be born any more. */
+/* Was the leader's status read when all known ones were stopped, could no other be born any more.
+ */
 static int count_threads(struct session *s, struct growing *g)
 {
 	struct proc_status status;
@@ -204,7 +207,7 @@ static int list_one(struct session *s, void *arg, size_t i)
 
 static int refuse_own_tree(struct session *s, const pid_vec *pids)
 {
-	vec_for_each(pids, pid)
+	vec_for_each (pids, pid)
 		if (*pid == getpid())
 			return fail_remedy(s, EINVAL, "run it from outside of that tree",
 				"the tree to dump contains this tool itself (pid %d)", *pid);
@@ -221,7 +224,7 @@ static int nominate(struct seizing *z, struct growing *g)
 			g->all_threads ? "child" : "thread");
 	if (!g->all_threads && g->fresh.n >= MANY)
 		t->in_lanes = lanes_open(s, /* worth_it= */ true) > 1;
-	vec_for_each(&g->fresh, pid)
+	vec_for_each (&g->fresh, pid)
 		*vec_push(&s->arena, &z->candidates) = (struct candidate){
 			.tid = *pid,
 			.task = g->all_threads ? NULL : t,
@@ -268,7 +271,8 @@ static void check_task(struct session *s, const struct task *t)
 	if (t->sid == 0)
 		block(s, t->pid, NULL, "its session belongs to another PID namespace");
 	if (t->state != TASK_DEAD && leader(t)->status.n_nspid > 1)
-		block(s, t->pid, NULL, "lives in a PID namespace of its own, which is not supported yet");
+		block(s, t->pid, NULL,
+			"lives in a PID namespace of its own, which is not supported yet");
 }
 
 static void check_root(struct session *s, const struct task *root)
@@ -320,7 +324,7 @@ static int seize_orphans(struct seizing *z)
 	int r = 0;
 	while (r >= 0 && before != tree->tasks.n) {
 		before = tree->tasks.n;
-		vec_for_each(&tree->tasks, t)
+		vec_for_each (&tree->tasks, t)
 			if (may_adopt(*t))
 				*vec_push(&z->d->s->arena, &z->growing) = (struct growing){
 					.t = *t, .all_threads = true, .orphans_only = true};
@@ -333,7 +337,7 @@ static void put_in_order(struct tree *tree, struct task *t)
 {
 	t->index = (uint32_t)tree->tasks.n;
 	tree->tasks.v[tree->tasks.n++] = t;
-	vec_for_each(&t->children, child)
+	vec_for_each (&t->children, child)
 		put_in_order(tree, *child);
 }
 
@@ -359,7 +363,7 @@ int dump_seize_tree(struct dump *d)
 	d->tree.tasks.n = 0; /* depth-first from here on */
 	put_in_order(&d->tree, d->tree.root);
 	check_root(s, d->tree.root);
-	vec_for_each(&d->tree.tasks, t)
+	vec_for_each (&d->tree.tasks, t)
 		check_task(s, *t);
 	d->stopped_us = now_us();
 	s->stats.freezing_us = (uint32_t)(d->stopped_us - d->start_us);

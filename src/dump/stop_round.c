@@ -64,7 +64,8 @@ static int read_registers(struct session *s, struct thread *th)
 		return fail(s, errno, "pid %d: read its signal mask", th->tid);
 	int r = arch_get_gp(th->tid, &th->regs.gp);
 	if (r == -ENOEXEC)
-		return fail(s, EOPNOTSUPP, "pid %d runs 32-bit code, which is not supported yet", th->tid);
+		return fail(s, EOPNOTSUPP, "pid %d runs 32-bit code, which is not supported yet",
+			th->tid);
 	if (r < 0)
 		return fail(s, r, "pid %d: read registers", th->tid);
 	return 0;
@@ -124,7 +125,7 @@ static int begin_one(struct stopping *z, struct session *s, struct candidate *c)
 static int for_each_of(struct stopping *z, struct session *s, unsigned lane, typeof(begin_one) *act)
 {
 	int r = 0;
-	vec_for_each(z->candidates, c) {
+	vec_for_each (z->candidates, c) {
 		if (c->lane != lane || __atomic_load_n(&z->failed, __ATOMIC_RELAXED))
 			continue;
 		r = act(z, s, c);
@@ -152,7 +153,7 @@ int dump_stop_candidates(struct session *s, candidate_vec *candidates, uint64_t 
 {
 	struct stopping z = {.candidates = candidates, .deadline_us = deadline_us};
 	bool only_first = true;
-	vec_for_each(candidates, c)
+	vec_for_each (candidates, c)
 		only_first &= !c->lane;
 	sigaction(SIGALRM, &(struct sigaction){.sa_handler = on_alarm}, NULL);
 	int r = only_first ? stop_mine(s, &z, 0) : lanes_run(s, stop_mine, &z);
