@@ -5,11 +5,16 @@
 #include "seccomp.h"
 #include <pthread.h>
 
+#ifndef COUNT
+#define COUNT 4
+#endif
+enum { THREADS = COUNT, KINDS = 4 };
+
 static volatile int up;
 
 static void *thread(void *arg)
 {
-	long id = (long)arg;
+	long id = (long)arg % KINDS;
 
 	if (id == 2)
 		NEED(!prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
@@ -26,17 +31,17 @@ static void *thread(void *arg)
 
 int main(int argc, char **argv)
 {
-	pthread_t t[4];
+	pthread_t t[THREADS];
 
 	setup(argc, argv);
-	for (long i = 0; i < 4; i++)
+	for (long i = 0; i < THREADS; i++)
 		NEED(!pthread_create(&t[i], NULL, thread, (void *)i));
-	while (up < 4)
+	while (up < THREADS)
 		nap_ms(1);
 	park();
 	SAME(prctl(PR_GET_SECCOMP), 0);
 	SAME(outcome(SYS_getuid), 0);
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < THREADS; i++)
 		NEED(!pthread_join(t[i], NULL));
 	ok();
 }

@@ -6,7 +6,10 @@
 #include "check.h"
 #include <pthread.h>
 
-enum { THREADS = 12 };
+#ifndef COUNT
+#define COUNT 12
+#endif
+enum { THREADS = COUNT };
 
 static volatile int up, caught;
 static volatile bool stop;
