@@ -21,6 +21,7 @@
 #include "engine/seize.h"
 #include "kernel/proc_misc.h"
 #include "kernel/proc_tasks.h"
+#include "plugin/plugin.h"
 
 enum {
 	/* Dying takes a child that is on no list any more, or a zombie, within a few. */
@@ -111,15 +112,6 @@ static bool is_thread(const struct task *t, pid_t tid)
 		if ((*th)->tid == tid)
 			return true;
 	return false;
-}
-
-/* While they still run. */
-static int pause_devices(struct session *s, const pid_vec *pids)
-{
-	int r = 0;
-	for (size_t i = 0; i < pids->n && r >= 0; i++)
-		r = plugins_tell(s, CR_PLUGIN_HOOK__PAUSE_DEVICES, pids->v[i]);
-	return r;
 }
 
 static bool is_child(const struct task *t, pid_t pid)
@@ -214,11 +206,22 @@ static int refuse_own_tree(struct session *s, const pid_vec *pids)
 	return 0;
 }
 
+/* While they still run. */
+static int pause_devices(struct session *s, const pid_vec *pids)
+{
+	int r = 0;
+	for (size_t i = 0; i < pids->n && r >= 0; i++)
+		r = plugins_tell(s, CR_PLUGIN_HOOK__PAUSE_DEVICES, pids->v[i]);
+	return r;
+}
+
 static int nominate(struct seizing *z, struct growing *g)
 {
 	struct session *s = z->d->s;
 	struct task *t = g->t;
 	int r = g->all_threads ? refuse_own_tree(s, &g->fresh) : 0;
+	if (r >= 0 && g->all_threads)
+		r = pause_devices(s, &g->fresh);
 	if (g->vain_rounds > VAIN_ROUNDS)
 		r = fail(s, EAGAIN, "pid %d: a %s of it is neither alive nor dead", t->pid,
 			g->all_threads ? "child" : "thread");
@@ -301,6 +304,8 @@ static int seize_root(struct seizing *z)
 		return fail_remedy(s, EINVAL, arena_printf(&s->arena, "use -t %d", status.tgid),
 			"%d is a thread of process %d", pid, status.tgid);
 	r = refuse_own_tree(s, &(pid_vec){.v = &pid, .n = 1});
+	if (r >= 0)
+		r = pause_devices(s, &(pid_vec){.v = &pid, .n = 1});
 	if (r < 0)
 		return r;
 	*vec_push(&s->arena, &z->candidates) = (struct candidate){.tid = pid};
