@@ -1,8 +1,9 @@
 /*
  * The build-id of ELF files: the note NT_GNU_BUILD_ID of the first PT_NOTE segment (elf(5)).
  *
- * Only the first MiB is looked at.  In the image its bytes are packed into u32s, little-endian,
- * zero-padded.  A file that is no ELF file, or has no such note, has none: that is no error.
+ * Only the first MiB is looked at, most often only its first page.  In the image its bytes are packed
+ * into u32s, little-endian, zero-padded.  A file that is no ELF file, or has no such note, has none:
+ * that is no error.
  */
 #include "file/build_id.h"
 
@@ -15,29 +16,40 @@
 #include "file/dumping.h"
 #include "file/file_lock.h"
 
-enum { HEAD = 1 << 20, NOTES_MAX = 64 * 1024, BUILD_ID_MAX = 512 };
+enum { HEAD = 1 << 20, NOTES_MAX = 64 * 1024, BUILD_ID_MAX = 512, BEGINNING = 2048 };
+
+struct elf_file {
+	int fd;
+	size_t n; /* bytes of its beginning that are here */
+	char beginning[BEGINNING];
+};
 
 struct note_area {
 	uint64_t offset, size;
 };
 
-static bool read_at(int fd, void *to, size_t len, uint64_t offset)
+static bool read_at(const struct elf_file *f, void *to, size_t len, uint64_t offset)
 {
-	return offset <= HEAD && len <= HEAD - offset &&
-	       pread(fd, to, len, (off_t)offset) == (ssize_t)len;
+	if (offset > HEAD || len > HEAD - offset)
+		return false;
+	if (offset + len > f->n)
+		return pread(f->fd, to, len, (off_t)offset) == (ssize_t)len;
+	memcpy(to, f->beginning + offset, len);
+	return true;
 }
 
 /* The next PT_NOTE segment from *at on; modern linkers make several. */
 #define DEFINE_FIND_NOTES(bits)                                                        \
-	static bool find_notes##bits(int fd, unsigned *at, struct note_area *ret)      \
+	static bool find_notes##bits(                                                  \
+		const struct elf_file *f, unsigned *at, struct note_area *ret)         \
 	{                                                                              \
 		Elf##bits##_Ehdr head;                                                 \
-		if (!read_at(fd, &head, sizeof(head), 0) ||                            \
+		if (!read_at(f, &head, sizeof(head), 0) ||                            \
 			head.e_phentsize != sizeof(Elf##bits##_Phdr))                  \
 			return false;                                                  \
 		while (*at < head.e_phnum) {                                           \
 			Elf##bits##_Phdr segment;                                      \
-			if (!read_at(fd, &segment, sizeof(segment),                    \
+			if (!read_at(f, &segment, sizeof(segment),                    \
 				    head.e_phoff + (*at)++ * sizeof(segment)))         \
 				return false;                                          \
 			if (segment.p_type != PT_NOTE)                                 \
@@ -50,22 +62,23 @@ static bool read_at(int fd, void *to, size_t len, uint64_t offset)
 DEFINE_FIND_NOTES(32)
 DEFINE_FIND_NOTES(64)
 
-static bool find_note_area(int fd, unsigned *at, struct note_area *ret)
+static bool find_note_area(const struct elf_file *f, unsigned *at, struct note_area *ret)
 {
 	unsigned char ident[EI_CLASS + 1];
-	if (!read_at(fd, ident, sizeof(ident), 0) || memcmp(ident, ELFMAG, SELFMAG) != 0)
+	if (!read_at(f, ident, sizeof(ident), 0) || memcmp(ident, ELFMAG, SELFMAG) != 0)
 		return false;
 	return ident[EI_CLASS] == ELFCLASS64
-		       ? find_notes64(fd, at, ret)
-		       : ident[EI_CLASS] == ELFCLASS32 && find_notes32(fd, at, ret);
+		       ? find_notes64(f, at, ret)
+		       : ident[EI_CLASS] == ELFCLASS32 && find_notes32(f, at, ret);
 }
 
-static size_t search_notes(int fd, struct note_area area, unsigned char id[static BUILD_ID_MAX])
+static size_t search_notes(
+	const struct elf_file *f, struct note_area area, unsigned char id[static BUILD_ID_MAX])
 {
 	if (area.size > NOTES_MAX)
 		return 0;
 	_cleanup_free_ char *notes = malloc(area.size ? area.size : 1);
-	if (!notes || !read_at(fd, notes, area.size, area.offset))
+	if (!notes || !read_at(f, notes, area.size, area.offset))
 		return 0;
 	Elf64_Nhdr note; /* the same for both classes */
 	for (uint64_t at = 0; at + sizeof(note) <= area.size;) {
@@ -90,10 +103,13 @@ static size_t search_notes(int fd, struct note_area area, unsigned char id[stati
 /* Returns the length, 0 if there is none. */
 static size_t read_build_id(int fd, unsigned char id[static BUILD_ID_MAX])
 {
+	struct elf_file f = {.fd = fd};
 	struct note_area area;
 	size_t len = 0;
-	for (unsigned at = 0; !len && find_note_area(fd, &at, &area);)
-		len = search_notes(fd, area, id);
+	ssize_t n = pread(fd, f.beginning, sizeof(f.beginning), 0);
+	f.n = n > 0 ? (size_t)n : 0;
+	for (unsigned at = 0; !len && find_note_area(&f, &at, &area);)
+		len = search_notes(&f, area, id);
 	return len;
 }
 
