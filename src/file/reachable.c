@@ -147,13 +147,12 @@ static int collect_vanished(struct file_dump *d, struct file_view *v, struct dum
 	return link_remap_collect(d, v, f, v->link);
 }
 
-static int collect_by_path(
-	struct file_dump *d, struct file_view *v, struct dumped_file *f, const char **ret_name)
+/* there, leads: what the path leads to, and what leads_to() said of it */
+static int collect_by_path(struct file_dump *d, struct file_view *v, struct dumped_file *f,
+	const struct statx *there, int leads, const char **ret_name)
 {
 	struct statx st;
 	const char *base = strip_deleted(d, v->link);
-	*ret_name = v->link;
-	int leads = leads_to(v, v->link, AT_SYMLINK_NOFOLLOW, &st);
 	if (leads == LEADS_THERE && !is_nfs_silly_name(v)) {
 		v->inode->checked_path = v->link;
 		return 0;
@@ -169,7 +168,7 @@ static int collect_by_path(
 	if (base)
 		return link_remap_collect(d, v, f, base);
 	if (leads == LEADS_ELSEWHERE)
-		return collect_replaced(d, v, &st);
+		return collect_replaced(d, v, there);
 	if (leads == -ENOENT)
 		return collect_vanished(d, v, f);
 	view_block(d, v, NULL, "%s cannot be looked up: %s", v->link, strerror(-leads));
@@ -191,7 +190,11 @@ int reachable_collect(
 	}
 	if (v->fs_type == PROC_SUPER_MAGIC)
 		return procfs_remap_collect(d, v, f, strip_deleted(d, v->link), ret_name);
-	int r = check_mount(d, v);
+	struct statx there;
+	int leads = leads_to(v, v->link, AT_SYMLINK_NOFOLLOW, &there);
+	/* what its path leads to on its own mount is on one of the tree: most need no list of mounts */
+	bool in_place = leads == LEADS_THERE && there.stx_mnt_id == v->st.stx_mnt_id;
+	int r = in_place ? 1 : check_mount(d, v);
 	if (r <= 0)
 		return r;
 	if (v->fs_type == DEVPTS_SUPER_MAGIC) {
@@ -199,5 +202,5 @@ int reachable_collect(
 		*ret_name = base ? base : v->link;
 		return 0;
 	}
-	return collect_by_path(d, v, f, ret_name);
+	return collect_by_path(d, v, f, &there, leads, ret_name);
 }
