@@ -9,8 +9,6 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "kernel/procfs.h"
-#include "kernel/scan.h"
 
 void ipc_desc_fill(IpcDescEntry *e, const struct ipc_perm *perm, int id)
 {
@@ -75,25 +73,6 @@ int ipc_create(
 uint32_t ipc_ns_of(const struct tree *tree)
 {
 	return tree->root->ids ? tree->root->ids->ipc_ns_id : 0;
-}
-
-int ipc_list(struct session *s, const char *path, ipc_ids *ret)
-{
-	_cleanup_proc_buf_ struct proc_buf buf = {0};
-	int r = proc_read(s, path, &buf);
-	if (r < 0)
-		return r == -ENOENT ? 0 : fail(s, r, "read %s", path);
-	struct scan text = SCAN(buf.data, buf.len), line;
-	scan_line(&text, &line); /* titles */
-	while (scan_line(&text, &line)) {
-		int64_t key;
-		int id;
-		scan_blanks(&line);
-		if (!scan_i64(&line, &key) || (scan_blanks(&line), !scan_int(&line, &id)))
-			return fail(s, EINVAL, "%s is not what a kernel writes", path);
-		*vec_push(&s->arena, ret) = id;
-	}
-	return 0;
 }
 
 enum ipc_user ipc_user_of(const struct tree *tree, pid_t pid)

@@ -75,10 +75,6 @@ int ipc_create(const char *kind, const IpcDescEntry *d, int (*get)(const void *o
 bool ipc_is_of_tree(const struct tree *tree, pid_t vpid);
 uint32_t ipc_ns_of(const struct tree *tree);
 
-typedef VEC(int) ipc_ids;
-/* The second column of a table of /proc/sysvipc. */
-int ipc_list(struct session *s, const char *path, ipc_ids *ret);
-
 /* Of a pid that an object remembers, as the controller sees it. */
 enum ipc_user { IPC_NOBODY /* or dead */, IPC_TREE, IPC_OTHERS };
 enum ipc_user ipc_user_of(const struct tree *tree, pid_t pid);

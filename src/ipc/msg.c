@@ -93,10 +93,14 @@ static int add_queue(struct session *s, struct tree *tree, int id)
 
 int msg_collect(struct session *s, struct tree *tree)
 {
-	ipc_ids ids = {0};
-	int r = ipc_list(s, "/proc/sysvipc/msg", &ids);
-	for (size_t i = 0; i < ids.n && r >= 0; i++)
-		r = add_queue(s, tree, ids.v[i]);
+	struct msginfo info;
+	struct msqid_ds ds;
+	int r = 0, last = msgctl(0, MSG_INFO, (struct msqid_ds *)&info);
+	for (int i = 0; i <= last && r >= 0; i++) {
+		int id = msgctl(i, MSG_STAT_ANY, &ds);
+		if (id >= 0)
+			r = add_queue(s, tree, id);
+	}
 	return r;
 }
 

@@ -14,8 +14,6 @@
 #include <sys/syscall.h>
 
 #include "image/codec.h"
-#include "kernel/procfs.h"
-#include "kernel/scan.h"
 #include "kernel/syscalls.h"
 
 struct sem_set {
@@ -81,10 +79,23 @@ static int add_set(struct session *s, struct tree *tree, int id)
 	return 0;
 }
 
+void sem_list(struct session *s, sem_ids *ret)
+{
+	struct seminfo info;
+	struct semid_ds ds;
+	int last = semctl(0, 0, SEM_INFO, (union semun){.info = &info});
+	for (int i = 0; i <= last; i++) {
+		int id = semctl(i, 0, SEM_STAT_ANY, (union semun){.buf = &ds});
+		if (id >= 0)
+			*vec_push(&s->arena, ret) = id;
+	}
+}
+
 int sem_collect(struct session *s, struct tree *tree)
 {
-	ipc_ids ids = {0};
-	int r = ipc_list(s, "/proc/sysvipc/sem", &ids);
+	sem_ids ids = {0};
+	int r = 0;
+	sem_list(s, &ids);
 	for (size_t i = 0; i < ids.n && r >= 0; i++)
 		r = add_set(s, tree, ids.v[i]);
 	return r >= 0 && ids.n ? sem_undo_collect(s, tree) : r;

@@ -9,7 +9,12 @@ union semun {
 	int val;
 	struct semid_ds *buf;
 	unsigned short *array;
+	struct seminfo *info;
 };
+
+typedef VEC(int) sem_ids;
+/* All sets of the namespace. */
+void sem_list(struct session *s, sem_ids *ret);
 
 /* The value of a semaphore of a set that the images have, or -ENOENT. */
 int sem_value(const struct tree *tree, int id, uint32_t number);

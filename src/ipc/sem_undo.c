@@ -214,11 +214,11 @@ static void store(struct session *s, struct task *t, const semaphores *all)
 	}
 }
 
-static int list_semaphores(struct session *s, semaphores *ret)
+static void list_semaphores(struct session *s, semaphores *ret)
 {
-	ipc_ids ids = {0};
-	int r = ipc_list(s, "/proc/sysvipc/sem", &ids);
-	for (size_t i = 0; i < ids.n && r >= 0; i++) {
+	sem_ids ids = {0};
+	sem_list(s, &ids);
+	for (size_t i = 0; i < ids.n; i++) {
 		struct semid_ds ds;
 		union semun arg = {.buf = &ds};
 		if (semctl(ids.v[i], 0, IPC_STAT, arg) < 0)
@@ -231,15 +231,13 @@ static int list_semaphores(struct session *s, semaphores *ret)
 			*vec_push(&s->arena, ret) = (struct semaphore){
 				.set = ids.v[i], .number = (uint16_t)k, .value = values[k]};
 	}
-	return r;
 }
 
 int sem_undo_read(struct session *s, struct task *t, struct visit *v)
 {
 	semaphores all = {0}, adjusted = {0};
-	int r = list_semaphores(s, &all);
-	if (r >= 0)
-		r = find_adjusted(s, t, v, &all, &adjusted);
+	list_semaphores(s, &all);
+	int r = find_adjusted(s, t, v, &all, &adjusted);
 	if (r >= 0)
 		r = bisect(s, t, v, &adjusted);
 	if (r >= 0)
