@@ -161,7 +161,7 @@ int file_dump_view(struct file_dump *d, struct file_view *v, struct dumped_file 
 
 /* --- links below /proc/PID --- */
 
-/* Where one leads; link NULL: it has to be opened to tell. */
+/* Where one leads, as file_look() would say; link NULL: it has to be opened to tell. */
 struct proc_link {
 	struct statx st;
 	const char *link;
@@ -176,7 +176,7 @@ static struct proc_link read_proc_link(struct session *s, const struct task *t, 
 	struct proc_link l = {0};
 	char path[PROC_PATH_MAX], text[PATH_MAX];
 	snprintf(path, sizeof(path), "/proc/%d/%s", t->pid, name);
-	unsigned want = STATX_TYPE | STATX_INO | STATX_MNT_ID;
+	unsigned want = STATX_BASIC_STATS | STATX_MNT_ID;
 	if (statx(AT_FDCWD, path, AT_STATX_DONT_SYNC, want, &l.st) < 0 ||
 		!(l.st.stx_mask & STATX_MNT_ID))
 		return l;
@@ -206,13 +206,10 @@ static struct proc_link proc_link_of(struct session *s, const struct task *t, co
 }
 
 /* A file that has an entry: its inode, mount and path tell, and need no descriptor. */
-static struct dumped_file *find_known_path(
-	struct file_dump *d, const struct task *t, const char *proc_link, struct statx *ret_st)
+static struct dumped_file *find_known_path(struct file_dump *d, struct proc_link l)
 {
-	const struct proc_link l = proc_link_of(d->s, t, proc_link);
 	if (!l.link)
 		return NULL;
-	*ret_st = l.st;
 	const struct file_view v = {.path_only = true,
 		.st = l.st,
 		.link = l.link,
@@ -224,8 +221,10 @@ static struct dumped_file *find_known_path(
 static int dump_path(struct file_dump *d, struct task *t, const char *proc_link, uint32_t *ret_id,
 	uint32_t *ret_type, struct statx *ret_st)
 {
-	struct dumped_file *f = find_known_path(d, t, proc_link, ret_st);
+	const struct proc_link l = proc_link_of(d->s, t, proc_link);
+	struct dumped_file *f = find_known_path(d, l);
 	if (f) {
+		*ret_st = l.st;
 		*ret_type = f->kind;
 		*ret_id = f->id;
 		return 0;
@@ -235,8 +234,9 @@ static int dump_path(struct file_dump *d, struct task *t, const char *proc_link,
 	_cleanup_close_ int fd = proc_open_pid(d->s, t->pid, proc_link, O_PATH);
 	if (fd < 0)
 		return fail(d->s, fd, "pid %d: open /proc/%d/%s", t->vpid, t->pid, proc_link);
-	struct file_view v;
-	int r = file_examine(d, from, fd, /* path_only= */ true, &v);
+	struct file_view v = {.from = from, .fd = fd, .path_only = true, .st = l.st, .link = l.link};
+	v.dev = makedev(l.st.stx_dev_major, l.st.stx_dev_minor);
+	int r = file_examine(d, &v);
 	if (r >= 0)
 		r = file_dump_view(d, &v, &f);
 	if (r < 0)

@@ -138,10 +138,12 @@ struct file_dump {
 const char *view_label(struct file_dump *d, const struct file_view *v);
 const char *source_label(struct file_dump *d, const struct file_source *from);
 
-/* examine.c: reads what the kernel tells about fd, which is the controller's. */
-int file_examine(struct file_dump *d, struct file_source from, int fd, bool path_only,
-	struct file_view *ret);
-/* The same in two steps: v has from, fd and path_only; the first may be done by another thread. */
+/*
+ * examine.c: reads what the kernel tells about v's fd, which is the controller's.  v has from, fd and
+ * path_only; and link, dev and st if these are known.
+ */
+int file_examine(struct file_dump *d, struct file_view *v);
+/* The same in two steps: nothing is known; the first may be done by another thread. */
 int file_look(
 	struct session *s, const struct file_dump *d, const struct desk *desk, struct file_view *v);
 int desk_make(struct file_dump *d, struct desk *desk);

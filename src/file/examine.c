@@ -215,14 +215,12 @@ int file_look_further(struct file_dump *d, struct file_view *v)
 	return 0;
 }
 
-int file_examine(
-	struct file_dump *d, struct file_source from, int fd, bool path_only, struct file_view *ret)
+int file_examine(struct file_dump *d, struct file_view *v)
 {
-	*ret = (struct file_view){.from = from, .fd = fd, .path_only = path_only};
-	int r = file_look(d->s, d, NULL, ret);
+	int r = v->link ? 0 : file_look(d->s, d, NULL, v);
 	if (r >= 0)
-		r = file_look_further(d, ret);
+		r = file_look_further(d, v);
 	if (r < 0)
-		return fail(d->s, r, "pid %d %s: examine it", from.task->vpid, view_label(d, ret));
+		return fail(d->s, r, "pid %d %s: examine it", v->from.task->vpid, view_label(d, v));
 	return 0;
 }

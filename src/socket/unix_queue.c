@@ -32,9 +32,9 @@ static int dump_file(struct file_dump *d, struct unix_dumped *u, int *fd, uint32
 		.number = *fd,
 		.label = arena_printf(
 			&d->s->arena, "%s: a file in its queue", source_label(d, &u->from))};
-	struct file_view v;
+	struct file_view v = {.from = from, .fd = *fd};
 	struct dumped_file *f;
-	int r = file_examine(d, from, *fd, /* path_only= */ false, &v);
+	int r = file_examine(d, &v);
 	if (r >= 0)
 		r = file_dump_view(d, &v, &f);
 	if (r < 0)
