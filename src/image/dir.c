@@ -1,8 +1,10 @@
 /* Image directories: everything is opened relative to one descriptor, so a chdir does no harm. */
 #include "image/dir.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -10,10 +12,27 @@
 /* A link that leads back to its own directory must not be followed for ever. */
 enum { PARENTS_MAX = 1000 };
 
+static bool is_empty(int fd)
+{
+	_Alignas(struct dirent64) char names[1024];
+	for (;;) {
+		ssize_t n = getdents64(fd, names, sizeof(names));
+		if (n <= 0)
+			return n == 0;
+		for (ssize_t at = 0; at < n;) {
+			const struct dirent64 *e = (const void *)(names + at);
+			if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+				return false;
+			at += e->d_reclen;
+		}
+	}
+}
+
 static struct image_dir *dir_new(struct session *s, int fd, const char *path)
 {
 	struct image_dir *dir = arena_new(&s->arena, struct image_dir);
-	*dir = (struct image_dir){.fd = fd, .path = path, .next_pages_id = 1};
+	*dir = (struct image_dir){
+		.fd = fd, .path = path, .next_pages_id = 1, .was_empty = is_empty(fd)};
 	return dir;
 }
 
@@ -93,6 +112,8 @@ int image_open_raw(struct session *s, enum image_type type, uint64_t id, int fla
 int image_unlink(struct session *s, const struct image_dir *dir, enum image_type type, uint64_t id)
 {
 	char name[IMAGE_NAME_MAX];
+	if (dir->was_empty)
+		return 0;
 	image_name(type, id, name);
 	if (unlinkat(dir->fd, name, 0) < 0 && errno != ENOENT)
 		return fail(s, errno, "removing stale %s/%s", dir->path, name);

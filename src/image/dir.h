@@ -14,6 +14,7 @@ struct image_dir {
 	uint32_t next_pages_id;	  /* of the next pages-<n>.img; a page server starts at 0x10001 */
 	struct image_dir *parent; /* the dump this one is a difference to; NULL = not opened yet */
 	bool no_parent;		  /* looked for and not there */
+	bool was_empty;		  /* when it was opened: nothing stale can be in it */
 	int generation;		  /* 0, or how many dumps this one is before the one read */
 };
 

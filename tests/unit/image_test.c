@@ -62,6 +62,7 @@ void image_test_put(const struct image_test *t, const char *name, const void *da
 	assert_true(fd >= 0);
 	assert_int_equal(write(fd, data, len), len);
 	close(fd);
+	t->s.images->was_empty = false;
 }
 
 int image_test_has(const struct image_test *t, const char *name)

@@ -31,6 +31,7 @@ int image_test_teardown(void **state);
 
 /* Contents of a file of the test's directory; free() it. NULL when missing. */
 char *image_test_slurp(const struct image_test *t, const char *name, size_t *ret_len);
+/* As if it had been there before the directory was opened. */
 void image_test_put(const struct image_test *t, const char *name, const void *data, size_t len);
 /* Whether the file exists. */
 int image_test_has(const struct image_test *t, const char *name);

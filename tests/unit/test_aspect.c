@@ -393,6 +393,8 @@ static void through_image(void)
 	snprintf(path, sizeof(path), "%s/fermata-%d.img", dir, before.task->vpid);
 	FermataEntry *kept = before.t->extras;
 	before.t->extras = NULL;
+	image_dir_close(s->images);
+	assert_int_equal(image_dir_open(s, dir, &s->images), 0);
 	assert_int_equal(extras_write_image(s, before.task), 0);
 	assert_int_equal(access(path, F_OK), -1);
 	before.t->extras = kept;
