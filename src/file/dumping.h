@@ -123,6 +123,7 @@ struct file_dump {
 	VEC(struct link_dump *) links;
 	VEC(struct later) when_all, later;
 	VEC(struct ring *) rings; /* io_uring.c */
+	VEC(FermataTun *) tuns;	  /* tun.c: whose packets were read */
 	struct image_writer pipes_data, fifo_data, sk_queues, bpf_data;
 	struct unix_dump *unix_socks; /* socket/unix.h; NULL: none met */
 	VEC(int) kept;		/* files that only queues hold, open for the time of the dump */
@@ -167,6 +168,9 @@ void file_dump_when_all(
 /* Has the content fetched at the end; not in a dry dump. */
 void file_dump_later(
 	struct file_dump *d, int (*write)(struct file_dump *d, void *object), void *object);
+
+/* tun.c: packets that were read wait again. The tasks live on. */
+void tun_dump_resume(struct file_dump *d);
 
 /* source.c: opens it anew (O_CLOEXEC, O_NONBLOCK are added), or takes the very file. */
 int source_reopen(struct file_dump *d, const struct file_source *from, int flags);

@@ -56,7 +56,12 @@ static int add_file(struct file_set *f, const FileEntry *e)
 	struct open_file *o = arena_new(&s->arena, struct open_file);
 	*o = (struct open_file){
 		.id = e->id, .e = e, .type = file_type_of(e->type), .fd = -1, .inherited = -1};
-	if (!e->id || file_find(f, e->id))
+	struct open_file *known = file_find(f, e->id);
+	if (known && known->e->type == FD_TYPES__TUNF && e->type == FD_TYPES__REG && e->reg) {
+		known->path = e->reg; /* the other half: see tun.c */
+		return 0;
+	}
+	if (!e->id || known)
 		return fail(s, EBADMSG, "files.img has the id %u twice", e->id);
 	if (o->type && !ids_agree(o))
 		return fail(s, EBADMSG, "files.img: the entry of %s %u is not complete",
@@ -66,13 +71,20 @@ static int add_file(struct file_set *f, const FileEntry *e)
 	return 0;
 }
 
+static bool is_tun(const ProtobufCMessage *m)
+{
+	return ((const FileEntry *)m)->type == FD_TYPES__TUNF;
+}
+
 static int load_files(struct file_set *f)
 {
 	ProtobufCMessage **all;
 	size_t n;
 	int r = image_read_all(f->s, IMG_FILES, 0, &all, &n);
-	for (size_t i = 0; i < n && r >= 0; i++)
-		r = add_file(f, (const FileEntry *)all[i]);
+	for (int turn = 0; turn < 2; turn++) /* before what has the same id */
+		for (size_t i = 0; i < n && r >= 0; i++)
+			if (is_tun(all[i]) != turn)
+				r = add_file(f, (const FileEntry *)all[i]);
 	return r;
 }
 

@@ -38,6 +38,7 @@ struct open_file {
 	uint32_t id;
 	const FileEntry *e;
 	const struct file_type *type;
+	const RegFileEntry *path;  /* of TUNF entries: of the REG one with the same id */
 	const struct remap *remap; /* of REG entries: NULL, its path is its own */
 	struct pipe_group *pipe;   /* pipe.c, fifo.c */
 	uint32_t flags;		   /* of open(2), set by check() */
@@ -168,6 +169,12 @@ void tty_release(struct file_set *f);
 
 /* pipe_data.c */
 int pipe_data_load(struct file_set *f);
+
+/* tun.c: a device that is not here yet and comes with a tun descriptor of the images */
+bool tun_comes_as(const struct file_set *f, const char *name, unsigned index);
+bool tun_brings(const struct file_set *f, int family, const void *address);
+/* All of them, before what needs them. */
+int tun_make_all(struct file_set *f);
 
 /* io_uring_restore.c: when threads and tables are complete */
 int io_uring_restore_all(struct file_set *f, struct stubs *st);

@@ -5,7 +5,8 @@
 
 extern const struct file_type pipe_type, fifo_type, memfd_type, eventfd_type, epoll_type,
 	signalfd_type, timerfd_type, inotify_type, fanotify_type, pidfd_type, bpf_map_type,
-	tty_type, inet_type, unix_type, io_uring_type, netlink_type, packet_type, ext_file_type, regular_type;
+	tty_type, inet_type, unix_type, io_uring_type, netlink_type, packet_type, tun_type,
+	ext_file_type, regular_type;
 
 const struct file_type *const file_types[] = {
 	&pipe_type,
@@ -25,6 +26,7 @@ const struct file_type *const file_types[] = {
 	&io_uring_type,
 	&netlink_type,
 	&packet_type,
+	&tun_type,
 	&ext_file_type,
 	&regular_type,
 	NULL,

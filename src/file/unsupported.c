@@ -1,13 +1,8 @@
 /* Names and remedies for open files that no type takes, as blockers. */
 #include "file/unsupported.h"
 
-#include <fcntl.h>
-#include <linux/if_tun.h>
 #include <linux/magic.h>
-#include <linux/major.h>
-#include <net/if.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/sysmacros.h>
 
@@ -16,7 +11,7 @@
 #ifndef SECRETMEM_MAGIC
 #define SECRETMEM_MAGIC 0x5345434d
 #endif
-enum { MQUEUE_MAGIC = 0x19800202, TUN_MINOR_NUMBER = 200 };
+enum { MQUEUE_MAGIC = 0x19800202 };
 
 /* anon_inode:NAME, as far as given, and what it is called elsewhere. */
 static const struct {
@@ -94,24 +89,8 @@ static void block_socket(struct file_dump *d, const struct file_view *v)
 			v->link);
 }
 
-/* The device lives in a network namespace, with addresses and routes that are not dumped. */
-static void block_tun(struct file_dump *d, const struct file_view *v)
-{
-	struct ifreq ifr = {0};
-	if (!(v->flags & O_PATH) && ioctl(v->fd, TUNGETIFF, &ifr) == 0)
-		view_block(d, v, NULL, "the %s device %s, which is not supported yet",
-			ifr.ifr_flags & IFF_TAP ? "tap" : "tun", ifr.ifr_name);
-	else
-		view_block(d, v, NULL, "%s (tun/tap), which is not supported yet", v->link);
-}
-
 static void block_device(struct file_dump *d, const struct file_view *v)
 {
-	if (S_ISCHR(v->st.stx_mode) && v->st.stx_rdev_major == MISC_MAJOR &&
-		v->st.stx_rdev_minor == TUN_MINOR_NUMBER) {
-		block_tun(d, v);
-		return;
-	}
 	struct tty_kind kind = tty_kind_of(v->st.stx_rdev_major, v->st.stx_rdev_minor);
 	unsigned long rdev = makedev(v->st.stx_rdev_major, v->st.stx_rdev_minor);
 	if (S_ISCHR(v->st.stx_mode) && kind.name)

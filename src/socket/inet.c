@@ -344,7 +344,7 @@ static int inet_check(struct file_set *f, struct open_file *o)
 		!inet_name(e, false, &name) || (e->n_dst_addr && !inet_name(e, true, &name)))
 		return fail(f->s, EBADMSG, "%s: the inet socket in its image is not sane",
 			open_file_label(f, o));
-	if (e->ifname && !if_nametoindex(e->ifname))
+	if (e->ifname && !if_nametoindex(e->ifname) && !tun_comes_as(f, e->ifname, 0))
 		return fail(f->s, ENODEV, "%s: the socket %s is on the interface %s",
 			open_file_label(f, o), inet_label(f->s, e, false), e->ifname);
 	int r = sk_opts_check(f, o, e->opts);

@@ -120,6 +120,8 @@ int inet_options_after(struct file_set *f, const struct open_file *o, int fd);
 /* inet_bind.c: probes the address; makes all sockets that are no connections. */
 int inet_plain_check(struct file_set *f, struct open_file *o);
 int inet_plain_make(struct file_set *f);
+/* Its address or interface comes with a tun device only: nothing can be tried before. */
+bool inet_waits_for_tun(const struct file_set *f, const InetSkEntry *e);
 
 /* inet_inject.c: into a socket that is bound and nothing else yet */
 int inet_queue_check(struct file_set *f, const struct open_file *o);

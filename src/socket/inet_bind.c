@@ -67,9 +67,29 @@ static int fail_bind(struct file_set *f, const struct open_file *o, int err)
 		f->s, err, "%s: bind the %s socket to %s", open_file_label(f, o), protocol, label);
 }
 
+bool inet_waits_for_tun(const struct file_set *f, const InetSkEntry *e)
+{
+	struct sockaddr_storage name;
+	const uint8_t *address = (const uint8_t *)&((struct sockaddr_in *)&name)->sin_addr;
+	const struct in6_addr *six = &((struct sockaddr_in6 *)&name)->sin6_addr;
+	const char *dev = e->opts->so_bound_dev ? e->opts->so_bound_dev : e->ifname;
+	int family = (int)e->family;
+	inet_name(e, /* remote= */ false, &name);
+	if (family == AF_INET6) {
+		address = six->s6_addr;
+		if (IN6_IS_ADDR_V4MAPPED(six)) {
+			family = AF_INET;
+			address += 12;
+		}
+	}
+	return tun_brings(f, family, address) || (dev && tun_comes_as(f, dev, 0));
+}
+
 int inet_plain_check(struct file_set *f, struct open_file *o)
 {
 	_cleanup_close_ int fd = -1;
+	if (inet_waits_for_tun(f, o->e->isk))
+		return 0;
 	int r = new_socket(f, o, &fd);
 	if (r < 0)
 		return r;
@@ -156,6 +176,9 @@ int inet_plain_make(struct file_set *f)
 	if (in->plain_made)
 		return 0;
 	in->plain_made = true;
+	int made = tun_make_all(f); /* with addresses that sockets have */
+	if (made < 0)
+		return made;
 	for (size_t step = 0; step < sizeof(steps) / sizeof(*steps); step++)
 		vec_for_each (&in->plain, o) {
 			int r = steps[step](f, *o);

@@ -299,7 +299,7 @@ int sk_opts_check(struct file_set *f, const struct open_file *o, const SkOptsEnt
 		return fail(f->s, EBADMSG, "%s: the socket options in its image are not sane",
 			open_file_label(f, o));
 	const char *dev = e->so_bound_dev;
-	if (dev && dev[0] && !if_nametoindex(dev))
+	if (dev && dev[0] && !if_nametoindex(dev) && !tun_comes_as(f, dev, 0))
 		return fail(f->s, ENODEV, "%s: the socket is bound to the interface %s",
 			open_file_label(f, o), dev);
 	return 0;

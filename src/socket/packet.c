@@ -182,7 +182,7 @@ static int packet_check(struct file_set *f, struct open_file *o)
 	if (e->rx_ring || e->tx_ring)
 		return fail(f->s, EOPNOTSUPP, "%s: rings of packet sockets are not supported",
 			open_file_label(f, o));
-	if (e->ifindex && !if_indextoname(e->ifindex, name))
+	if (e->ifindex && !if_indextoname(e->ifindex, name) && !tun_comes_as(f, NULL, e->ifindex))
 		return fail(f->s, ENODEV, "%s: a packet socket on interface %u, which is not here",
 			open_file_label(f, o), e->ifindex);
 	for (size_t i = 0; i < e->n_mclist; i++)
@@ -247,7 +247,7 @@ static int packet_create(struct file_set *f, struct open_file *o, int *ret_fd)
 {
 	const PacketSockEntry *e = o->e->psk;
 	/* what the restore itself sends is not for this one */
-	int made = f->inet ? inet_plain_make(f) : 0;
+	int made = f->inet ? inet_plain_make(f) : tun_make_all(f);
 	if (made < 0)
 		return made;
 	_cleanup_close_ int fd = socket(AF_PACKET, (int)e->type | SOCK_CLOEXEC, 0);

@@ -134,7 +134,7 @@ int tcp_check(struct file_set *f, struct open_file *o)
 	int r = check_options(f, o);
 	if (r >= 0 && !f->s->opt->tcp_close) {
 		r = load_stream(f, o, t);
-		if (r >= 0)
+		if (r >= 0 && !inet_waits_for_tun(f, o->e->isk))
 			r = check_address(f, o);
 		if (r >= 0)
 			r = check_free(f, o);

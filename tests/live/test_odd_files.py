@@ -13,14 +13,6 @@ def test_bpf_queue(case):
 
 
 @scenario
-def test_tun(case):
-    """PROVES: F466"""
-    case.start_program(Program("odd_files"), "tun")
-    refused_unharmed(case, r"fd \d+: the tap device tap7")
-    good_end(case)
-
-
-@scenario
 def test_queued_lock(case):
     """The lock of a file that waits in a queue, and that nobody else has.
     PROVES: F120"""

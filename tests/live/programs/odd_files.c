@@ -1,12 +1,11 @@
 /*
- * Descriptors that cannot be dumped: "bpf-queue": a BPF map of another kind; "tun": a network device;
+ * Descriptors that cannot be dumped: "bpf-queue": a BPF map of another kind;
  * "queued-lock": a locked file that is only in the queue of a socket; with "held", by the task, too.
  * VARIANTS: scenario
  */
 #include "check.h"
 
 #include <linux/bpf.h>
-#include <linux/if_tun.h>
 #include <net/if.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
@@ -33,15 +32,6 @@ static void make_queue(void)
 		skip("no BPF maps here");
 }
 
-static void make_tun(void)
-{
-	struct ifreq ifr = {.ifr_flags = IFF_TAP | IFF_NO_PI, .ifr_name = "tap7"};
-	int fd = open("/dev/net/tun", O_RDWR);
-
-	if (fd < 0 || ioctl(fd, TUNSETIFF, &ifr) < 0)
-		skip("no tun devices here");
-}
-
 static bool is_locked(void)
 {
 	int fd = open(in_dir("locked"), O_RDONLY);
@@ -58,8 +48,6 @@ int main(int argc, char **argv)
 	setup(argc, argv);
 	if (!strcmp(argv[2], "bpf-queue"))
 		make_queue();
-	else if (!strcmp(argv[2], "tun"))
-		make_tun();
 	else
 		NEED(!socketpair(AF_UNIX, SOCK_DGRAM, 0, pair) &&
 			(fd = open(in_dir("locked"), O_CREAT | O_RDWR, 0600)) >= 0 &&
