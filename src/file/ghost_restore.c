@@ -1,10 +1,12 @@
 /*
  * Restore of ghosts: see ghost.c for the images.
  *
- * All are made before the first is opened, directories from the top down: a directory under its
- * own name, any other file as NAME.cr.<number>.ghost, in the nearest directory that exists.  When
- * the tasks are complete (or the restore failed) all these names are removed again, and the files
- * live on in those that opened them.
+ * All are made before the first is opened, directories from the top down.  A directory is made
+ * under its own name, which is removed when the tasks are complete or the restore failed.  Any
+ * other file loses its name at once and is opened through a descriptor of ours, so that a killed
+ * restore leaves nothing, and the kernel's idea of its path is what it was.  Only where that name
+ * is taken now, or was one of several, the file is made as NAME.cr.<number>.ghost, in the nearest
+ * directory that exists, is linked to each name as it is opened, and goes with the directories.
  *
  * A file that was opened with O_TMPFILE is made so again, or linkat(2) could not name it any more
  * (fs/namei.c, I_LINKABLE); the first such open file is the creating one.
@@ -23,6 +25,8 @@ struct ghost {
 	const GhostFileEntry *e;
 	const char *name;	     /* of the first open file */
 	const char *path;	     /* where it was made; NULL: not yet */
+	bool several_names;	     /* of its open files */
+	bool nameless;		     /* again, already: opened by the anchor */
 	const RegFileEntry *unnamed; /* the open file that creates it by O_TMPFILE; NULL: none */
 	int creator;		     /* that file; -1: given away */
 	int anchor;		     /* O_PATH, to open it again; -1 */
@@ -96,6 +100,7 @@ int ghost_load(struct file_set *f, uint32_t number, const RegFileEntry *first, s
 		id_map_put(&f->s->arena, &f->ghosts, number, g);
 		*vec_push(&f->s->arena, &f->ghost_list) = g;
 	}
+	g->several_names |= strcmp(g->name, first->name) != 0;
 	if (!g->unnamed && first->flags & RAW_O_TMPFILE && S_ISREG(g->e->mode))
 		g->unnamed = first;
 	*ret = g;
@@ -220,43 +225,81 @@ static bool image_times(const GhostFileEntry *e, struct timespec times[2])
 	return true;
 }
 
+/* A path that leads to the file itself, be it a symbolic link, and flags for calls that take it. */
+struct place {
+	int dir, flags;
+	const char *path;
+};
+
+static struct place place_of(const struct file_set *f, const struct ghost *g)
+{
+	if (g->anchor < 0)
+		return (struct place){f->root_fd, AT_SYMLINK_NOFOLLOW, path_relative(g->path)};
+	return (struct place){
+		AT_FDCWD, 0, arena_printf(&f->s->arena, "/proc/self/fd/%d", g->anchor)};
+}
+
 static int set_times(const struct file_set *f, const struct ghost *g)
 {
 	struct timespec times[2];
+	struct place at = place_of(f, g);
 	if (!image_times(g->e, times))
 		return 0;
-	return utimensat(f->root_fd, path_relative(g->path), times, AT_SYMLINK_NOFOLLOW) < 0
-		       ? -errno
-		       : 0;
+	return utimensat(at.dir, at.path, times, at.flags) < 0 ? -errno : 0;
 }
 
 static int set_attributes(const struct file_set *f, const struct ghost *g)
 {
 	const GhostFileEntry *e = g->e;
-	const char *path = path_relative(g->path);
-	if (fchownat(f->root_fd, path, e->uid, e->gid, AT_SYMLINK_NOFOLLOW) < 0)
-		return -errno;
-	if (!S_ISLNK(e->mode) && fchmodat(f->root_fd, path, e->mode & 07777, 0) < 0)
-		return -errno;
-	return set_times(f, g);
+	struct place at = place_of(f, g);
+	int r = fchownat(at.dir, at.path, e->uid, e->gid, at.flags);
+	if (r >= 0 && !S_ISLNK(e->mode))
+		r = fchmodat(at.dir, at.path, e->mode & 07777, 0);
+	r = r < 0 ? -errno : set_times(f, g);
+	return r < 0 ? fail(f->s, r, "set owner, mode and times of %s", g->name) : 0;
+}
+
+/* Under its name, for a moment. */
+static int make_nameless(struct file_set *f, struct ghost *g, int *ret_fd)
+{
+	unsigned made;
+	int r = remap_make_parents(f, g->name, &made);
+	if (r < 0)
+		return r;
+	r = make_node(f, g, g->name);
+	if (r >= 0) {
+		const char *at = path_relative(g->name);
+		*ret_fd = S_ISREG(g->e->mode) ? r : -1;
+		g->anchor = openat(f->root_fd, at, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+		r = g->anchor < 0 ? -errno : 0;
+		unlinkat(f->root_fd, at, 0);
+		g->nameless = true;
+		g->path = g->name;
+	}
+	remap_remove_parents(f, g->name, made);
+	return r;
+}
+
+static int make_directory(struct file_set *f, struct ghost *g)
+{
+	int none, r = make_parents(f, g->name);
+	return r < 0 ? r : make_named(f, g, g->name, &none);
 }
 
 static int make_named_ghost(struct file_set *f, struct ghost *g)
 {
 	_cleanup_close_ int fd = -1;
-	bool directory = ghost_is_directory(g);
-	int r = directory ? make_parents(f, g->name) : 0;
-	if (r >= 0)
-		r = directory ? make_named(f, g, g->name, &fd) : make_somewhere(f, g, &fd);
+	int r = ghost_is_directory(g)			  ? make_directory(f, g)
+		: g->several_names || S_ISLNK(g->e->mode) ? -EEXIST
+							  : make_nameless(f, g, &fd);
+	if (r == -EEXIST && !ghost_is_directory(g))
+		r = make_somewhere(f, g, &fd);
 	if (r < 0) {
 		g->path = NULL;
 		return fail(f->s, r, "make the removed file %s again", g->name);
 	}
 	r = fd >= 0 ? fill(f, g, fd) : 0;
-	if (r < 0)
-		return r;
-	r = set_attributes(f, g);
-	return r < 0 ? fail(f->s, r, "set owner, mode and times of %s", g->path) : 0;
+	return r < 0 ? r : set_attributes(f, g);
 }
 
 /* In its directory, or the nearest one above that exists. */
@@ -287,12 +330,9 @@ static int make_unnamed_ghost(struct file_set *f, struct ghost *g)
 	int r = fill(f, g, writer);
 	if (r < 0)
 		return r;
-	const GhostFileEntry *e = g->e;
-	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_nsec = UTIME_OMIT}};
-	image_times(e, times);
-	if (fchown(writer, e->uid, e->gid) < 0 || fchmod(writer, e->mode & 07777) < 0 ||
-		futimens(writer, times) < 0)
-		return fail(f->s, errno, "set owner, mode and times of %s", g->name);
+	r = set_attributes(f, g);
+	if (r < 0)
+		return r;
 	g->creator = take_fd(&creator);
 	return 0;
 }
@@ -361,7 +401,7 @@ int ghost_open(struct file_set *f, struct ghost *g, const RegFileEntry *e, int f
 {
 	if (ghost_is_directory(g))
 		return path_open(f, g->path, flags);
-	if (g->unnamed)
+	if (g->unnamed || g->nameless)
 		return open_anchor(g, flags);
 	if (g->watched && !S_ISLNK(g->e->mode))
 		return open_watched(f, g, e->name, flags);

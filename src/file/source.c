@@ -18,7 +18,12 @@ int source_reopen(struct file_dump *d, const struct file_source *from, int flags
 	const char *link = from->link;
 	if (!link)
 		link = arena_printf(&d->s->arena, "fd/%d", from->number);
-	int fd = proc_open_pid(d->s, from->task->pid, link, flags | O_NONBLOCK | O_NOCTTY);
+	/* A dump that fails leaves no trace, so not in the time of the last access either. */
+	int traceless = flags & (O_ACCMODE | O_PATH) ? 0 : O_NOATIME;
+	int fd = proc_open_pid(
+		d->s, from->task->pid, link, flags | O_NONBLOCK | O_NOCTTY | traceless);
+	if (fd == -EPERM && traceless) /* the file is somebody else's */
+		fd = proc_open_pid(d->s, from->task->pid, link, flags | O_NONBLOCK | O_NOCTTY);
 	return proc_gone(fd) ? fail(d->s, fd, "pid %d: open /proc/%d/%s", from->task->vpid,
 				       from->task->pid, link)
 			     : fd;

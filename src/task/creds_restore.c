@@ -17,6 +17,8 @@
 #include <linux/securebits.h>
 #include <unistd.h>
 
+#include "kernel/procfs.h"
+#include "kernel/scan.h"
 #include "kernel/syscalls.h"
 
 #ifndef PR_CAP_AMBIENT
@@ -121,12 +123,18 @@ static struct cap_sets image_caps(const CredsEntry *e, uint64_t known)
 	};
 }
 
-static uint64_t known_caps(void)
+/* All that this kernel has. Asking for each whether it is bounded would take any error for the end. */
+static int known_caps(struct session *s, uint64_t *ret)
 {
-	uint64_t known = 0;
-	for (int cap = 0; cap < N_CAPS && prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
-		known |= 1ull << cap;
-	return known;
+	_cleanup_proc_buf_ struct proc_buf b = {0};
+	int last, r = proc_read(s, "/proc/sys/kernel/cap_last_cap", &b);
+	if (r < 0)
+		return fail(s, r, "read /proc/sys/kernel/cap_last_cap");
+	struct scan c = SCAN(b.data, b.len);
+	if (!scan_int(&c, &last) || last < 0 || last >= N_CAPS)
+		return fail(s, EINVAL, "/proc/sys/kernel/cap_last_cap holds no capability");
+	*ret = UINT64_MAX >> (N_CAPS - 1 - last);
+	return 0;
 }
 
 /* Read once per run. */
@@ -144,7 +152,9 @@ static int own_creds(struct session *s, struct tree *tree, const struct own_cred
 		own->n_groups = st.groups.n;
 		own->caps = (struct cap_sets){
 			st.cap_inh, st.cap_prm, st.cap_eff, st.cap_bnd, st.cap_amb};
-		own->known_caps = known_caps();
+		r = known_caps(s, &own->known_caps);
+		if (r < 0)
+			return r;
 		own->securebits = (uint32_t)prctl(PR_GET_SECUREBITS, 0, 0, 0, 0);
 		own->no_new_privs = st.no_new_privs > 0;
 		tree->own_creds = own;

@@ -298,10 +298,10 @@ def compile_all(only=None):
     """Compile what is older than its source (or just one); return complaints of the compiler."""
     BUILD.mkdir(parents=True, exist_ok=True)
     header = max(h.stat().st_mtime for h in (HERE / "programs").glob("*.h"))
-    sources = [HERE / "ns_init.c", *sorted((HERE / "programs").glob("*.c"))]
+    sources = [HERE / "ns_init.c", HERE / "inject.c", *sorted((HERE / "programs").glob("*.c"))]
     running = []
     for source in sources:
-        if only and source.stem not in ("ns_init", only):
+        if only and source.stem not in ("ns_init", "inject", only):
             continue
         target = BUILD / source.stem
         if target.exists() and target.stat().st_mtime > max(source.stat().st_mtime, header):
