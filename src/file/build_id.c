@@ -159,13 +159,11 @@ int build_id_dump(struct file_dump *d, struct file_view *v, RegFileEntry *e)
 	if (d->s->opt->file_validation != VALIDATE_BUILDID || v->st.stx_size < 5 ||
 		!v->st.stx_blocks)
 		return 0;
-	bool readable = !v->path_only && !(v->flags & O_PATH) && (v->flags & O_ACCMODE) != O_WRONLY;
-	if (!inode->build_id_read && readable)
-		take(d, inode, v->fd);
-	if (inode->build_id_read) {
-		give(inode, e);
-	} else if (!file_lock_forbids_open(v)) {
-		/* opening is an event for inotify: not before all its queues were looked at */
+	if (!file_lock_forbids_open(v)) {
+		/*
+		 * Not by the task's own descriptor, which would leave the time of the access.
+		 * Opening is an event for inotify: not before all its queues were looked at.
+		 */
 		struct unread *u = arena_new(&d->s->arena, struct unread);
 		*u = (struct unread){v->from, inode, e};
 		file_dump_when_all(d, open_and_take, u);
@@ -181,7 +179,10 @@ int build_id_check(
 	const RegFileEntry *e = o->e->reg;
 	if (!S_ISREG(st->st_mode))
 		return 0;
-	_cleanup_close_ int fd = path_open(f, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	const int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+	_cleanup_close_ int fd = path_open(f, path, flags | O_NOATIME);
+	if (fd == -EPERM) /* the file is somebody else's */
+		fd = path_open(f, path, flags);
 	unsigned char id[BUILD_ID_MAX + 3] = {0};
 	size_t len = fd < 0 ? 0 : read_build_id(fd, id);
 	if (!len)

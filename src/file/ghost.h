@@ -8,4 +8,29 @@
 /* At finish: an inode whose link could not be made becomes a ghost after all. */
 int ghost_add(struct file_dump *d, const struct file_view *v, uint32_t orig_id);
 
+/* --- restore --- */
+
+/* One of those by which open files know it. */
+struct ghost_name {
+	const char *name;
+	int anchor;    /* O_PATH, to open it again by this name; -1 */
+	unsigned made; /* directories above it, for a moment */
+};
+
+struct ghost {
+	uint32_t number;
+	const GhostFileEntry *e;
+	const char *name; /* the first */
+	VEC(struct ghost_name) names;
+	const char *path;	     /* where it was made; NULL: not yet */
+	bool nameless;		     /* again, already: opened by the anchors */
+	const RegFileEntry *unnamed; /* the open file that creates it by O_TMPFILE; NULL: none */
+	int creator;		     /* that file; -1: given away */
+	bool watched;
+};
+
+/* ghost_make.c */
+int ghost_set_times(const struct file_set *f, const struct ghost *g);
+void ghost_close_anchors(struct ghost *g);
+
 #endif

@@ -67,16 +67,26 @@ static int set_lock(int master, int locked)
 	return ioctl(master, TIOCSPTLCK, &locked) < 0 ? -errno : 0;
 }
 
+/* The kernel would keep O_CLOEXEC among the flags of the open file, where /proc mixes the two. */
+static int open_peer(int master, int flags)
+{
+	int fd = ioctl(master, TIOCGPTPEER, flags & ~O_CLOEXEC);
+	if (fd >= 0)
+		fcntl(fd, F_SETFD, FD_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
 static int open_slave(struct file_set *f, int master, struct open_file *o)
 {
-	int flags = tty_open_flags(o);
+	int flags = tty_open_flags(o), fd = -ENOENT;
 	if (o->flags & RAW_O_LARGEFILE)
-		o->fd = path_open(f, path_of(f, o, "?"), flags);
-	if (o->fd < 0)
-		o->fd = ioctl(master, TIOCGPTPEER, flags);
-	return o->fd < 0 ? fail(f->s, errno, "%s: open the pseudo terminal %u",
-				   open_file_label(f, o), o->tty->info->pty->index)
-			 : 0;
+		fd = path_open(f, path_of(f, o, "?"), flags);
+	if (fd == -ENOENT || fd == -ENOTDIR) /* of another devpts, not mounted here */
+		fd = open_peer(master, flags);
+	o->fd = fd < 0 ? -1 : fd;
+	return fd < 0 ? fail(f->s, fd, "%s: open the pseudo terminal %u", open_file_label(f, o),
+				o->tty->info->pty->index)
+		      : 0;
 }
 
 static bool is_hung_up(const struct tty *t, const struct open_file *o)
