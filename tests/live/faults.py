@@ -15,6 +15,7 @@ from live import BUILD, FERMATA, Failure, poll, tail
 from variants import finish
 
 HOW = ("fail", "kill", "fail2")
+KILLED = 137
 PATIENCE = 3  # seconds, for what a guard or the kernel does after the death of the tool
 
 
@@ -98,16 +99,21 @@ class Sweep:
     def is_as_before(self):
         return not self.differences() and not self.traced()
 
-    def surplus(self):
-        """What is there that was not; a lock of the dump may go with the restore that needed it."""
+    def surplus(self, killed):
+        """What is there that was not; a lock of the dump may go with the restore that needed it.
+        A removed file that is made again has its name for a moment, in which it is empty."""
         now = left_over(self.case)
+        if killed:
+            now["files"] = [f for f in now["files"] if os.path.isfile(f) and os.path.getsize(f)]
         return [f"{key}: {more}" for key, was in self.nothing.items()
                 if (more := sorted(set(now[key]) - set(was)))]
 
-    def need_clean(self):
-        poll_quietly(lambda: not self.surplus())
-        if self.surplus():
-            raise Failure(f"left behind: {'; '.join(self.surplus())}")
+    def need_clean(self, killed=False):
+        poll_quietly(lambda: not self.surplus(killed))
+        if self.surplus(killed):
+            raise Failure(f"left behind: {'; '.join(self.surplus(killed))}")
+        for name in set(left_over(self.case)["files"]) - set(self.nothing["files"]):
+            os.unlink(name)
 
     def need_as_before(self):
         poll_quietly(self.is_as_before)
@@ -130,7 +136,7 @@ class Sweep:
             if status == 0:
                 raise Failure("status 0, but no inventory.img")
             self.need_as_before()
-            self.need_clean()
+            self.need_clean(killed=status == KILLED)
         elif status == 0 or set(case.pids()) != set(self.before):
             case.kill()  # one that was killed while it ended the tree
             self.restore(images)
@@ -138,26 +144,20 @@ class Sweep:
             self.need_as_before()
 
     def after_restore(self, status, retry):
+        """Nothing at all or, also if the tool was killed when all was done, everything."""
         case = self.case
-        if status == 0 or self.is_all_there(status):
+        if status == 0:
             self.need_as_before()
             case.kill()
             return
-        poll_quietly(lambda: not case.pids())
-        if case.pids():
+        poll_quietly(lambda: not case.pids() or (status == KILLED and self.is_as_before()))
+        if case.pids() and not (status == KILLED and self.is_as_before()):
             raise Failure(f"tasks left: {snapshot.stats()}")
-        self.need_clean()
+        case.kill()
+        self.need_clean(killed=status == KILLED)
         if retry:
             self.restore(self.images)
             case.kill()
-
-    def is_all_there(self, status):
-        """The tool was killed when all was done."""
-        if status != 137:
-            return False
-        poll_quietly(lambda: set(self.case.pids()) in (set(), set(self.before)))
-        time.sleep(0.02)
-        return set(self.case.pids()) == set(self.before)
 
     # --- the sweep
 
