@@ -3,6 +3,7 @@
 #   make            build/fermata
 #   make demo       checkpoint and restore a live program, from nothing
 #   make test       unit and live tests, from nothing; ends with "N passed, N failed"
+#   make faults     a fault at every system call of the tool; ends with "points P, harmed N"
 #   make bench      timings beside machine floors; CRIU=/path/to/criu adds another tool
 #   make install    DESTDIR= PREFIX= CRIU_LINK=true adds the name `criu`
 #   make features   docs/features.md from the tests
@@ -17,7 +18,7 @@ PREFIX    ?= /usr/local
 SETUP     ?=
 CRIU_LINK ?= false
 
-.PHONY: all demo test bench install features support format clean bootstrap
+.PHONY: all demo test faults bench install features support format clean bootstrap
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD)
@@ -37,6 +38,12 @@ test: bootstrap
 	@tools/bootstrap --services
 	@$(MAKE) --no-print-directory all
 	@tools/run-tests $(BUILD)
+
+faults: all
+	@rm -f $(BUILD)/live/faults.txt
+	@FAULTS=all tests/live/run -k test_faults; \
+	awk '/points/ {p += $$4; h += $$6} END {printf "points %d, harmed %d\n", p, h; exit h > 0}' \
+		$(BUILD)/live/faults.txt
 
 bench: all
 	@python3 bench/run.py --fermata $(BUILD)/fermata $(if $(CRIU),--tool criu=$(CRIU)) $(BENCH_ARGS)

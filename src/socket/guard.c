@@ -31,7 +31,7 @@ static bool dies_within(int pidfd, int wait_ms)
 	return poll(&p, 1, wait_ms) > 0;
 }
 
-static void watch(int pipe, int pidfd, int wait_ms, void (*rescue)(void *), void *arg)
+static void watch(int pipe, int pidfd, const struct guard_duty *duty)
 {
 	char word;
 	ssize_t n;
@@ -39,25 +39,27 @@ static void watch(int pipe, int pidfd, int wait_ms, void (*rescue)(void *), void
 	do
 		n = read(pipe, &word, 1);
 	while (n < 0 && errno == EINTR);
-	if (n == 0 && !dies_within(pidfd, wait_ms))
-		rescue(arg);
+	bool orphaned = n == 0, dead = orphaned && dies_within(pidfd, duty->wait_ms);
+	if (dead && duty->bury)
+		duty->bury(duty->arg);
+	if (orphaned && !dead)
+		duty->rescue(duty->arg);
 	_exit(0);
 }
 
-int guard_start(struct session *s, struct guard *g, pid_t alive, int wait_ms,
-	void (*rescue)(void *arg), void *arg)
+int guard_start(struct session *s, struct guard *g, const struct guard_duty *duty)
 {
 	int ends[2];
 	if (pipe2(ends, O_CLOEXEC) < 0)
-		return fail(s, errno, "guard the TCP connections");
+		return fail(s, errno, "guard the sockets");
 	_cleanup_close_ int read_end = ends[0], write_end = ends[1];
-	_cleanup_close_ int pidfd = sys_pidfd_open(alive, 0);
+	_cleanup_close_ int pidfd = sys_pidfd_open(duty->alive, 0);
 	pid_t pid = pidfd < 0 ? pidfd : fork();
 	if (pid < 0)
-		return fail(s, pidfd < 0 ? pidfd : errno, "guard the TCP connections");
+		return fail(s, pidfd < 0 ? pidfd : errno, "guard the sockets");
 	if (pid == 0) {
 		close(write_end);
-		watch(read_end, pidfd, wait_ms, rescue, arg);
+		watch(read_end, pidfd, duty);
 	}
 	*g = (struct guard){.pid = pid, .pipe = take_fd(&write_end)};
 	return 0;

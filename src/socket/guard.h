@@ -2,9 +2,9 @@
  * A child that outlives the controller, if need be, to put sockets right.
  *
  * Repair mode of TCP stays with a socket when the controller dies, rules stay in the kernel, and
- * what was taken out of a queue to be read stays out.  The guard has copies of the descriptors, sleeps in read(2) on a pipe whose other end only the
- * controller has, and is told there that it is not needed.  If the pipe ends without a word it
- * acts.
+ * what was taken out of a queue to be read stays out.  The guard has copies of the descriptors,
+ * sleeps in read(2) on a pipe whose other end only the controller has, and is told there that it is
+ * not needed.  If the pipe ends without a word it acts.
  */
 #ifndef FERMATA_SOCKET_GUARD_H
 #define FERMATA_SOCKET_GUARD_H
@@ -18,12 +18,16 @@ struct guard {
 	int pipe;
 };
 
-/*
- * rescue(arg) is called in the child, on its copy of all memory, if the controller dies and
- * the task `alive` then lives on for wait_ms.
- */
-int guard_start(struct session *s, struct guard *g, pid_t alive, int wait_ms,
-	void (*rescue)(void *arg), void *arg);
+/* What to do if the controller dies: in the child, on its copy of all memory. */
+struct guard_duty {
+	pid_t alive;		   /* this task decides, as it is after ... */
+	int wait_ms;		   /* ... so long */
+	void (*rescue)(void *arg); /* it lives on */
+	void (*bury)(void *arg);   /* it has died; NULL: nothing to do */
+	void *arg;
+};
+
+int guard_start(struct session *s, struct guard *g, const struct guard_duty *duty);
 
 /* Sends it away. */
 void guard_dismiss(struct guard *g);

@@ -316,7 +316,9 @@ static int walk(struct look *l)
 	if (r < 0)
 		return fail(l->d->s, r, "pid %d %s: read its options", l->v->from.task->vpid,
 			view_label(l->d, l->v));
-	r = guard_start(l->d->s, &guard, l->v->from.task->pid, /* wait_ms= */ 0, put_back, l);
+	const struct guard_duty duty = {
+		.alive = l->v->from.task->pid, .rescue = put_back, .arg = l};
+	r = guard_start(l->d->s, &guard, &duty);
 	if (r < 0)
 		return r;
 	r = ask(l);

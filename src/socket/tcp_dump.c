@@ -192,7 +192,9 @@ static int save_all(struct file_dump *d, void *object)
 	if (in->lock.method == NETLOCK_IPTABLES)
 		in->lock.method = NETLOCK_NFTABLES;
 	d->tree->network_lock = in->lock.method;
-	int r = guard_start(d->s, &in->guard, d->tree->root->pid, 0, go_on, in);
+	const struct guard_duty duty = {
+		.alive = d->tree->root->pid, .rescue = go_on, .arg = in};
+	int r = guard_start(d->s, &in->guard, &duty);
 	if (r >= 0)
 		r = net_lock_make(d->s, &in->lock, /* temporary= */ false);
 	return r < 0 ? r : share_out(d->s, in->connections.n, save, in);

@@ -295,6 +295,18 @@ static void go_on(void *arg)
 	}
 }
 
+/*
+ * Some may have been let go already: they would say farewell into the lock, in vain, and hold the
+ * port for minutes.  The same images would not restore meanwhile.
+ */
+static void close_silently(void *arg)
+{
+	struct inet_restore *in = arg;
+	vec_for_each (&in->connections, t)
+		if ((*t)->stream && (*t)->fd >= 0)
+			fermata_tcp_pause((*t)->fd);
+}
+
 static int take(struct file_set *f, struct tcp_target *t)
 {
 	const struct open_file *o = t->o;
@@ -325,7 +337,12 @@ int tcp_restore_hold(struct file_set *f)
 		r = take(f, in->connections.v[i]);
 	if (r < 0)
 		return r;
-	return guard_start(f->s, &in->guard, f->tree->root->pid, DIES_WITHIN_MS, go_on, in);
+	const struct guard_duty duty = {.alive = f->tree->root->pid,
+		.wait_ms = DIES_WITHIN_MS,
+		.rescue = go_on,
+		.bury = close_silently,
+		.arg = in};
+	return guard_start(f->s, &in->guard, &duty);
 }
 
 static void release(struct inet_restore *in)

@@ -199,8 +199,9 @@ static int walk_guarded(struct walk *w, int total, int before)
 {
 	struct way_back way = {w->fd, before};
 	struct guard guard = {0};
-	int r = guard_start(
-		w->d->s, &guard, w->u->from.task->pid, /* wait_ms= */ 0, put_back, &way);
+	const struct guard_duty duty = {
+		.alive = w->u->from.task->pid, .rescue = put_back, .arg = &way};
+	int r = guard_start(w->d->s, &guard, &duty);
 	if (r < 0)
 		return r;
 	r = walk_messages(w, total);

@@ -161,15 +161,23 @@ def test_outside_killed_restore(case):
     is there and free."""
     outside = Outside(case)
     images = case.dump(*EST)
+
+    def alive():
+        return case.root in case.pids()
+
+    def free():
+        try:
+            return not tables() and not any(outside.modes())
+        except OSError:  # it is dying
+            return False
+
     for delay in range(16):
         tool = case.begin("restore", images, "-d", *EST)
         time.sleep(delay * 0.002)
         tool.kill()
         case.finish(tool)
-        time.sleep(0.05)
-        if case.root in case.pids():
-            poll(lambda: not tables() and not any(outside.modes()), 5,
-                 "the end of lock and repair")
+        poll(lambda: not alive() or free(), 5, "the end of all tasks, or of lock and repair")
+        if alive():
             break
         case.gone()
         need_tables(1, f"after a kill at {delay * 2} ms")
