@@ -51,7 +51,7 @@ static int ext_collect(struct file_dump *d, struct file_view *v, struct dumped_f
 static int ext_check(struct file_set *f, struct open_file *o)
 {
 	o->fown = o->e->ext->fown;
-	if (f->s->opt->explain || plugins_have(f->s, CR_PLUGIN_HOOK__RESTORE_EXT_FILE))
+	if (!plugins_may_run(f->s) || plugins_have(f->s, CR_PLUGIN_HOOK__RESTORE_EXT_FILE))
 		return 0;
 	return fail_remedy(f->s, ENOTSUP, "name the plugin's directory with --libdir",
 		"%s: a plugin dumped this file, and none is here that could restore it",

@@ -11,7 +11,6 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
-#include "cli/options.h"
 #include "kernel/procfs.h"
 #include "mem/plan.h"
 #include "mem/vma_dump.h"
@@ -35,7 +34,7 @@ int vma_ask_plugins(struct session *s, const struct task *t, const struct vma_in
 
 int vma_plugin_check(struct session *s, const struct task *t, const VmaEntry *e)
 {
-	if (s->opt->explain || plugins_have(s, CR_PLUGIN_HOOK__UPDATE_VMA_MAP))
+	if (!plugins_may_run(s) || plugins_have(s, CR_PLUGIN_HOOK__UPDATE_VMA_MAP))
 		return 0;
 	return fail_remedy(s, ENOTSUP, "name the plugin's directory with --libdir",
 		"pid %d: a plugin has to map the device memory at %llx, and none is here that "
@@ -51,7 +50,7 @@ int vma_plugin_update(
 	int r = plugin_update_vma_map(s, path, v->e->start, v->pgoff, &pgoff, ret_fd);
 	if (r == 1)
 		v->pgoff = pgoff;
-	return r >= 0 || s->opt->explain ? 0
+	return r >= 0 || !plugins_may_run(s) ? 0
 					 : fail(s, r, "pid %d: no plugin could map %s at %llx",
 						   t->vpid, path, (unsigned long long)v->e->start);
 }

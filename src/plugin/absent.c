@@ -2,7 +2,7 @@
  * In place of open.c in a program that is linked statically: the C library cannot load plugins into it.
  *
  * Such a program starts faster.  Where there are plugins it becomes fermata-dynamic, which lies beside it
- * in the build directory, and is installed out of the way.
+ * in the build directory, and is installed out of the way: bin/fermata, libexec/fermata/fermata-dynamic.
  */
 #include "plugin/internal.h"
 
@@ -22,16 +22,20 @@ static bool is_asked_for(enum action action)
 
 void plugins_change_program(const struct options *o, char **argv)
 {
+	static const char elsewhere[] = "../libexec/fermata/fermata-dynamic";
 	char path[PATH_MAX];
 	if (!is_asked_for(o->action) || !(o->libdir || plugins_built_in()))
 		return;
-	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - sizeof("-dynamic"));
+	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - sizeof(elsewhere));
 	if (n > 0) {
 		strcpy(path + n, "-dynamic");
 		execv(path, argv);
+		path[n] = 0;
+		strcpy(strrchr(path, '/') + 1, elsewhere);
+		execv(path, argv);
 	}
 	execv(DYNAMIC_TOOL, argv);
-	/* if neither is there, the first plugin fails */
+	/* if none is there, the first plugin fails */
 }
 
 int plugin_open(struct session *s, const char *path, struct plugin *ret)

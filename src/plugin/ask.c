@@ -3,6 +3,8 @@
  */
 #include "plugin/internal.h"
 
+#include "cli/options.h"
+
 static int none(void)
 {
 	return -ENOTSUP;
@@ -29,6 +31,11 @@ bool plugins_have(const struct session *s, int hook)
 		if (s->plugins->loaded.v[i].hooks[hook])
 			return true;
 	return false;
+}
+
+bool plugins_may_run(const struct session *s)
+{
+	return !s->opt->explain;
 }
 
 int plugin_dump_unix_sk(struct session *s, int fd, uint32_t ino)

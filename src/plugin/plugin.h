@@ -35,6 +35,8 @@ void plugins_store(const struct session *s, PluginsEntry *e);
 
 /* Is there any that knows this hook? */
 bool plugins_have(const struct session *s, int hook);
+/* May plugins run at all? Where images are only looked at, nothing is missing without them. */
+bool plugins_may_run(const struct session *s);
 
 /*
  * A question; 0 or what the plugin says, -ENOTSUP if none knows.  Nothing is recorded as a failure.

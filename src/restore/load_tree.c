@@ -193,7 +193,7 @@ static int check_ids(struct restore *re)
 
 static int start_plugins(struct restore *re, const InventoryEntry *inv)
 {
-	if (re->s->opt->explain) /* they act */
+	if (!plugins_may_run(re->s))
 		return 0;
 	int r = plugins_start(re->s, CR_PLUGIN_STAGE__RESTORE, inv);
 	return r < 0 ? r : plugins_tell(re->s, CR_PLUGIN_HOOK__RESTORE_INIT, 0);

@@ -155,7 +155,7 @@ static int unix_check(struct file_set *f, struct open_file *o)
 	bool extern_peer = e->uflags & UNIX_EXTERN;
 	o->flags = e->flags;
 	o->fown = e->fown;
-	if (e->uflags & UNIX_CALLBACK && !f->s->opt->explain &&
+	if (e->uflags & UNIX_CALLBACK && plugins_may_run(f->s) &&
 		!plugins_have(f->s, CR_PLUGIN_HOOK__RESTORE_UNIX_SK))
 		return fail_remedy(f->s, ENOTSUP, "name the plugin's directory with --libdir",
 			"%s: a plugin has to connect this unix socket, and none is here that could",

@@ -3,6 +3,7 @@ import os
 import socket
 import subprocess
 import threading
+from pathlib import Path
 
 from live import CRIT, FERMATA, HERE, Failure, Program
 from scenario import scenario
@@ -288,4 +289,20 @@ def test_rpc(case):
         refused(module, lambda: c.dump(images, pid=pid, config_file=str(config)), "libdir",
                 "worker of one's own", errno=56)
     need(not plugins.calls(), "a client named a plugin")
+    end(case)
+
+
+@scenario
+def test_installed(case):
+    """The installed tool finds its own way to load plugins; the header is where plugins look for it.
+    PROVES: F415"""
+    plugins, root = Plugins(case), case.dir / "root"
+    subprocess.run(["meson", "install", "-C", Path(FERMATA).parent, "--no-rebuild", "--quiet",
+                    "--destdir", root], check=True, stdout=subprocess.DEVNULL)
+    [tool] = (p for p in root.rglob("fermata") if p.parent.name == "bin")
+    need(next(root.rglob("include/criu/criu-plugin.h")).is_file(), "no criu-plugin.h")
+    pid, images = begin(case, "nothing"), case.new_images()
+    ran = subprocess.run([tool, "dump", "-t", str(pid), "-D", images, "-L", plugins.dir, "-R"],
+                         env=plugins.env(), stderr=subprocess.PIPE, text=True)
+    need(ran.returncode == 0 and "sample exit 0 0" in plugins.calls(), ran.stderr)
     end(case)
