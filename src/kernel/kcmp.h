@@ -1,8 +1,8 @@
 /*
  * Which kernel objects of two tasks are the same one.
  *
- * kcmp(2) gives an order, hidden but stable while the kernel runs; a tree sorted by it finds an
- * object among n with log n calls.  Tasks named in a tree must stay alive and stopped (their
+ * kcmp(2) gives an order, hidden but stable while the kernel runs; where objects are sorted by it,
+ * one is found among n with log n calls.  Tasks named in a tree must stay alive and stopped (their
  * tables unchanged) while it is in use.
  */
 #ifndef FERMATA_KERNEL_KCMP_H
@@ -12,6 +12,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
+
+#include "base/arena.h"
 
 struct session;
 
@@ -30,13 +32,12 @@ struct kcmp_node {
 	void *object; /* the caller's; NULL at first */
 
 	uint64_t hash;
-	struct kcmp_node *lower, *higher;
 };
 
 struct kcmp_tree {
 	enum kcmp_type type;
 	uint32_t next_id;
-	struct kcmp_node *root;
+	VEC(struct kcmp_node *) sorted;
 };
 
 #define KCMP_TREE(kind, first_id) ((struct kcmp_tree){.type = (kind), .next_id = (first_id)})
