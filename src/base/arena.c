@@ -1,8 +1,9 @@
 /*
  * Bump allocator over chunks; see arena.h for who owns what.
  *
- * A small run fits into the first chunk.  The chunks of a larger one are huge pages where the
- * kernel has some: faulting memory in page by page was a fifth of the restore of 1000 threads.
+ * A small run fits into the first chunk, a middling one into two.  The chunks of a larger one are huge
+ * pages where the kernel has some: faulting memory in page by page was a fifth of the restore of 1000
+ * threads.
  */
 #include "base/arena.h"
 
@@ -14,6 +15,7 @@
 
 enum {
 	FIRST_CHUNK = 256 * 1024,
+	SECOND_CHUNK = 768 * 1024,
 	HUGE_CHUNK = 2 * 1024 * 1024,
 	ARENA_ALIGN = 16,
 	LOAN_MIN = 1024,
@@ -52,10 +54,11 @@ static void arena_add_chunk(struct arena *a, size_t need)
 {
 	size_t size = HUGE_CHUNK;
 	struct arena_chunk *chunk = NULL;
-	if (a->chunks && need <= HUGE_CHUNK / 2)
+	if (a->chunks && a->chunks->older && need <= HUGE_CHUNK / 2)
 		chunk = map_huge_chunk();
 	if (!chunk) {
-		size = sizeof(*chunk) + (need > FIRST_CHUNK / 2 ? need : FIRST_CHUNK);
+		size_t least = a->chunks ? SECOND_CHUNK : FIRST_CHUNK;
+		size = sizeof(*chunk) + (need > least / 2 ? need : least);
 		chunk = size < need ? NULL : calloc(1, size);
 	}
 	if (!chunk) {

@@ -17,6 +17,9 @@
 #include "engine/inject.h"
 #include "mem/vma.h"
 
+/* Most of them ask for signal actions. */
+enum { LEADER_STEPS = 128 };
+
 /* The registers in the image are those with which a restored thread goes on. */
 static int read_registers(struct session *s, struct thread *th)
 {
@@ -59,6 +62,8 @@ static int plan_leader(struct session *s, const struct dump *d, struct task *t, 
 {
 	program_reset(p);
 	p->s = s;
+	if (!p->steps.cap)
+		program_reserve(p, LEADER_STEPS);
 	p->about = arena_printf(&s->arena, "pid %d", t->pid);
 	int r = aspects_collect(s, leader(t), p, d->states[t->index]);
 	if (r >= 0)
@@ -189,6 +194,7 @@ static int collect_batch(
 	struct session *s, struct dump *d, unsigned lane, struct task *const *tasks, size_t n)
 {
 	struct visit *visits[VISITS_MAX] = {0};
+	void *room = n > 1 && !d->dry ? visits_reserve(n) : NULL;
 	int r = 0;
 	for (size_t i = 0; i < n && r >= 0; i++) {
 		r = inspect_threads(s, d, tasks[i], lane);
@@ -197,12 +203,15 @@ static int collect_batch(
 		r = read_registers(s, leader(tasks[i]));
 		if (r >= 0)
 			r = dump_begin_visit(s, tasks[i], visit_open, &visits[i]);
+		if (visits[i])
+			visit_place(visits[i], room, i);
 		if (r >= 0)
 			r = plan_leader(s, d, tasks[i], &d->programs[lane][i]);
 	}
 	if (r >= 0 && !d->dry)
 		r = play_inside(s, d, lane, tasks, visits, n);
 	int left = visits_end(visits, n);
+	visits_unreserve(room, n);
 	return r < 0 ? r : left;
 }
 

@@ -107,7 +107,8 @@ static int open_region(struct visit *v)
 	_cleanup_close_ int fd = open(path, O_RDWR | O_CLOEXEC);
 	if (fd < 0)
 		return fail(v->s, errno, "open the agent's window %s", path);
-	void *shared = mmap(NULL, v->len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	void *shared = mmap(v->place, v->len, PROT_READ | PROT_WRITE,
+		MAP_SHARED | (v->place ? MAP_FIXED : 0), fd, 0);
 	if (shared == MAP_FAILED)
 		return fail(v->s, errno, "map the agent's window");
 	v->shared = shared;
@@ -258,6 +259,24 @@ int visit_open(struct session *s, struct task *t, uint64_t vdso, uint64_t vdso_l
 	return open_visit(s, t, vdso, vdso_len, /* room= */ 0, ret_visit);
 }
 
+void *visits_reserve(size_t n)
+{
+	void *room = mmap(NULL, n * REGION_LEN, PROT_NONE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	return room == MAP_FAILED ? NULL : room;
+}
+
+void visits_unreserve(void *room, size_t n)
+{
+	if (room)
+		munmap(room, n * REGION_LEN);
+}
+
+void visit_place(struct visit *v, void *room, size_t i)
+{
+	v->place = room ? (char *)room + i * REGION_LEN : NULL;
+}
+
 int visits_enter(struct visit *const *v, size_t n)
 {
 	return go_together(v, n, way_in, WAY_IN);
@@ -319,7 +338,8 @@ void visit_abandon(struct visit *v)
 		return;
 	visit_drop_seats(v);
 	robust_drop(v->channel.shared);
-	munmap(v->shared, v->len);
+	if (!v->place)
+		munmap(v->shared, v->len);
 	v->shared = NULL;
 }
 

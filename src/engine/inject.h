@@ -46,12 +46,21 @@ int visit_end(struct visit *v);
  * makes the first move and returns, visits_enter() makes the others; p[i] is played in v[i].
  * Visits that are NULL are left out, and visits_end() is right after any failure.
  */
-enum { VISITS_MAX = 48 }; /* the kernel looks at 2048 robust futexes of a dead controller */
+enum { VISITS_MAX = 16 }; /* the kernel looks at 2048 robust futexes of a dead controller */
 int visit_open(struct session *s, struct task *t, uint64_t vdso, uint64_t vdso_len,
 	struct visit **ret_visit);
 int visits_enter(struct visit *const *v, size_t n);
 int visits_play(struct visit *const *v, struct program *p, size_t n);
 int visits_end(struct visit *const *v, size_t n);
+
+/*
+ * Room where the controller maps the windows of n visits side by side, which it then unmaps at once,
+ * after visits_end(): each time, the other threads of the controller are interrupted.  visit_place() gives
+ * the i-th place to a visit that was opened.  Without room (NULL) each is mapped and unmapped alone.
+ */
+void *visits_reserve(size_t n);
+void visits_unreserve(void *room, size_t n);
+void visit_place(struct visit *v, void *room, size_t i);
 
 /*
  * Plays a program and calls meanwhile() once while the task is at it, for a program that waits for

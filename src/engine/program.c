@@ -8,6 +8,14 @@ void program_init(struct program *p, struct session *s, const char *about)
 	*p = (struct program){.s = s, .about = about};
 }
 
+void program_reserve(struct program *p, size_t n)
+{
+	struct arena *a = &p->s->arena;
+	p->steps.v = arena_array(a, struct step, n);
+	p->blocks.v = arena_array(a, struct block, n);
+	p->steps.cap = p->blocks.cap = n;
+}
+
 void program_reset(struct program *p)
 {
 	p->steps.n = p->blocks.n = p->relocs.n = 0;

@@ -73,6 +73,9 @@ struct program {
 
 void program_init(struct program *p, struct session *s, const char *about);
 
+/* Room for so many steps and blocks in one that has none yet; it grows as it must anyway. */
+void program_reserve(struct program *p, size_t n);
+
 /* Forgets the steps (also their results) but keeps the room, for the next program of this kind. */
 void program_reset(struct program *p);
 

@@ -43,6 +43,7 @@ struct visit {
 	uint64_t region; /* in the task */
 	size_t len;      /* of it, with room for code of others */
 	char *shared;    /* the same, here */
+	char *place;     /* where it shall be, and stay; NULL: anywhere */
 	struct channel channel;
 	struct seat seats[AGENT_SEATS];
 	size_t first_seat, n_seats; /* those that are this visit's to fill */
