@@ -15,7 +15,10 @@
 #include "kernel/syscalls.h"
 #include "mem/pages_dump.h"
 
-enum { LARGE = 32 << 20 };
+enum {
+	LARGE = 32 << 20, /* bytes of memory */
+	AT_A_TIME = 256,  /* threads */
+};
 
 static void detach(const struct task *t, unsigned lane)
 {
@@ -24,14 +27,27 @@ static void detach(const struct task *t, unsigned lane)
 			ptrace(PTRACE_DETACH, (*th)->tid, NULL, NULL);
 }
 
+static void await_end(const struct thread *th, unsigned lane)
+{
+	while (th->seized && th->lane == lane && wait4(th->tid, NULL, __WALL, NULL) < 0 &&
+		errno == EINTR)
+		;
+}
+
+/*
+ * The leader last: its end is reported only when the other threads are gone.  They die in their order,
+ * and each death looks for one who is alive, past all that were not reaped (mm_update_next_owner()); but
+ * to wait for each of them is to be woken by each.  So the last of some is waited for first.
+ */
 static void reap(const struct task *t, unsigned lane)
 {
-	/* the leader last: its end is reported only when the other threads are gone */
-	for (size_t i = t->threads.n; i-- > 0;)
-		if (t->threads.v[i]->seized && t->threads.v[i]->lane == lane)
-			while (wait4(t->threads.v[i]->tid, NULL, __WALL, NULL) < 0 &&
-				errno == EINTR)
-				;
+	for (size_t first = 1; first < t->threads.n; first += AT_A_TIME) {
+		size_t end = first + AT_A_TIME < t->threads.n ? first + AT_A_TIME : t->threads.n;
+		for (size_t i = end; i-- > first;)
+			await_end(t->threads.v[i], lane);
+	}
+	if (t->threads.n)
+		await_end(leader(t), lane);
 }
 
 static int detach_mine(struct session *s, void *arg, unsigned lane)
