@@ -13,16 +13,9 @@
 #include "plugin/plugin.h"
 #include "task/extras.h"
 
-static int write_core(struct session *s, void *arg, size_t i)
+static int write_core(struct session *s, const struct thread *th)
 {
-	const struct task *t = arg;
-	const struct thread *th = t->threads.v[i];
 	return image_write_one(s, IMG_CORE, (uint64_t)th->vtid, &th->core->base);
-}
-
-static int write_cores(struct session *s, struct task *t)
-{
-	return share_out(s, t->threads.n, write_core, t);
 }
 
 /* A zombie keeps its name and how it ended. */
@@ -49,7 +42,7 @@ static int write_images(struct session *s, struct task *t)
 		tc->has_stop_signo = 1;
 		tc->stop_signo = (uint32_t)t->stop_signo;
 	}
-	int r = write_cores(s, t);
+	int r = write_core(s, leader(t));
 	if (r >= 0)
 		r = extras_write_image(s, t);
 	if (r >= 0)
@@ -59,10 +52,11 @@ static int write_images(struct session *s, struct task *t)
 	return r;
 }
 
-/* Of each task: are its pages written in a visit, before all else? */
 struct writing {
 	struct dump *d;
-	bool *pages_done;
+	bool *pages_done; /* of each task: are its pages written in a visit, before all else? */
+	VEC(const struct thread *) others; /* than leaders */
+	size_t next; /* of these */
 };
 
 static int write_task(struct session *s, void *arg, size_t i)
@@ -93,9 +87,8 @@ static int visit_pages(struct session *s, struct task *t, struct vma_dump *vmas)
 }
 
 /* What takes a visit, each by its tracer. */
-static int visit_mine(struct session *s, void *arg, unsigned lane)
+static int visit_mine(struct session *s, const struct writing *w, unsigned lane)
 {
-	const struct writing *w = arg;
 	struct dump *d = w->d;
 	int r = 0;
 	for (size_t i = 0; i < d->tree.tasks.n && r >= 0; i++) {
@@ -105,8 +98,30 @@ static int visit_mine(struct session *s, void *arg, unsigned lane)
 		if (w->pages_done[i] && leader(t)->lane == lane)
 			r = visit_pages(s, t, d->vmas[i]);
 	}
+	return r;
+}
+
+/* Their cores hold nothing that may still change; a leader's says whether its task is stopped. */
+static int write_others(struct session *s, struct writing *w)
+{
+	int r = 0;
+	while (r >= 0 && !__atomic_load_n(&w->d->failed, __ATOMIC_RELAXED)) {
+		size_t i = __atomic_fetch_add(&w->next, 1, __ATOMIC_RELAXED);
+		if (i >= w->others.n)
+			break;
+		r = write_core(s, w->others.v[i]);
+	}
+	return r;
+}
+
+static int write_mine(struct session *s, void *arg, unsigned lane)
+{
+	struct writing *w = arg;
+	int r = visit_mine(s, w, lane);
+	if (r >= 0)
+		r = write_others(s, w);
 	if (r < 0)
-		__atomic_store_n(&d->failed, true, __ATOMIC_RELAXED);
+		__atomic_store_n(&w->d->failed, true, __ATOMIC_RELAXED);
 	return r;
 }
 
@@ -114,15 +129,20 @@ int dump_write_tasks(struct dump *d)
 {
 	struct session *s = d->s;
 	size_t n = d->tree.tasks.n;
-	struct writing w = {d, arena_array(&s->arena, bool, n)};
+	struct writing w = {.d = d, .pages_done = arena_array(&s->arena, bool, n)};
 	int r = 0;
 	tell_size(d);
 	for (size_t i = 0; i < n && r >= 0; i++) {
-		r = task_lives(d->tree.tasks.v[i]) ? pages_prepare(d->vmas[i]) : 0;
+		const struct task *t = d->tree.tasks.v[i];
+		if (!task_lives(t))
+			continue;
+		r = pages_prepare(d->vmas[i]);
 		w.pages_done[i] = r > 0;
+		for (size_t k = 1; k < t->threads.n; k++)
+			*vec_push(&s->arena, &w.others) = t->threads.v[k];
 	}
 	if (r >= 0)
-		r = lanes_run(s, visit_mine, &w);
+		r = lanes_run(s, write_mine, &w);
 	return r < 0 ? r : share_out(s, n, write_task, &w);
 }
 
