@@ -350,6 +350,7 @@ static int stop_tree(struct seizing *z)
 {
 	uint32_t timeout_s = z->d->s->opt->timeout;
 	z->deadline_us = timeout_s ? now_us() + timeout_s * UINT64_C(1000000) : 0;
+	seize_without_sigchld();
 	int r = seize_root(z);
 	if (r >= 0)
 		r = stop_all_growing(z);

@@ -15,6 +15,15 @@
 #include "kernel/proc_stat.h"
 #include "kernel/proc_status.h"
 
+void seize_without_sigchld(void)
+{
+	struct sigaction action;
+	if (sigaction(SIGCHLD, NULL, &action) < 0 || action.sa_handler == SIG_IGN)
+		return;
+	action.sa_flags |= SA_NOCLDSTOP;
+	sigaction(SIGCHLD, &action, NULL);
+}
+
 static int explain_refusal(struct session *s, pid_t tid, int err)
 {
 	struct proc_status status;

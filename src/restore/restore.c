@@ -6,6 +6,7 @@
 
 #include "cli/cpuinfo.h"
 #include "cli/hook.h"
+#include "engine/seize.h"
 #include "cli/options.h"
 #include "file/external.h"
 #include "image/stats.h"
@@ -78,6 +79,7 @@ static int run(struct session *s)
 		r = hook_run(s, HOOK_PRE_RESTORE);
 	if (r < 0)
 		return r;
+	seize_without_sigchld();
 	r = recreate(&re);
 	if (r < 0 || re.stubs.explain) {
 		stubs_kill(&re.stubs);
