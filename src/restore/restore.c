@@ -6,8 +6,8 @@
 
 #include "cli/cpuinfo.h"
 #include "cli/hook.h"
-#include "engine/seize.h"
 #include "cli/options.h"
+#include "engine/seize.h"
 #include "file/external.h"
 #include "image/stats.h"
 #include "ipc/ipc.h"
