@@ -64,6 +64,7 @@ struct file_view {
 	struct proc_fdinfo fdinfo;	 /* of the copy */
 	bool has_fdinfo;		 /* false: it is long, or the file is for its path only */
 	struct description *description; /* NULL: not looked for yet */
+	bool stays;			 /* until view_read_later() has had its way */
 };
 
 /*
@@ -100,6 +101,15 @@ struct later {
 	void *object;
 };
 
+/* What another thread may ask a copy, on behalf of collect(): d is for that thread alone. */
+typedef int view_reader(struct file_dump *d, struct file_view *v, struct dumped_file *f);
+
+struct view_reading {
+	view_reader *read;
+	struct file_view *v;
+	struct dumped_file *f;
+};
+
 struct file_dump {
 	struct session *s;
 	struct tree *tree;
@@ -122,6 +132,7 @@ struct file_dump {
 	VEC(MemfdInodeEntry *) memfds;
 	VEC(struct link_dump *) links;
 	VEC(struct later) when_all, later;
+	VEC(struct view_reading) readings;
 	VEC(struct ring *) rings; /* io_uring.c */
 	VEC(FermataTun *) tuns;	  /* tun.c: whose packets were read */
 	struct image_writer pipes_data, fifo_data, sk_queues, bpf_data;
@@ -148,6 +159,14 @@ int file_examine(struct file_dump *d, struct file_view *v);
 int file_look(
 	struct session *s, const struct file_dump *d, const struct desk *desk, struct file_view *v);
 int desk_make(struct file_dump *d, struct desk *desk);
+/*
+ * Has it read by two threads, before the copy is closed; at once where v does not stay.  Only the
+ * arena, blockers and failure of d->s may be written, and what is f's alone.
+ */
+int view_read_later(
+	struct file_dump *d, struct file_view *v, struct dumped_file *f, view_reader *read);
+/* Does that, for all that were put off. */
+int views_read(struct file_dump *d);
 int file_look_further(struct file_dump *d, struct file_view *v);
 /* fdinfo of the controller's copy, as it was or is, and the failure for text that no kernel writes.
  */

@@ -17,6 +17,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "base/share.h"
 #include "kernel/proc_fdinfo.h"
 
 const char *source_label(struct file_dump *d, const struct file_source *from)
@@ -223,4 +224,29 @@ int file_examine(struct file_dump *d, struct file_view *v)
 	if (r < 0)
 		return fail(d->s, r, "pid %d %s: examine it", v->from.task->vpid, view_label(d, v));
 	return 0;
+}
+
+int view_read_later(
+	struct file_dump *d, struct file_view *v, struct dumped_file *f, view_reader *read)
+{
+	if (!v->stays)
+		return read(d, v, f);
+	*vec_push(&d->s->arena, &d->readings) = (struct view_reading){read, v, f};
+	return 0;
+}
+
+static int read_one(struct session *s, void *arg, size_t i)
+{
+	const struct file_dump *d = arg;
+	const struct view_reading *r = &d->readings.v[i];
+	struct file_dump own = *d;
+	own.s = s;
+	return r->read(&own, r->v, r->f);
+}
+
+int views_read(struct file_dump *d)
+{
+	int r = share_out(d->s, d->readings.n, read_one, d);
+	d->readings.n = 0;
+	return r;
 }

@@ -213,7 +213,9 @@ static int store_window(struct window *w, struct listed_fd *const *fresh)
 {
 	for (size_t i = 0; i < w->n; i++)
 		w->v[i] = (struct fresh_fd){.l = fresh[i],
-			.v = {.from = {.task = w->t, .number = fresh[i]->fd}, .fd = -1}};
+			.v = {.from = {.task = w->t, .number = fresh[i]->fd},
+				.fd = -1,
+				.stays = true}};
 	int r = make_room(w);
 	if (r >= 0)
 		r = share_out(w->d->s, w->n, look, w);
@@ -221,6 +223,8 @@ static int store_window(struct window *w, struct listed_fd *const *fresh)
 		r = tell_apart(w);
 	for (size_t i = 0; i < w->n && r >= 0; i++)
 		r = store_one(w, &w->v[i]);
+	if (r >= 0)
+		r = views_read(w->d);
 	for (size_t i = 0; i < w->n; i++)
 		if (w->v[i].v.fd >= 0)
 			close(w->v[i].v.fd);

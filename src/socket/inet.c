@@ -223,8 +223,8 @@ static bool is_corked(const struct file_view *v, const InetSkEntry *e)
 }
 
 /* SO_MEMINFO counts also what SIOCINQ cannot tell from nothing: empty datagrams. */
-static int collect_queues(struct file_dump *d, const struct file_view *v, const InetSkEntry *e,
-	struct dumped_file *f)
+static int collect_queues(
+	struct file_dump *d, const struct file_view *v, const InetSkEntry *e, struct dumped_file *f)
 {
 	bool has_input;
 	uint32_t memory[SK_MEMINFO_VARS] = {0};
@@ -269,13 +269,37 @@ static int classify(struct file_dump *d, const struct file_view *v, InetSkEntry 
 	}
 	if (inet_hidden_block(d, v, e, describe(d->s, e), f) || !inet_is_tcp(e))
 		return 0;
-	if (inet_is_connection(e))
-		return tcp_collect(d, v, e);
 	if (pending && !d->s->opt->skip_in_flight)
 		view_block(d, v, "use --skip-in-flight",
 			"%s has %u connections that were not accepted yet", describe(d->s, e),
 			pending);
 	return 0;
+}
+
+static int read_options(struct file_dump *d, struct file_view *v, struct dumped_file *f)
+{
+	InetSkEntry *e = f->detail;
+	int r = sk_opts_dump(d, v, f, &e->opts);
+	if (r >= 0)
+		inet_options_dump(d, v->fd, e, f);
+	return r;
+}
+
+static int read_of_connection(struct file_dump *d, struct file_view *v, struct dumped_file *f)
+{
+	int r = read_options(d, v, f);
+	if (r >= 0)
+		inet_hidden_block(d, v, f->detail, describe(d->s, f->detail), f);
+	return r;
+}
+
+/* There may be thousands, and they have a hundred options each, which is most of their dump. */
+static int collect_connection(
+	struct file_dump *d, struct file_view *v, InetSkEntry *e, struct dumped_file *f)
+{
+	inet_options_prepare(d, e);
+	int r = view_read_later(d, v, f, read_of_connection);
+	return r < 0 || block_scope(d, v, e) || block_error(d, v, e) ? r : tcp_collect(d, v, e);
 }
 
 static void init_entry(
@@ -313,14 +337,14 @@ static int inet_collect(struct file_dump *d, struct file_view *v, struct dumped_
 	}
 	int r = read_state(d, v, e, &pending);
 	if (r >= 0)
-		r = sk_opts_dump(d, v, f, &e->opts);
-	if (r >= 0)
 		r = fown_dump(d, v, &e->fown);
 	if (r < 0)
 		return r;
 	read_shutdown(v, e, listed);
-	inet_options_dump(d, v->fd, e, f);
-	return classify(d, v, e, f, pending);
+	if (inet_is_connection(e))
+		return collect_connection(d, v, e, f);
+	r = read_options(d, v, f);
+	return r < 0 ? r : classify(d, v, e, f, pending);
 }
 
 /* --- restore --- */
@@ -373,11 +397,12 @@ static int inet_create(struct file_set *f, struct open_file *o, int *ret_fd)
 const struct file_type inet_type = {
 	.type = FD_TYPES__INETSK,
 	.name = "inet socket",
-	.restored = "UDP and UDP-Lite with queued datagrams, raw, ICMP, TCP listeners with all options; TCP "
-		"connections with `--tcp-established`, or closed with `--tcp-close`",
+	.restored = "UDP and UDP-Lite with queued datagrams, raw, ICMP, TCP listeners with all "
+		    "options; TCP "
+		    "connections with `--tcp-established`, or closed with `--tcp-close`",
 	.limits = "packets queued in raw and ICMP sockets and connections not yet accepted, unless "
-		"`--skip-in-flight`; corked UDP; TCP-MD5 keys, TLS, urgent data; SCTP, "
-		"MPTCP",
+		  "`--skip-in-flight`; corked UDP; TCP-MD5 keys, TLS, urgent data; SCTP, "
+		  "MPTCP",
 	.detail = offsetof(FileEntry, isk),
 	.recognize = inet_recognize,
 	.collect = inet_collect,

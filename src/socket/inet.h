@@ -59,6 +59,8 @@ const struct inet_listed *inet_listed(
 
 /* inet_options.c: IP, IPv6, TCP and UDP; those the image has no field for go to f->extra. */
 void inet_options_dump(struct file_dump *d, int fd, InetSkEntry *e, struct dumped_file *f);
+/* What that needs beside its own socket; before it is called in another thread. */
+void inet_options_prepare(struct file_dump *d, const InetSkEntry *e);
 
 /* Whether a dump asks for that option, of any inet socket; for tests. */
 bool inet_option_is_kept(int level, int option);

@@ -218,6 +218,11 @@ static const struct inet_usual *usual_of(struct file_dump *d, const InetSkEntry 
 	return u;
 }
 
+void inet_options_prepare(struct file_dump *d, const InetSkEntry *e)
+{
+	usual_of(d, e, kind_of(e));
+}
+
 static void keep_extras(struct file_dump *d, int fd, const InetSkEntry *e, struct dumped_file *f)
 {
 	int kind = kind_of(e);
