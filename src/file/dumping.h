@@ -55,6 +55,7 @@ struct file_view {
 	long fs_type;	/* a magic of statfs(2) */
 	uint32_t flags; /* of the open file, without O_CLOEXEC */
 	int64_t pos;
+	int family; /* of sockets: SO_DOMAIN; else 0 */
 	int signum; /* F_GETSIG */
 	struct f_owner_ex owner;
 	bool path_only;	  /* a mapping, an executable, a directory: has no flags, position, owner */

@@ -13,6 +13,7 @@
 #include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -155,10 +156,14 @@ static int read_status(struct session *s, struct file_view *v)
 	return 0;
 }
 
-static int read_owner(struct file_view *v)
+/* What an open file has beyond its inode. */
+static int read_open(struct file_view *v)
 {
+	socklen_t len = sizeof(v->family);
 	if (v->flags & O_PATH)
 		return 0;
+	if (S_ISSOCK(v->st.stx_mode))
+		getsockopt(v->fd, SOL_SOCKET, SO_DOMAIN, &v->family, &len);
 	v->signum = fcntl(v->fd, F_GETSIG);
 	return v->signum < 0 || fcntl(v->fd, F_GETOWN_EX, &v->owner) < 0 ? -errno : 0;
 }
@@ -195,7 +200,7 @@ static int look_at(
 	int r = fdinfo < 0 ? fdinfo : read_link(s, d, v, desk ? desk->fd : v->fd);
 	if (r >= 0)
 		r = read_fdinfo(s, fdinfo, v);
-	return r < 0 ? r : read_owner(v);
+	return r < 0 ? r : read_open(v);
 }
 
 int file_look(

@@ -99,12 +99,12 @@ int socket_int(int fd, int option, int absent)
 
 int socket_family(const struct file_view *v)
 {
-	return S_ISSOCK(v->st.stx_mode) ? socket_int(v->fd, SO_DOMAIN, -1) : -1;
+	return v->family ? v->family : -1;
 }
 
-static bool passes_messages(int fd)
+static bool passes_messages(const struct file_view *v)
 {
-	int family = socket_int(fd, SO_DOMAIN, -1);
+	int family = socket_family(v);
 	return family == AF_UNIX || family == AF_NETLINK;
 }
 
@@ -273,7 +273,7 @@ int sk_opts_dump(
 {
 	SkOptsEntry *e = *ret = arena_new(&d->s->arena, SkOptsEntry);
 	sk_opts_entry__init(e);
-	bool unix_netlink = passes_messages(v->fd);
+	bool unix_netlink = passes_messages(v);
 	e->so_sndbuf = (uint32_t)socket_int(v->fd, SO_SNDBUF, 0);
 	e->so_rcvbuf = (uint32_t)socket_int(v->fd, SO_RCVBUF, 0);
 	int lock = socket_int(v->fd, SO_BUF_LOCK, -1);

@@ -210,7 +210,8 @@ static void set_all(int fd)
 static SkOptsEntry *dump(struct session *s, int fd, FermataFileEntry **ret_extra)
 {
 	struct file_dump d = {.s = s};
-	struct file_view v = {.fd = fd, .from.number = fd};
+	struct file_view v = {
+		.fd = fd, .family = socket_int(fd, SO_DOMAIN, -1), .from.number = fd};
 	struct dumped_file f = {.id = 1};
 	SkOptsEntry *e;
 	assert_int_equal(sk_opts_dump(&d, &v, &f, &e), 0);
