@@ -34,13 +34,10 @@ int stubs_init(struct session *s, struct stubs *st, size_t n_tasks, size_t n_thr
 	st->used = STUB_CODE_LEN;
 	st->task_images = services[STUB_SERVICES - 1];
 	memcpy(st->services, services, sizeof(st->services));
-	st->memfd = memfd_create("fermata-stubs", MFD_CLOEXEC | MFD_EXEC);
-	if (st->memfd < 0 &&
-		(errno == EINVAL || errno == EACCES)) /* before Linux 6.3; memfd_noexec */
-		st->memfd = memfd_create("fermata-stubs", MFD_CLOEXEC);
-	if (st->memfd < 0 || ftruncate(st->memfd, (off_t)st->size) < 0)
-		return fail(s, errno, "make the memory that tasks are restored through");
-	void *shared = mmap(NULL, st->size, PROT_READ | PROT_WRITE, MAP_SHARED, st->memfd, 0);
+	void *shared = mmap((void *)addr, st->size, PROT_READ | PROT_WRITE,
+		MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+	if (shared == MAP_FAILED && errno == EEXIST)
+		return -EEXIST;
 	if (shared == MAP_FAILED)
 		return fail(s, errno, "map %zu bytes to restore tasks through", st->size);
 	st->shared = shared;
@@ -52,8 +49,6 @@ void stubs_release(struct stubs *st)
 {
 	if (st->shared)
 		munmap(st->shared, st->size);
-	if (st->memfd >= 0)
-		close(st->memfd);
 	for (int i = 0; i < STUB_LANES; i++)
 		if (st->lanes[i] >= 0)
 			close(st->lanes[i]);

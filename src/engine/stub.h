@@ -1,8 +1,8 @@
 /*
  * Stubs: bare processes that become the tasks of a restored tree.
  *
- * All channels lie in one region of shared memory, mapped at the same address in every stub, in a
- * hole that no task of the tree uses.  Every stub is traced with PTRACE_O_EXITKILL from its first
+ * All channels lie in one region of shared memory, which stubs inherit from the controller, in a hole
+ * that no task of the tree uses.  Every stub is traced with PTRACE_O_EXITKILL from its first
  * instruction (children by CLONE_PTRACE), so none survives the controller.  A stub at rest is in
  * a ptrace stop; waiting for it is waiting for that stop.
  */
@@ -23,10 +23,9 @@ enum {
 
 struct stubs {
 	struct session *s;
-	uint64_t addr;  /* of the region in every stub */
-	char *shared;   /* the controller's mapping */
+	uint64_t addr;  /* of the region, in every stub and in the controller */
+	char *shared;   /* the same */
 	size_t size, used;
-	int memfd;
 	int lanes[STUB_LANES];             /* our ends of the sockets that descriptors are passed by */
 	struct thread *users[STUB_LANES];  /* whose program may be receiving from each */
 	unsigned lane;                     /* the one in use now */
@@ -38,7 +37,8 @@ struct stubs {
 };
 
 /*
- * Makes the region for n_tasks and n_threads at addr (found by the memory plan).
+ * Makes the region for n_tasks and n_threads at addr (found by the memory plan); -EEXIST, without a
+ * failure: the controller has something else there.
  * services: numbers that no task of the tree uses, ascending.
  */
 int stubs_init(struct session *s, struct stubs *st, size_t n_tasks, size_t n_threads, uint64_t addr,
@@ -105,6 +105,6 @@ void stub_forget(struct stubs *st, pid_t pid);
 void stubs_kill(struct stubs *st);
 void stubs_release(struct stubs *st);
 /* Before stubs_init(): nothing to release. */
-#define STUBS_NONE {.memfd = -1, .lanes = {-1, -1, -1, -1}}
+#define STUBS_NONE {.lanes = {-1, -1, -1, -1}}
 
 #endif

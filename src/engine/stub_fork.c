@@ -73,16 +73,15 @@ static void drop_rseq(void)
 }
 
 /* Puts our ends of the lanes and the images directory at their numbers, above which the rest is. */
-static bool arrange_fds(const struct stubs *st, const int own[STUB_SERVICES], int *ret_memfd)
+static bool arrange_fds(const struct stubs *st, const int own[STUB_SERVICES])
 {
 	int above[STUB_SERVICES], high = st->task_images + 1;
 	bool ok = true;
 	for (int i = 0; i < STUB_SERVICES; i++)
 		ok &= (above[i] = fcntl(own[i], F_DUPFD_CLOEXEC, high)) >= 0;
-	*ret_memfd = fcntl(st->memfd, F_DUPFD_CLOEXEC, high);
 	for (int i = 0; i < STUB_SERVICES && ok; i++)
 		ok = dup3(above[i], st->services[i], O_CLOEXEC) >= 0;
-	return ok && *ret_memfd >= 0;
+	return ok;
 }
 
 static bool close_others(const struct stubs *st)
@@ -93,22 +92,6 @@ static bool close_others(const struct stubs *st)
 		if (from < (unsigned)st->services[i])
 			ok &= close_range(from, (unsigned)st->services[i] - 1, 0) == 0;
 	return ok && close_range(from, ~0u, 0) == 0;
-}
-
-static bool map_region(const struct stubs *st, int memfd)
-{
-	void *code = (void *)st->addr;
-	if (mmap(code, st->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED_NOREPLACE, memfd, 0) !=
-		code)
-		return false;
-	if (mprotect(code, STUB_CODE_LEN, PROT_READ | PROT_EXEC) == 0)
-		return true;
-	/* vm.memfd_noexec: the code in plain memory instead, inherited by fork */
-	if (mmap(code, STUB_CODE_LEN, PROT_READ | PROT_WRITE,
-		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != code)
-		return false;
-	memcpy(code, agent_blob_start, agent_blob_len());
-	return mprotect(code, STUB_CODE_LEN, PROT_READ | PROT_EXEC) == 0;
 }
 
 __attribute__((noreturn)) static void root_main(
@@ -122,10 +105,9 @@ __attribute__((noreturn)) static void root_main(
 		if (hold & FUTEX_WAITERS)
 			syscall(SYS_futex, &gate->hold.hold, FUTEX_WAIT, hold, NULL, NULL, 0);
 	}
-	int memfd = -1;
-	if (!arrange_fds(st, own, &memfd))
+	if (!arrange_fds(st, own))
 		_exit(101);
-	if (!map_region(st, memfd))
+	if (mprotect((void *)st->addr, STUB_CODE_LEN, PROT_READ | PROT_EXEC) < 0)
 		_exit(102);
 	if (!close_others(st))
 		_exit(103);

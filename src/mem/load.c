@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "kernel/proc_maps.h"
 #include "mem/aio.h"
 #include "mem/vma.h"
 
@@ -163,15 +162,9 @@ static int by_start(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-int mem_find_hole(struct session *s, const struct tree *tree, uint64_t len, uint64_t *ret_addr)
+int mem_find_hole(struct session *s, const struct tree *tree, uint64_t len, uint64_t *addr)
 {
 	span_vec used = {0};
-	vma_info_vec own = {0};
-	int r = proc_maps_read(s, getpid(), &own);
-	if (r < 0)
-		return fail(s, r, "read the tool's own mappings");
-	vec_for_each(&own, v)
-		*vec_push(&s->arena, &used) = (struct span){v->start, v->end};
 	vec_for_each(&tree->tasks, t) {
 		const struct mem_plan *m = mem_of(*t);
 		if (!m)
@@ -183,13 +176,13 @@ int mem_find_hole(struct session *s, const struct tree *tree, uint64_t len, uint
 				(struct span){m->vdso.live_addr, m->vdso.live_addr + vdso_live_len()};
 	}
 	qsort(used.v, used.n, sizeof(used.v[0]), by_start);
-	uint64_t at = HOLE_FLOOR;
+	uint64_t at = *addr > HOLE_FLOOR ? *addr : HOLE_FLOOR;
 	for (size_t i = 0; i < used.n && at + len > used.v[i].start; i++)
 		if (used.v[i].end > at)
 			at = used.v[i].end;
 	if (at + len > ARCH_TASK_SIZE)
 		return fail(s, ENOMEM, "no address range of %llu bytes is free in all tasks",
 			(unsigned long long)len);
-	*ret_addr = at;
+	*addr = at;
 	return 0;
 }

@@ -60,8 +60,8 @@ static inline struct mem_plan *mem_of(const struct task *t)
 int mem_load(struct session *s, struct task *t);
 void mem_release(struct task *t);
 
-/* A range of len bytes that no task of the tree and not the controller uses. */
-int mem_find_hole(struct session *s, const struct tree *tree, uint64_t len, uint64_t *ret_addr);
+/* Raises *addr to the next range of len bytes that no task of the tree uses. */
+int mem_find_hole(struct session *s, const struct tree *tree, uint64_t len, uint64_t *addr);
 
 int mem_inherit(struct session *s, struct task *child);
 

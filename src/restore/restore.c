@@ -4,6 +4,8 @@
  */
 #include "restore/restore.h"
 
+#include <errno.h>
+
 #include "cli/cpuinfo.h"
 #include "cli/hook.h"
 #include "cli/options.h"
@@ -38,14 +40,15 @@ static int make_region(struct restore *re)
 	size_t n_tasks = re->tree.tasks.n, n_threads = 0;
 	vec_for_each(&re->tree.tasks, t)
 		n_threads += (*t)->threads.n - 1;
-	uint64_t addr;
-	int r = mem_find_hole(re->s, &re->tree, stubs_region_size(n_tasks, n_threads), &addr);
-	if (r < 0)
-		return r;
 	int services[STUB_SERVICES];
 	for (int i = 0; i < STUB_SERVICES; i++)
 		services[i] = file_free_number(re->files, i ? services[i - 1] : -1);
-	r = stubs_init(re->s, &re->stubs, n_tasks, n_threads, addr, services);
+	uint64_t addr = 0, len = stubs_region_size(n_tasks, n_threads);
+	int r = mem_find_hole(re->s, &re->tree, len, &addr);
+	while (r >= 0 && (r = stubs_init(re->s, &re->stubs, n_tasks, n_threads, addr, services)) == -EEXIST) {
+		addr += len;
+		r = mem_find_hole(re->s, &re->tree, len, &addr);
+	}
 	re->stubs.explain = re->s->opt->explain ? stdout : NULL;
 	return r;
 }
