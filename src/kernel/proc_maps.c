@@ -22,7 +22,7 @@
 #include "kernel/vma_flags.h"
 
 enum {
-	CHUNK = 64 * 1024,
+	CHUNK = 16 * 1024, /* seq_file gives a page at a time */
 	LONG = 256 * 1024, /* as much as is read while a thread starts; some 350 VMAs */
 };
 
@@ -156,7 +156,7 @@ struct stream {
 	vma_info_vec *out;
 	size_t n_before; /* VMAs of others in it */
 	size_t have, had; /* bytes in text, and parsed before */
-	char text[CHUNK];
+	char *text;       /* CHUNK bytes */
 };
 
 /* Until the end, or until so many bytes were parsed. */
@@ -165,7 +165,7 @@ static int parse_stream(struct stream *st, size_t until)
 	for (;;) {
 		if (st->had >= until)
 			return 0;
-		ssize_t n = read(st->fd, st->text + st->have, sizeof(st->text) - st->have);
+		ssize_t n = read(st->fd, st->text + st->have, CHUNK - st->have);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
@@ -175,9 +175,9 @@ static int parse_stream(struct stream *st, size_t until)
 			return 0;
 		const char *newline =
 			n ? memrchr(st->text, '\n', st->have) : st->text + st->have - 1;
-		if (!newline && st->have == sizeof(st->text))
+		if (!newline && st->have == CHUNK)
 			return -EINVAL;
-		if (!newline || (st->have < sizeof(st->text) / 2 && n))
+		if (!newline || (st->have < CHUNK / 2 && n))
 			continue;
 		size_t whole = (size_t)(newline + 1 - st->text);
 		struct vma_info *last =
@@ -211,7 +211,8 @@ static int read_name(struct session *s, pid_t pid, const char *name, vma_info_ve
 	_cleanup_close_ int fd = proc_open_pid(s, pid, name, O_RDONLY);
 	if (fd < 0)
 		return fd;
-	struct stream st = {.s = s, .fd = fd, .out = out, .n_before = out->n};
+	char text[CHUNK];
+	struct stream st = {.s = s, .fd = fd, .out = out, .n_before = out->n, .text = text};
 	int err = parse_stream(&st, meanwhile ? LONG : SIZE_MAX);
 	if (!err && st.had >= LONG && meanwhile)
 		err = parse_ahead(&st, meanwhile, arg);
