@@ -205,7 +205,8 @@ static int parse_ahead(struct stream *st, proc_maps_meanwhile *meanwhile, void *
 	return err ? err : read_err;
 }
 
-static int read_name(struct session *s, pid_t pid, const char *name, vma_info_vec *out,
+/* ahead: bytes that this thread reads before another one reads for it. */
+static int read_name(struct session *s, pid_t pid, const char *name, vma_info_vec *out, size_t ahead,
 	proc_maps_meanwhile *meanwhile, void *arg)
 {
 	_cleanup_close_ int fd = proc_open_pid(s, pid, name, O_RDONLY);
@@ -213,8 +214,8 @@ static int read_name(struct session *s, pid_t pid, const char *name, vma_info_ve
 		return fd;
 	char text[CHUNK];
 	struct stream st = {.s = s, .fd = fd, .out = out, .n_before = out->n, .text = text};
-	int err = parse_stream(&st, meanwhile ? LONG : SIZE_MAX);
-	if (!err && st.had >= LONG && meanwhile)
+	int err = parse_stream(&st, ahead);
+	if (!err && st.had >= ahead)
 		err = parse_ahead(&st, meanwhile, arg);
 	if (err == -EINVAL)
 		return proc_malformed(s, err, pid, name);
@@ -223,16 +224,16 @@ static int read_name(struct session *s, pid_t pid, const char *name, vma_info_ve
 
 int proc_smaps_read(struct session *s, pid_t pid, vma_info_vec *out)
 {
-	return read_name(s, pid, "smaps", out, NULL, NULL);
+	return read_name(s, pid, "smaps", out, SIZE_MAX, NULL, NULL);
 }
 
-int proc_smaps_read_while(struct session *s, pid_t pid, vma_info_vec *out,
+int proc_smaps_read_while(struct session *s, pid_t pid, bool takes_long, vma_info_vec *out,
 	proc_maps_meanwhile *meanwhile, void *arg)
 {
-	return read_name(s, pid, "smaps", out, meanwhile, arg);
+	return read_name(s, pid, "smaps", out, takes_long ? 0 : LONG, meanwhile, arg);
 }
 
 int proc_maps_read(struct session *s, pid_t pid, vma_info_vec *out)
 {
-	return read_name(s, pid, "maps", out, NULL, NULL);
+	return read_name(s, pid, "maps", out, SIZE_MAX, NULL, NULL);
 }

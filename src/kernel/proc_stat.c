@@ -25,6 +25,7 @@ enum {
 	FIELD_FLAGS = 9,
 	FIELD_NUM_THREADS = 20,
 	FIELD_STARTTIME = 22,
+	FIELD_RSS = 24,
 	FIELD_START_CODE = 26,
 	FIELD_END_CODE = 27,
 	FIELD_START_STACK = 28,
@@ -87,6 +88,7 @@ int proc_stat_parse(const char *text, size_t len, struct proc_stat *ret)
 	ret->flags = (uint32_t)f[FIELD_FLAGS];
 	ret->num_threads = (int)f[FIELD_NUM_THREADS];
 	ret->starttime = f[FIELD_STARTTIME];
+	ret->rss = f[FIELD_RSS];
 	ret->start_code = f[FIELD_START_CODE];
 	ret->end_code = f[FIELD_END_CODE];
 	ret->start_stack = f[FIELD_START_STACK];

@@ -18,6 +18,7 @@ struct proc_stat {
 	int tty_pgrp;
 	uint32_t flags; /* PF_* of include/linux/sched.h */
 	int num_threads;
+	uint64_t rss;	    /* pages in memory, roughly */
 	uint64_t starttime; /* clock ticks since boot, in the reader's time namespace */
 	/* Zero (start_code, end_code: 1) unless the reader may ptrace the task. */
 	uint64_t start_code, end_code, start_stack;

@@ -22,6 +22,9 @@
 /* The reference refuses longer vectors; the kernel supplies what is cut, AT_NULL at least. */
 enum { AUXV_WORDS_MAX = 44 };
 
+/* In pages: to look at each of so many takes longer than to start a thread. */
+enum { LARGE_RSS = 16384 };
+
 struct collecting {
 	struct vma_dump *v;
 	int map_files_fd; /* -1 until needed */
@@ -97,7 +100,8 @@ static int add_vma(struct collecting *c, const struct vma_info *info)
 static int read_vmas(struct vma_dump *v, uint64_t visit_start, uint64_t visit_end)
 {
 	struct collecting c = {.v = v, .map_files_fd = -1};
-	int r = proc_smaps_read_while(v->s, v->t->pid, &v->smaps, pages_scan_early, v);
+	bool large = v->t->stat.rss >= LARGE_RSS;
+	int r = proc_smaps_read_while(v->s, v->t->pid, large, &v->smaps, pages_scan_early, v);
 	if (r < 0)
 		return fail(v->s, r, "pid %d: read its mappings", v->t->pid);
 	for (size_t i = 0; i < v->smaps.n && r >= 0; i++) {
