@@ -181,6 +181,18 @@ static int make_room(struct window *w)
 	return r;
 }
 
+/* Of few, by this thread: there is a desk for the other one only where there are many. */
+static int look_at_all(struct window *w)
+{
+	struct session *s = w->d->s;
+	if (w->n > FEW)
+		return share_out(s, w->n, look, w);
+	int r = 0;
+	for (size_t i = 0; i < w->n && r >= 0; i++)
+		r = look(s, w, i);
+	return r;
+}
+
 static int tell_apart(struct window *w)
 {
 	struct file_view **views = arena_array(&w->d->s->arena, struct file_view *, w->n);
@@ -218,7 +230,7 @@ static int store_window(struct window *w, struct listed_fd *const *fresh)
 				.stays = true}};
 	int r = make_room(w);
 	if (r >= 0)
-		r = share_out(w->d->s, w->n, look, w);
+		r = look_at_all(w);
 	if (r >= 0)
 		r = tell_apart(w);
 	for (size_t i = 0; i < w->n && r >= 0; i++)
