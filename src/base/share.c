@@ -14,7 +14,7 @@ enum {
 	HANDFUL_MAX = 8,
 	HANDFULS = 128,	    /* so that none is long to wait for at the end */
 	WORTH_A_START = 64, /* to start a thread takes as long as a few pieces */
-	WORTH_A_WAKE = 16,
+	WORTH_A_WAKE = 4,
 };
 
 /* Done for somebody who waits for it. */

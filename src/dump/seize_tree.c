@@ -26,8 +26,9 @@
 enum {
 	/* Dying takes a child that is on no list any more, or a zombie, within a few. */
 	VAIN_ROUNDS = 1000,
-	/* What is worth a second thread: tasks in a tree, threads in one task. */
-	MANY = 32,
+	/* What is worth a second lane: so many tasks, or threads in one. */
+	MANY_TASKS = 8,
+	MANY_THREADS = 32,
 };
 
 /* A task whose lists may grow. */
@@ -92,7 +93,10 @@ static int record(struct seizing *z)
 static int stop_round(struct seizing *z)
 {
 	struct session *s = z->d->s;
-	unsigned lanes = z->candidates.n < MANY ? 1 : lanes_open(s, /* worth_it= */ true);
+	size_t n_tasks = z->d->tree.tasks.n;
+	vec_for_each (&z->candidates, c)
+		n_tasks += !c->task;
+	unsigned lanes = lanes_open(s, n_tasks >= MANY_TASKS);
 	vec_for_each (&z->candidates, c) {
 		if (c->task && !c->task->in_lanes)
 			c->lane = leader(c->task)->lane;
@@ -225,7 +229,7 @@ static int nominate(struct seizing *z, struct growing *g)
 	if (g->vain_rounds > VAIN_ROUNDS)
 		r = fail(s, EAGAIN, "pid %d: a %s of it is neither alive nor dead", t->pid,
 			g->all_threads ? "child" : "thread");
-	if (!g->all_threads && g->fresh.n >= MANY)
+	if (!g->all_threads && g->fresh.n >= MANY_THREADS)
 		t->in_lanes = lanes_open(s, /* worth_it= */ true) > 1;
 	vec_for_each (&g->fresh, pid)
 		*vec_push(&s->arena, &z->candidates) = (struct candidate){
