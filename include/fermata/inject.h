@@ -12,10 +12,9 @@
  * No code of the process is overwritten and no signal is lost. If the caller dies at any instant,
  * the process goes back to its own life by itself.
  *
- * Functions return 0 or something useful, or a negative errno; fermata_inject_error() then says
- *what was attempted.  A handle belongs to the thread that seized: ptrace(2) does not take others.
- *Needs the right to trace the process, and CAP_CHECKPOINT_RESTORE (or CAP_SYS_ADMIN) in the initial
- *user namespace.  x86_64 processes only.
+ * Functions return 0 or something useful, or a negative errno; fermata_inject_error() then says what
+ * was attempted.  A handle belongs to the thread that seized: ptrace(2) does not take others.  Needs
+ * no more than the right to trace the process.  x86_64 processes only.
  */
 #ifndef FERMATA_INJECT_H
 #define FERMATA_INJECT_H

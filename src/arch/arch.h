@@ -86,6 +86,12 @@ void arch_stub_build(uint8_t *buf, const struct user_regs_struct *gp, uint64_t s
  * unmap: munmap(region, len); with len 0 nothing is unmapped.
  */
 void arch_regs_stub_map(struct user_regs_struct *gp, uint64_t stub, uint64_t len);
+/*
+ * call: any other; if the tracer is gone at its exit, munmap(result, second argument) is tried, which
+ * must do no harm.
+ */
+void arch_regs_stub_call(
+	struct user_regs_struct *gp, uint64_t stub, uint64_t nr, const uint64_t arg[6]);
 void arch_regs_stub_unmap(
 	struct user_regs_struct *gp, uint64_t stub, uint64_t region, uint64_t len);
 

@@ -2,8 +2,8 @@
  * The agent in a live task: how it gets in and out.
  *
  * In: a stub (arch/x86_64/stub.c: calls and the way back) is written into the site, and the leader
- * is pointed at it to make a shared mapping, the region.  That is opened through
- * /proc/PID/map_files, filled with the agent and entered.
+ * is pointed at it to make a shared mapping, the region.  That is opened (region.c), filled with the
+ * agent and entered.
  * Out: the stub again, for a munmap().
  *
  * Each way is a row of stages.  A stage ends by letting the leader run to its next stop, and the
@@ -25,17 +25,13 @@
 #include "engine/inject.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/cleanup.h"
-#include "engine/agent_blob.h"
 #include "engine/robust.h"
 #include "engine/seize.h"
 #include "engine/visit.h"
@@ -97,24 +93,21 @@ static int result_of_call(struct visit *v, int64_t *ret)
 	return 0;
 }
 
-/* --- getting in --- */
-
-static int open_region(struct visit *v)
+int visit_call(struct visit *v, uint64_t nr, const uint64_t arg[6], int64_t *ret)
 {
-	char path[80];
-	snprintf(path, sizeof(path), "/proc/%d/map_files/%llx-%llx", v->t->pid,
-		(unsigned long long)v->region, (unsigned long long)v->region + v->len);
-	_cleanup_close_ int fd = open(path, O_RDWR | O_CLOEXEC);
-	if (fd < 0)
-		return fail(v->s, errno, "open the agent's window %s", path);
-	void *shared = mmap(v->place, v->len, PROT_READ | PROT_WRITE,
-		MAP_SHARED | (v->place ? MAP_FIXED : 0), fd, 0);
-	if (shared == MAP_FAILED)
-		return fail(v->s, errno, "map the agent's window");
-	v->shared = shared;
-	memcpy(v->shared, agent_blob_start, agent_blob_len());
-	return 0;
+	struct user_regs_struct gp = v->way_back;
+	arch_regs_stub_call(&gp, v->site.addr, nr, arg);
+	int r = begin_call(v, &gp);
+	if (r >= 0)
+		r = await_call_stop(v);
+	if (r >= 0 && ptrace(PTRACE_SYSCALL, v->t->pid, NULL, NULL) < 0)
+		r = fail(v->s, errno, "pid %d: run a system call in it", v->t->pid);
+	if (r >= 0)
+		r = await_call_stop(v);
+	return r < 0 ? r : result_of_call(v, ret);
 }
+
+/* --- getting in --- */
 
 int visit_build_frame(struct visit *v, size_t offset, const struct arch_regs *regs,
 	const struct user_regs_struct *gp, uint64_t sigmask, struct channel *ch)
@@ -195,7 +188,7 @@ static int take_region(struct visit *v)
 	if (addr < 0 && addr > -4096)
 		return fail(v->s, (int)addr, "pid %d: map the agent", v->t->pid);
 	v->region = (uint64_t)addr;
-	return open_region(v);
+	return visit_open_region(v);
 }
 
 /* The leader is stopped before the agent's first instruction; its first program lets it go. */

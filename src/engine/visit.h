@@ -65,6 +65,14 @@ static inline void visit_open_channel(
 	ch->shared->hold = v->controller | FUTEX_WAITERS;
 }
 
+/*
+ * On the way in, when the leader is stopped at the exit of a call: another one, by the stub. Once the
+ * site is written.
+ */
+int visit_call(struct visit *v, uint64_t nr, const uint64_t arg[6], int64_t *ret);
+/* region.c: maps v->region here, with the agent in it. */
+int visit_open_region(struct visit *v);
+
 /* The signal frame at offset, by which the channel's agent leaves without the controller. */
 int visit_build_frame(struct visit *v, size_t offset, const struct arch_regs *regs,
 	const struct user_regs_struct *gp, uint64_t sigmask, struct channel *ch);

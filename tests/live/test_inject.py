@@ -115,6 +115,27 @@ def test_killed(case, mode):
 
 
 @scenario
+def test_unprivileged(case):
+    """Without any capability: a memfd takes the place of map_files. PROVES: F404 F407"""
+    lib = Library(case)
+    objects = [lib.object(name) for name in ("object", "needs")]
+    nobody = {"user": 65534, "group": 65534, "extra_groups": []}
+    case.dir.chmod(0o777)
+    pid = case.start_program(Program("inject_victim"), "led", **nobody)
+    log = case.dir / "strace"
+    ran = subprocess.run([str(a) for a in (lib.client, "all", pid, *objects, case.dir / "addresses")],
+                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                         env={**os.environ, **lib.env}, **nobody)
+    if ran.returncode or ran.stdout != "OK\n":
+        raise Failure(ran.stdout)
+    run("strace", "-u", "nobody", "-o", log, "-e", "trace=openat,pidfd_getfd", lib.client, "calls",
+        pid, "1", env=lib.env)
+    if not re.search(r"map_files.*EPERM.*pidfd_getfd\(.*= \d", log.read_text(), re.S):
+        raise Failure(f"it was not without privilege: {log.read_text()}")
+    end(case)
+
+
+@scenario
 def test_few_stops(case):
     """A call costs no ptrace(2) once the agent is inside. PROVES: F408"""
     lib = Library(case)

@@ -157,6 +157,12 @@ void arch_regs_stub_map(struct user_regs_struct *gp, uint64_t stub, uint64_t len
 	arch_regs_call(gp, stub + MAP_AT, SYS_mmap, arg);
 }
 
+void arch_regs_stub_call(
+	struct user_regs_struct *gp, uint64_t stub, uint64_t nr, const uint64_t arg[6])
+{
+	arch_regs_call(gp, stub + MAP_AT, nr, arg);
+}
+
 void arch_regs_stub_unmap(struct user_regs_struct *gp, uint64_t stub, uint64_t region, uint64_t len)
 {
 	const uint64_t arg[6] = {region, len};
