@@ -128,6 +128,11 @@ uint32_t arch_core_mtype(void);
 void arch_core_set_tid_address(CoreEntry *core, uint64_t clear_tid_addr);
 uint64_t arch_core_tid_address(const CoreEntry *core);
 
+/* --- a process that only waits (task/landlock.c): code that calls pause() for ever --- */
+
+enum { ARCH_ELF_MACHINE = 62 /* EM_X86_64 */, ARCH_IDLE_CODE_MAX = 16 };
+void arch_idle_code(uint8_t buf[ARCH_IDLE_CODE_MAX]);
+
 /* --- the processor (x86_64/cpuinfo.c) --- */
 
 /* What cpuinfo.img says of this one; in the arena. */

@@ -17,6 +17,7 @@
 #include "ipc/ipc.h"
 #include "mem/aio.h"
 #include "plugin/plugin.h"
+#include "task/landlock.h"
 #include "task/seccomp.h"
 #include "task/sigqueue.h"
 
@@ -54,7 +55,7 @@ static int checkpoint_devices(struct dump *d)
 	return r;
 }
 
-int dump_collect(struct dump *d)
+static int collect(struct dump *d)
 {
 	struct session *s = d->s;
 	d->start_us = now_us();
@@ -80,6 +81,13 @@ int dump_collect(struct dump *d)
 	if (r >= 0)
 		r = ask_semaphores(d);
 	return r < 0 || d->dry ? r : aio_quiesce(s, &d->tree);
+}
+
+int dump_collect(struct dump *d)
+{
+	int r = collect(d);
+	landlock_dismiss(&d->tree);
+	return r;
 }
 
 static int verdict(struct session *s)

@@ -11,7 +11,7 @@ extern const struct aspect core_aspect, comm_aspect, sigmask_aspect, sigaction_a
 	posix_timer_arm_aspect, itimer_aspect, refused_aspect, sched_hints_aspect,
 	prctl_settings_aspect, io_priority_aspect, affinity_aspect, numa_policy_aspect,
 	coredump_filter_aspect, lock_future_aspect, io_uring_aspect, sem_undo_aspect,
-	cpu_settings_aspect, autogroup_aspect;
+	cpu_settings_aspect, autogroup_aspect, landlock_aspect;
 
 const struct aspect *const aspects[] = {
 	/* first: makes the messages that all others fill */
@@ -36,6 +36,7 @@ const struct aspect *const aspects[] = {
 	&cpu_settings_aspect,
 	&extras_aspect,
 	&refused_aspect,
+	&landlock_aspect,
 	&lsm_aspect,
 	&thp_aspect,
 	&membarrier_aspect,

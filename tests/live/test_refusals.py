@@ -184,6 +184,23 @@ def test_odd_task(case, kind):
     good_end(case)
 
 
+@scenario(args=["root", "user", "thread"])
+def test_landlock(case, kind):
+    """Who is restricted by landlock would be free afterwards.
+    PROVES: F003"""
+    case.start_program(Program("landlocked"), kind)
+    refused_unharmed(case, r"thread \d+: may not look into other processes of its user: landlock")
+    good_end(case)
+
+
+@scenario
+def test_not_landlocked(case):
+    """Another user is no reason to refuse."""
+    case.start_program(Program("landlocked"), "free")
+    case.restore(case.dump())
+    good_end(case)
+
+
 @scenario
 def test_numa_policies(case):
     """Policies of single mappings, on any machine.

@@ -192,6 +192,16 @@ void arch_regs_exit(struct user_regs_struct *gp, uint64_t exit, uint64_t word)
 	arch_regs_call(gp, exit, SYS_rt_sigprocmask, arg);
 }
 
+void arch_idle_code(uint8_t buf[ARCH_IDLE_CODE_MAX])
+{
+	static const uint8_t idle[ARCH_IDLE_CODE_MAX] = {
+		0xb8, SYS_pause, 0, 0, 0, /* mov $SYS_pause, %eax */
+		0x0f, 0x05,		  /* syscall */
+		0xeb, 0xf7,		  /* jmp to the first */
+	};
+	memcpy(buf, idle, sizeof(idle));
+}
+
 ssize_t arch_find_syscall(const uint8_t *code, size_t len)
 {
 	const uint8_t *hit = memmem(code, len, syscall_insn, sizeof(syscall_insn));
