@@ -53,7 +53,9 @@ static void print_aspects(void)
 	       "of all sizes, interrupted calls, and:\n");
 	for (const struct aspect *const *a = aspects; *a; a++)
 		printf("%s%s", a == aspects ? "" : ", ", (*a)->name);
-	printf(".\nRefused: 32-bit code, shadow stacks, syscall user dispatch, tagged pointers.\n");
+	printf(".\nRefused: 32-bit code, shadow stacks, syscall user dispatch, tagged pointers, landlock, "
+	       "keyrings of\nprocesses and threads, segments of modify_ldt(), ports of ioperm(), core "
+	       "scheduling.\n");
 }
 
 int main(void)
