@@ -6,6 +6,9 @@
  * by PR_TIMER_CREATE_RESTORE_IDS, before by making and deleting timers until the id comes, since
  * a fresh process counts up from 0.  They are armed by a second aspect, last, with the time that
  * remained; one at its very expiry starts a whole interval.
+ *
+ * Which thread's CPU time a timer of CLOCK_THREAD_CPUTIME_ID counts is not told.  It is the main
+ * thread's if some of that passes between two looks at the timer by that thread.
  */
 #include <errno.h>
 #include <signal.h>
@@ -24,11 +27,12 @@ enum {
 	/* Without help of the kernel each skipped id costs two steps. */
 	MAX_COUNTED_ID = 100000,
 	SIGNAL_MAX = 64,
+	SOME_THREADS_CLOCK = -2, /* what CLOCK_THREAD_CPUTIME_ID is for the kernel */
 };
 
 struct timers {
 	proc_timer_vec listed;
-	struct itimerspec *setting;
+	struct itimerspec *setting, *again;
 	int *overrun_step;
 };
 
@@ -49,10 +53,15 @@ static int posix_timer_read(struct session *s, struct thread *t, void **state)
 	return 0;
 }
 
+static bool counts_a_thread(const struct task *t, const struct proc_timer *timer)
+{
+	return timer->clock == SOME_THREADS_CLOCK && t->threads.n > 1;
+}
+
 static int posix_timer_collect(struct session *s, struct thread *t, struct program *p, void **state)
 {
-	(void)t;
 	struct timers *tm = *state;
+	tm->again = arena_array(&s->arena, struct itimerspec, tm->listed.n);
 	tm->setting = arena_array(&s->arena, struct itimerspec, tm->listed.n);
 	tm->overrun_step = arena_array(&s->arena, int, tm->listed.n);
 	for (size_t i = 0; i < tm->listed.n; i++) {
@@ -61,6 +70,9 @@ static int posix_timer_collect(struct session *s, struct thread *t, struct progr
 			out(p, &tm->setting[i], sizeof(tm->setting[i])));
 		tm->overrun_step[i] =
 			program_step(p, "read timer overrun", NULL, SYS_timer_getoverrun, id);
+		if (counts_a_thread(t->task, &tm->listed.v[i]))
+			program_step(p, "read POSIX timer", "again", SYS_timer_gettime, id,
+				out(p, &tm->again[i], sizeof(tm->again[i])));
 	}
 	return 0;
 }
@@ -87,11 +99,6 @@ static void store_one(struct session *s, struct thread *t, const struct proc_tim
 	e->insec = (uint64_t)setting->it_interval.tv_nsec;
 	e->vsec = (uint64_t)setting->it_value.tv_sec;
 	e->vnsec = (uint64_t)setting->it_value.tv_nsec;
-	if (from->clock == CLOCK_THREAD_CPUTIME_ID && t->task->threads.n > 1)
-		log_warn(s,
-			"pid %d: timer %d counts the CPU time of a thread unknown which; "
-			"it will count the main thread's",
-			t->vtid, from->id);
 	if (!(from->notify & SIGEV_THREAD_ID))
 		return;
 	e->has_notify_thread_id = true;
@@ -111,6 +118,12 @@ static int posix_timer_store(
 	timers->posix = arena_array(&s->arena, PosixTimerEntry *, tm->listed.n);
 	for (size_t i = 0; i < tm->listed.n; i++) {
 		timers->posix[i] = &entries[i];
+		if (counts_a_thread(t->task, &tm->listed.v[i]) &&
+			!memcmp(&tm->setting[i], &tm->again[i], sizeof(tm->setting[i])))
+			block(s, t->task->vpid, "have the program delete it",
+				"timer %d counts the CPU time of some thread, the kernel does not "
+				"tell which",
+				tm->listed.v[i].id);
 		store_one(s, t, &tm->listed.v[i], &tm->setting[i],
 			program_result(p, tm->overrun_step[i]), &entries[i]);
 	}

@@ -171,6 +171,7 @@ TASKS = {
     "ldt": r"has segments of its own \(modify_ldt\)",
     "ports": r"thread \d+: has access to I/O ports",
     "keys": r"has a keyring of its own",
+    "thread_timer": r"timer 0 counts the CPU time of some thread",
     "thread_keys": r"thread \d+: has a keyring of its own",
 }
 
@@ -181,6 +182,15 @@ def test_odd_task(case, kind):
     PROVES: F003"""
     case.start_program(Program("odd_task"), kind)
     refused_unharmed(case, TASKS[kind])
+    good_end(case)
+
+
+@scenario
+def test_main_timer(case):
+    """A timer of the main thread's CPU time, among threads.
+    PROVES: F008"""
+    case.start_program(Program("odd_task"), "main_timer")
+    case.restore(case.dump())
     good_end(case)
 
 
