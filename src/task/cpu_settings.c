@@ -37,10 +37,16 @@ struct cpu_settings {
 static int cpu_collect(struct session *s, struct thread *t, struct program *p, void **state)
 {
 	struct cpu_settings *x = *state = arena_new(&s->arena, struct cpu_settings);
-	for (uint64_t i = 0; i < N_MITIGATIONS; i++)
-		x->mitigation[i] = program_may_fail(
-			p, program_step(p, "look for", "mitigations", SYS_prctl,
-				   imm(PR_GET_SPECULATION_CTRL), imm(i), imm(0), imm(0), imm(0)));
+	for (uint64_t i = 0; i < N_MITIGATIONS; i++) {
+		/* most machines leave none of them to threads */
+		int ours = prctl(PR_GET_SPECULATION_CTRL, i, 0, 0, 0);
+		x->mitigation[i] = -1;
+		if (ours > 0 && ours & PR_SPEC_PRCTL)
+			x->mitigation[i] = program_may_fail(p,
+				program_step(p, "look for", "mitigations", SYS_prctl,
+					imm(PR_GET_SPECULATION_CTRL), imm(i), imm(0), imm(0),
+					imm(0)));
+	}
 	x->cpuid = program_may_fail(p, program_step(p, "look for", "faulting CPUID", SYS_arch_prctl,
 					       imm(GET_CPUID), imm(0)));
 	x->permitted = -1;
@@ -51,11 +57,12 @@ static int cpu_collect(struct session *s, struct thread *t, struct program *p, v
 	return 0;
 }
 
-/* A thread's own choice. Flushing the cache is usually off, the speculations are usually on. */
-static bool is_chosen(int which, int64_t state)
+/* A thread's own choice, or 0. Flushing the cache is usually off, the speculations are usually on. */
+static int64_t chosen(const struct program *p, const struct cpu_settings *x, int which)
 {
+	int64_t state = x->mitigation[which] < 0 ? 0 : program_result(p, x->mitigation[which]);
 	int64_t usual = which == PR_SPEC_L1D_FLUSH ? PR_SPEC_DISABLE : PR_SPEC_ENABLE;
-	return state > 0 && state & PR_SPEC_PRCTL && !(state & usual);
+	return state > 0 && state & PR_SPEC_PRCTL && !(state & usual) ? state : 0;
 }
 
 static int cpu_store(struct session *s, struct thread *t, const struct program *p, void *state)
@@ -63,14 +70,13 @@ static int cpu_store(struct session *s, struct thread *t, const struct program *
 	const struct cpu_settings *x = state;
 	bool any = false;
 	for (int i = 0; i < N_MITIGATIONS; i++)
-		any |= is_chosen(i, program_result(p, x->mitigation[i]));
+		any |= chosen(p, x, i) != 0;
 	if (any) {
 		FermataEntry *e = extras_make(s, t);
 		e->n_mitigations = N_MITIGATIONS;
 		e->mitigations = arena_array(&s->arena, uint32_t, N_MITIGATIONS);
 		for (int i = 0; i < N_MITIGATIONS; i++)
-			if (is_chosen(i, program_result(p, x->mitigation[i])))
-				e->mitigations[i] = (uint32_t)program_result(p, x->mitigation[i]);
+			e->mitigations[i] = (uint32_t)chosen(p, x, i);
 	}
 	if (program_result(p, x->cpuid) == 0) {
 		extras_make(s, t)->has_cpuid_faults = true;

@@ -35,6 +35,7 @@
 #include "image/dir.h"
 #include "kernel/proc_tasks.h"
 #include "kernel/syscalls.h"
+#include "task/landlock.h"
 #include "task/aspect.h"
 #include "task/extras.h"
 #include "task/seccomp.h"
@@ -171,6 +172,7 @@ static int dump(struct world *w)
 			r = aspects_store(s, t, &t->program, &states[i]);
 	}
 	seccomp_collect(s, &w->tree);
+	landlock_dismiss(&w->tree);
 	return visit_end(v) < 0 || r < 0 ? -7 : 0;
 }
 
