@@ -148,6 +148,25 @@ int fail_context(struct session *s, int err, const char *fmt, ...)
 	return err;
 }
 
+int postpone(struct session *s, int r)
+{
+	if (r >= 0 || r == -EBADMSG)
+		return r;
+	if (!s->postponed.err)
+		s->postponed = s->failure;
+	if (!s->postponed.err)
+		s->postponed = (struct failure){.err = -r, .message = "read the images"};
+	s->failure = (struct failure){0};
+	return 0;
+}
+
+int recall(struct session *s)
+{
+	if (s->postponed.err)
+		s->failure = s->postponed;
+	return -s->postponed.err;
+}
+
 void block(struct session *s, pid_t pid, const char *remedy, const char *fmt, ...)
 {
 	va_list ap;

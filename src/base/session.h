@@ -74,6 +74,7 @@ struct session {
 	struct arena arena;
 	struct log log;
 	struct failure failure;
+	struct failure postponed; /* found while reading images, to be told if they are sound */
 	VEC(struct blocker) blockers;
 	const struct options *opt;
 	struct image_dir *images;
@@ -108,6 +109,14 @@ int fail_remedy(struct session *s, int err, const char *remedy, const char *fmt,
 /* Puts "context: " before the recorded message. Returns err unchanged. */
 int fail_context(struct session *s, int err, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/*
+ * While images are read: damage (-EBADMSG) is told first, so that it is the same for all who read
+ * them.  Any other failure r, of this machine or this version, is kept and 0 returned; the first of
+ * those is what recall() makes the failure.
+ */
+int postpone(struct session *s, int r);
+int recall(struct session *s);
 
 /* Adds a blocker. remedy may be NULL. */
 void block(struct session *s, pid_t pid, const char *remedy, const char *fmt, ...)

@@ -69,7 +69,7 @@ static void follow(struct session *to, const struct session *s)
 	*to = *s;
 	to->arena = own.arena;
 	to->cpu = own.cpu ? own.cpu : s->cpu;
-	to->failure = (struct failure){0};
+	to->failure = to->postponed = (struct failure){0};
 	to->stats = (struct run_stats){0};
 	to->blockers.v = NULL;
 	to->blockers.n = to->blockers.cap = 0;
@@ -91,6 +91,8 @@ static void take_findings(struct session *s, struct session *from)
 		*vec_push(&s->arena, &s->blockers) = *b;
 	if (!s->failure.err)
 		s->failure = from->failure;
+	if (!s->postponed.err)
+		s->postponed = from->postponed;
 	s->cpu = s->cpu ? s->cpu : from->cpu;
 }
 

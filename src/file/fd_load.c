@@ -72,10 +72,10 @@ int fd_table_load(struct file_set *f, struct task *t)
 	uint32_t id = t->ids ? t->ids->files_id : (uint32_t)t->vpid;
 	int r = image_read_all(f->s, IMG_FDINFO, id, &all, &n);
 	for (size_t i = 0; i < n && r >= 0; i++)
-		r = add_slot(f, table, (const FdinfoEntry *)all[i]);
+		r = postpone(f->s, add_slot(f, table, (const FdinfoEntry *)all[i]));
 	if (r < 0)
 		return r;
 	if (table->slots.n)
 		qsort(table->slots.v, table->slots.n, sizeof(*table->slots.v), by_number);
-	return check_numbers(f, table);
+	return postpone(f->s, check_numbers(f, table));
 }

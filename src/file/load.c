@@ -2,7 +2,7 @@
  * Reading files.img and all that belongs to it, before anything is forked.
  *
  * Whatever can be known to fail later fails here: dangling ids, types that cannot be made, files
- * that are gone or changed, damaged contents.
+ * that are gone or changed, damaged contents. Damage first: the rest is postpone()d.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,6 +13,7 @@
 #include "file/file_lock.h"
 #include "file/restoring.h"
 #include "kernel/syscalls.h"
+#include "mem/vma.h"
 #include "socket/unix.h"
 
 struct open_file *file_find(const struct file_set *f, uint32_t id)
@@ -88,6 +89,25 @@ static int load_files(struct file_set *f)
 	return r;
 }
 
+/* What is mapped and what is executed are files of the images, of a kind that can be. */
+static int check_mapped(struct file_set *f, const struct task *t)
+{
+	for (size_t i = 0; i < t->mm->n_vmas; i++) {
+		const VmaEntry *e = t->mm->vmas[i];
+		bool file = e->status & (VMA_FILE_PRIVATE | VMA_FILE_SHARED);
+		if (file && !(e->status & VMA_GUARD) && !file_is_mappable(f, (uint32_t)e->shmid))
+			return fail(f->s, EBADMSG,
+				"pid %d: file %llu, mapped at %llx, is not in files.img, or cannot "
+				"be mapped",
+				t->vpid, (unsigned long long)e->shmid, (unsigned long long)e->start);
+	}
+	if (!file_is_mappable(f, t->mm->exe_file_id))
+		return fail(f->s, EBADMSG,
+			"pid %d: its executable, file %u, is not in files.img, or is none", t->vpid,
+			t->mm->exe_file_id);
+	return 0;
+}
+
 static int load_tasks(struct file_set *f)
 {
 	int r = 0;
@@ -98,6 +118,8 @@ static int load_tasks(struct file_set *f)
 		r = fd_table_load(f, t);
 		if (r >= 0)
 			r = fs_load(f, t);
+		if (r >= 0)
+			r = check_mapped(f, t);
 	}
 	return r;
 }
@@ -120,9 +142,9 @@ static int check_files(struct file_set *f)
 	for (size_t i = 0; i < f->all.n && r >= 0; i++) {
 		struct open_file *o = f->all.v[i];
 		if (o->type && (o->inherited < 0 || o->type->inherits_itself))
-			r = o->type->check(f, o);
+			r = postpone(f->s, o->type->check(f, o));
 		if (r >= 0)
-			r = fown_check(f, o);
+			r = postpone(f->s, fown_check(f, o));
 	}
 	return r;
 }
@@ -158,7 +180,7 @@ int file_load(struct session *s, struct tree *tree, struct file_set **ret)
 	if (r >= 0)
 		r = bpf_map_load(f);
 	if (r >= 0)
-		r = file_lock_load(f);
+		r = postpone(f->s, file_lock_load(f));
 	if (r >= 0)
 		r = pipe_data_load(f);
 	if (r >= 0)

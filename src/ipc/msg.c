@@ -209,7 +209,7 @@ int msg_load(struct session *s, struct tree *tree)
 		struct queue g = {.e = (IpcMsgEntry *)m};
 		r = load_messages(s, &reader, &g);
 		if (r >= 0)
-			r = look_at(s, tree, &g);
+			r = postpone(s, look_at(s, tree, &g));
 		*vec_push(&s->arena, &list->all) = g;
 	}
 	return r;

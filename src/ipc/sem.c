@@ -176,7 +176,7 @@ int sem_load(struct session *s, struct tree *tree)
 		if (r < 0)
 			return r;
 		g.values = arena_memdup(&s->arena, values, len);
-		r = look_at(s, tree, &g);
+		r = postpone(s, look_at(s, tree, &g));
 		*vec_push(&s->arena, &list->all) = g;
 	}
 	return r;

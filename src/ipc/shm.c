@@ -384,11 +384,11 @@ int shm_load(struct session *s, struct tree *tree)
 	int r = load_image(s, tree);
 	for (size_t i = 0; i < tree->tasks.n && r >= 0; i++)
 		if (tree->tasks.v[i]->mm)
-			r = check_mappings(s, tree->tasks.v[i]);
+			r = postpone(s, check_mappings(s, tree->tasks.v[i]));
 	struct segments *list = tree->shm;
 	for (size_t i = 0; list && i < list->all.n && r >= 0; i++)
 		if (list->all.v[i].fate != SEGMENT_UNUSED)
-			r = look_at(s, tree, &list->all.v[i]);
+			r = postpone(s, look_at(s, tree, &list->all.v[i]));
 	return r;
 }
 

@@ -56,7 +56,7 @@ static int load_vmas(struct session *s, struct task *t, struct mem_plan *m)
 			*vec_push(&s->arena, &m->guards) = e;
 			continue;
 		}
-		int r = check_vma(s, t, e, floor);
+		int r = postpone(s, check_vma(s, t, e, floor));
 		if (r < 0)
 			return r;
 		floor = e->end;
@@ -105,13 +105,13 @@ int mem_load(struct session *s, struct task *t)
 	if (r == -ENOENT)
 		return fail(s, r, "pid %d: its page map is missing", t->vpid);
 	if (r >= 0)
-		r = check_pages(s, t, m);
+		r = postpone(s, check_pages(s, t, m));
 	if (r >= 0)
-		r = aio_check(s, t);
+		r = postpone(s, aio_check(s, t));
 	if (r >= 0)
-		r = vma_policy_check(s, t);
+		r = postpone(s, vma_policy_check(s, t));
 	if (r >= 0)
-		r = vdso_load(s, t);
+		r = postpone(s, vdso_load(s, t));
 	return r;
 }
 

@@ -92,7 +92,9 @@ static int load_live_core(struct session *s, struct thread *th)
 		return fail(s, EBADMSG, "core-%d.img: the part of the thread is missing", th->vtid);
 	r = arch_core_load(s, th->core, &th->regs);
 	if (r < 0)
-		return fail_context(s, r, "pid %d thread %d", th->task->vpid, th->vtid);
+		r = postpone(s, fail_context(s, r, "pid %d thread %d", th->task->vpid, th->vtid));
+	if (r < 0)
+		return r;
 	return aspects_check(s, th);
 }
 

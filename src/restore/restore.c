@@ -16,19 +16,36 @@
 #include "plugin/plugin.h"
 #include "restore/restore_tree.h"
 
+static int load_images(struct restore *re)
+{
+	int r = restore_load_tree(re);
+	if (r >= 0)
+		r = ipc_load(re->s, &re->tree);
+	if (r >= 0)
+		r = file_load(re->s, &re->tree, &re->files);
+	if (r >= 0)
+		r = restore_check_unread(re);
+	return r < 0 ? r : restore_arrange_sessions(re);
+}
+
+int restore_check_images(struct session *s)
+{
+	struct restore re = {.s = s, .stubs = STUBS_NONE};
+	int r = load_images(&re);
+	vec_for_each(&re.tree.tasks, t)
+		mem_release(*t);
+	return r;
+}
+
 static int load(struct restore *re)
 {
 	int r = cpuinfo_check_if_asked(re->s);
 	if (r >= 0)
 		r = external_check(re->s);
 	if (r >= 0)
-		r = restore_load_tree(re);
+		r = load_images(re);
 	if (r >= 0)
-		r = ipc_load(re->s, &re->tree);
-	if (r >= 0)
-		r = file_load(re->s, &re->tree, &re->files);
-	if (r >= 0)
-		r = restore_arrange_sessions(re);
+		r = recall(re->s);
 	for (size_t i = 1; i < re->tree.tasks.n && r >= 0; i++)
 		if (task_lives(re->tree.tasks.v[i]) && task_lives(re->tree.tasks.v[i]->parent))
 			r = mem_inherit(re->s, re->tree.tasks.v[i]);

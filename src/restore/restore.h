@@ -12,4 +12,11 @@ struct session;
  */
 int restore_run(struct session *s);
 
+/*
+ * What a restore does first: reads all images of s->images and checks that they are whole and fit
+ * together. 0 or a negative errno with the failure recorded; what would stand in the way on this
+ * machine is no failure here.
+ */
+int restore_check_images(struct session *s);
+
 #endif

@@ -18,6 +18,9 @@ struct restore {
 /* load_tree.c: the model from inventory, pstree, cores, ids and mm. */
 int restore_load_tree(struct restore *r);
 
+/* unread.c: images of the set that nothing else here reads are whole, too. */
+int restore_check_unread(struct restore *r);
+
 /* sessions.c: who must be forked by whom, and helpers for the dead, so that sessions come out. */
 int restore_arrange_sessions(struct restore *r);
 

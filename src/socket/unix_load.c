@@ -139,17 +139,17 @@ int unix_load(struct file_set *f)
 	struct unix_set *set = f->unix_socks;
 	int r = 0;
 	for (size_t i = 0; set && i < set->all.n && r >= 0; i++)
-		r = link_peer(f, set->all.v[i]);
+		r = postpone(f->s, link_peer(f, set->all.v[i]));
 	for (size_t i = 0; set && i < set->all.n && r >= 0; i++)
 		sort_waiting(set->all.v[i]);
 	if (set && r >= 0)
-		r = read_taken(f);
+		r = postpone(f->s, read_taken(f));
 	for (size_t i = 0; set && i < set->all.n && r >= 0; i++)
 		if (binds_name(f, set->all.v[i]))
-			r = unix_name_check(f, set->all.v[i]);
+			r = postpone(f->s, unix_name_check(f, set->all.v[i]));
 	for (size_t i = 0; set && i < set->all.n && r >= 0; i++)
 		if (!set->all.v[i]->outside)
-			r = unix_queue_check(f, set->all.v[i]);
+			r = postpone(f->s, unix_queue_check(f, set->all.v[i]));
 	return r;
 }
 

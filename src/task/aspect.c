@@ -36,7 +36,15 @@ int aspects_store(struct session *s, struct thread *t, const struct program *p,
 
 int aspects_check(struct session *s, struct thread *t)
 {
-	WALK(check);
+	int r = 0;
+	for (int i = 0; aspects[i] && r >= 0; i++) {
+		const struct aspect *a = aspects[i];
+		if (a->check && aspect_applies(a, t))
+			r = postpone(s, a->check(s, t));
+		if (r < 0)
+			fail(s, r, "pid %d thread %d: %s", t->task->vpid, t->vtid, a->name);
+	}
+	return r;
 }
 
 int aspects_plan(struct session *s, struct thread *t, struct program *p)

@@ -74,4 +74,4 @@ def test_explorers(case):
     ran = subprocess.run([CRIT, "check", second], capture_output=True, text=True)
     if ran.returncode != 1:
         raise Failure("crit check finds nothing in a damaged dump")
-    need(ran.stdout, r"pagemap-\d+\.img: offset \d+:", r"fdinfo-\d+\.img: .* there is no open file \d+")
+    need(ran.stdout, r"pagemap-\d+\.img: offset \d+:")

@@ -75,17 +75,7 @@ static const char *brief(struct session *s, const char *text)
 static const ProtobufCMessage *below(
 	const ProtobufCMessage *m, const ProtobufCFieldDescriptor *f, size_t i)
 {
-	const char *at = (const char *)m + f->offset;
-	if (f->label == PROTOBUF_C_LABEL_REPEATED)
-		return (*(const ProtobufCMessage *const *const *)at)[i];
-	return *(const ProtobufCMessage *const *)at;
-}
-
-static size_t count(const ProtobufCMessage *m, const ProtobufCFieldDescriptor *f)
-{
-	if (f->label == PROTOBUF_C_LABEL_REPEATED)
-		return *(const size_t *)((const char *)m + f->quantifier_offset);
-	return below(m, f, 0) ? 1 : 0;
+	return *(const ProtobufCMessage *const *)field_at(m, f, i);
 }
 
 /* Numbers that a dump gives out itself. */
@@ -103,7 +93,7 @@ static void compare_nested(struct report *r, const char *path, const ProtobufCFi
 	const ProtobufCMessage *a, const ProtobufCMessage *b)
 {
 	struct arena *arena = &r->s->arena;
-	size_t n[2] = {count(a, f), count(b, f)};
+	size_t n[2] = {field_count(a, f), field_count(b, f)};
 	if (n[0] != n[1] && f->label == PROTOBUF_C_LABEL_REPEATED)
 		line(r, "~ %s: %zu -> %zu entries", path, n[0], n[1]);
 	else if (n[0] != n[1])

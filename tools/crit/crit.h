@@ -51,8 +51,11 @@ bool decode_field(struct session *s, struct json_writer *w, const ProtobufCMessa
 int encode_message(struct session *s, const ProtobufCMessageDescriptor *type,
 	struct json_object *object, ProtobufCMessage **ret);
 
-/* field.c: bytes of one element of a field in its message. */
+/* field.c: bytes of one element of a field in its message; how many it has, of an optional one 0 or
+ * 1; where the i-th is. */
 size_t field_size(ProtobufCType type);
+size_t field_count(const ProtobufCMessage *m, const ProtobufCFieldDescriptor *f);
+const void *field_at(const ProtobufCMessage *m, const ProtobufCFieldDescriptor *f, size_t i);
 
 /* payload.c: what follows a record, as its member `extra`. */
 int payload_decode(

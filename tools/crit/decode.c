@@ -141,33 +141,19 @@ static void put_list(struct json_writer *w, const struct style *style,
 	json_write_end(w, ']');
 }
 
-static bool is_present(const ProtobufCMessage *m, const ProtobufCFieldDescriptor *f)
-{
-	const char *base = (const char *)m;
-	if (f->label == PROTOBUF_C_LABEL_REQUIRED)
-		return true;
-	if (f->type == PROTOBUF_C_TYPE_STRING || f->type == PROTOBUF_C_TYPE_MESSAGE) {
-		const void *p = *(void *const *)(base + f->offset);
-		return p && p != f->default_value;
-	}
-	return *(const protobuf_c_boolean *)(base + f->quantifier_offset);
-}
-
 static bool put_field(struct json_writer *w, const struct style *style, const ProtobufCMessage *m,
 	const ProtobufCFieldDescriptor *f)
 {
 	const struct presentation *how = presentation_of(m->descriptor->name, f->name);
-	const char *base = (const char *)m;
-	if (f->label == PROTOBUF_C_LABEL_REPEATED) {
-		size_t n = *(const size_t *)(base + f->quantifier_offset);
-		if (n)
-			put_list(w, style, how, f, *(char *const *)(base + f->offset), n);
-		return n;
-	}
-	if (!is_present(m, f))
+	size_t n = field_count(m, f);
+	if (!n)
 		return false;
+	if (f->label == PROTOBUF_C_LABEL_REPEATED) {
+		put_list(w, style, how, f, field_at(m, f, 0), n);
+		return true;
+	}
 	json_write_key(w, f->name);
-	put_value(w, style, how, f, base + f->offset);
+	put_value(w, style, how, f, field_at(m, f, 0));
 	return true;
 }
 

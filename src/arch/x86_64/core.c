@@ -232,9 +232,11 @@ static int load_fp(struct session *s, const UserX86FpregsEntry *e, struct arch_r
 int arch_core_load(struct session *s, const CoreEntry *core, struct arch_regs *ret_regs)
 {
 	const ThreadInfoX86 *info = core->thread_info;
-	if (core->mtype != CORE_ENTRY__MARCH__X86_64 || !info)
+	if (core->mtype != CORE_ENTRY__MARCH__X86_64)
 		return fail(s, EOPNOTSUPP, "the core image is of another architecture (%d)",
 			(int)core->mtype);
+	if (!info)
+		return fail(s, EBADMSG, "the core image has no registers");
 	if (info->gpregs->has_mode && info->gpregs->mode != USER_X86_REGS_MODE__NATIVE)
 		return fail(s, EOPNOTSUPP, "the core image is of a 32-bit task, which is not supported yet");
 	if (info->fpregs->xsave && info->fpregs->xsave->cet && info->fpregs->xsave->cet->cet)
