@@ -78,6 +78,7 @@ struct session {
 	VEC(struct blocker) blockers;
 	const struct options *opt;
 	struct image_dir *images;
+	bool images_only; /* are to be checked: nothing of this machine is looked at */
 	struct run_stats stats;
 	struct preflight preflight;
 	struct progress *progress; /* how far it is, for who watches; NULL = nobody */

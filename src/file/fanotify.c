@@ -147,7 +147,7 @@ static int check_mark(struct file_set *f, const struct open_file *o, const Fanot
 	if (m->type == MARK_TYPE__INODE && m->ie)
 		return fsnotify_check_mark(f, o, m->ie->i_ino, m->s_dev, m->ie->f_handle);
 	if (m->type == MARK_TYPE__MOUNT && m->me && m->me->path)
-		return open_mount(f, o, m->me->path, &fd);
+		return f->s->images_only ? 0 : open_mount(f, o, m->me->path, &fd);
 	return fail(f->s, EBADMSG, "%s: a fanotify mark of its image lacks what it is on",
 		open_file_label(f, o));
 }

@@ -70,6 +70,8 @@ int fsnotify_check_mark(struct file_set *f, const struct open_file *o, uint64_t 
 		ghost_will_be_watched(ghost->remap->ghost);
 		return 0;
 	}
+	if (f->s->images_only)
+		return 0;
 	int r = h->path ? path_stat(f, h->path, AT_SYMLINK_NOFOLLOW, &st) : 0;
 	if (r < 0)
 		return fail(f->s, r, "%s: look for %s, which it watches", open_file_label(f, o),

@@ -222,7 +222,7 @@ int regular_check(struct file_set *f, struct open_file *o)
 	if (is_of_process(f, e->name, &o->late))
 		return 0;
 	o->late = false;
-	return check_target(f, o);
+	return f->s->images_only ? 0 : check_target(f, o);
 }
 
 /* Flags that mean the same again: nothing is created, no terminal acquired. */

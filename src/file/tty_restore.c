@@ -207,6 +207,8 @@ int tty_check(struct file_set *f, struct open_file *o)
 	if (t->master && t->files.n > 1)
 		return fail(f->s, EBADMSG, "%s: a second master of pseudo terminal %u",
 			open_file_label(f, o), t->info->pty->index);
+	if (f->s->images_only)
+		return 0;
 	switch (t->info->type) {
 	case TTY_TYPE__EXT_TTY:
 		return fail_remedy(f->s, ENOENT,

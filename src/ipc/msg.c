@@ -208,7 +208,7 @@ int msg_load(struct session *s, struct tree *tree)
 	while (r >= 0 && (r = image_read(s, &reader, &m)) > 0) {
 		struct queue g = {.e = (IpcMsgEntry *)m};
 		r = load_messages(s, &reader, &g);
-		if (r >= 0)
+		if (r >= 0 && !s->images_only)
 			r = postpone(s, look_at(s, tree, &g));
 		*vec_push(&s->arena, &list->all) = g;
 	}

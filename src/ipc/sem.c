@@ -176,7 +176,7 @@ int sem_load(struct session *s, struct tree *tree)
 		if (r < 0)
 			return r;
 		g.values = arena_memdup(&s->arena, values, len);
-		r = postpone(s, look_at(s, tree, &g));
+		r = s->images_only ? 0 : postpone(s, look_at(s, tree, &g));
 		*vec_push(&s->arena, &list->all) = g;
 	}
 	return r;

@@ -386,7 +386,7 @@ int shm_load(struct session *s, struct tree *tree)
 		if (tree->tasks.v[i]->mm)
 			r = postpone(s, check_mappings(s, tree->tasks.v[i]));
 	struct segments *list = tree->shm;
-	for (size_t i = 0; list && i < list->all.n && r >= 0; i++)
+	for (size_t i = 0; list && i < list->all.n && r >= 0 && !s->images_only; i++)
 		if (list->all.v[i].fate != SEGMENT_UNUSED)
 			r = postpone(s, look_at(s, tree, &list->all.v[i]));
 	return r;

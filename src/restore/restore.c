@@ -31,6 +31,7 @@ static int load_images(struct restore *re)
 int restore_check_images(struct session *s)
 {
 	struct restore re = {.s = s, .stubs = STUBS_NONE};
+	s->images_only = true;
 	int r = load_images(&re);
 	vec_for_each(&re.tree.tasks, t)
 		mem_release(*t);

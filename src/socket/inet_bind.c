@@ -88,7 +88,7 @@ bool inet_waits_for_tun(const struct file_set *f, const InetSkEntry *e)
 int inet_plain_check(struct file_set *f, struct open_file *o)
 {
 	_cleanup_close_ int fd = -1;
-	if (inet_waits_for_tun(f, o->e->isk))
+	if (f->s->images_only || inet_waits_for_tun(f, o->e->isk))
 		return 0;
 	int r = new_socket(f, o, &fd);
 	if (r < 0)

@@ -213,7 +213,7 @@ static int netlink_check(struct file_set *f, struct open_file *o)
 	if (e->n_groups > GROUP_WORDS_MAX || e->dst_group > 32 || e->protocol > 255)
 		return fail(f->s, EBADMSG, "file %u: this netlink socket is not sane", o->id);
 	int r = sk_opts_check(f, o, e->opts);
-	if (r < 0)
+	if (r < 0 || f->s->images_only)
 		return r;
 	_cleanup_close_ int fd = make(f, o);
 	return fd < 0 ? fd : 0;

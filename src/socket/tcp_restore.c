@@ -131,12 +131,13 @@ int tcp_check(struct file_set *f, struct open_file *o)
 	struct tcp_target *t = arena_new(&f->s->arena, struct tcp_target);
 	*t = (struct tcp_target){.o = o, .fd = -1};
 	struct inet_restore *in = inet_restore_of(f);
-	int r = check_options(f, o);
-	if (r >= 0 && !f->s->opt->tcp_close) {
-		r = load_stream(f, o, t);
-		if (r >= 0 && !inet_waits_for_tun(f, o->e->isk))
+	bool connected = !f->s->opt->tcp_close && !f->tree->tcp_close;
+	int r = connected ? load_stream(f, o, t) : 0;
+	if (r >= 0 && !f->s->images_only) {
+		r = check_options(f, o);
+		if (r >= 0 && connected && !inet_waits_for_tun(f, o->e->isk))
 			r = check_address(f, o);
-		if (r >= 0)
+		if (r >= 0 && connected)
 			r = check_free(f, o);
 	}
 	if (r < 0)

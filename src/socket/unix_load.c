@@ -113,6 +113,8 @@ static bool binds_name(struct file_set *f, const struct unix_sock *u)
 static int read_taken(struct file_set *f)
 {
 	struct unix_set *set = f->unix_socks;
+	if (f->s->images_only)
+		return 0;
 	vec_for_each (&set->all, u)
 		if (binds_name(f, *u) && !(*u)->e->name.data[0]) {
 			int r = unix_table_read(f->s, &set->taken);

@@ -68,6 +68,7 @@ int crit_check(struct crit *c)
 	struct options options;
 	struct check k = {.s = s};
 	options_init(&options);
+	options.file_locks = true; /* or they would not be looked at */
 	s->opt = &options;
 	s->log.level = LOG_ERROR; /* warnings are of a restore on this machine */
 	int err = image_dir_open(s, c->dir, &s->images);
