@@ -1,6 +1,7 @@
 /*
- * Images that belong to a set although a restore does not use them yet: those of namespaces, cgroups
- * and the like.  They must be whole all the same; a set with a damaged one is not to be trusted.
+ * Images that belong to a set although a restore does not use them yet: those of namespaces,
+ * cgroups and the like.  They must be whole all the same; a set with a damaged one is not to be
+ * trusted.
  */
 #include "restore/restore_tree.h"
 

@@ -442,3 +442,30 @@ def test_pycriu(case):
         raise Failure("a tool that is not there answered")
     except (pycriu.CRIUExceptionInternal, OSError):
         pass
+
+
+@scenario
+def test_not_there_yet(case):
+    """What comes with a later engine is said so, and nothing is done.
+    PROVES: F371"""
+    module, pid, images = rpc(), sleeper(case), case.new_images()
+    pb = module.pb
+
+    def one(kind, *words, answered=None, **options):
+        request = pb.criu_req(type=kind)
+        request.opts.images_dir_fd, request.opts.images_dir, request.opts.pid = -1, str(images), pid
+        for name, value in options.items():
+            setattr(request.opts, name, value)
+        with module.Client(FERMATA) as c:
+            answer = c.call(request)
+        need(not answer.success and answer.type == (kind if answered is None else answered) and
+             all(w in answer.cr_errmsg for w in words), f"{kind} {options}: {answer}")
+    for kind in (pb.PRE_DUMP, pb.SINGLE_PRE_DUMP, pb.PAGE_SERVER, pb.PAGE_SERVER_CHLD):
+        one(kind, "not served yet", pb.criu_req_type.Name(kind))
+    for options in ({"parent_img": "../x"}, {"lazy_pages": True}, {"freeze_cgroup": "/x"},
+                    {"auto_dedup": True}, {"track_mem": True}):
+        one(pb.DUMP, next(iter({"parent_img": "prev-images-dir"}.get(k, k.replace("_", "-")) for k in options)),
+            **options)
+    one(pb.RESTORE, "--root", root="/tmp")
+    one(pb.NOTIFY, "type 6", answered=pb.EMPTY)
+    need(case.pids() == [pid] and not (images / "inventory.img").exists(), "something was done")

@@ -2,8 +2,8 @@
  * crit check DIR: are the images of a checkpoint whole, and do they fit together?
  *
  * What says so is the very code that a restore begins with, before it does anything: the first line
- * is what the restore would say.  What more is damaged in single files follows, so that not only the
- * first is known.  Whether the files and PIDs are to be had on this machine is no matter here:
+ * is what the restore would say.  What more is damaged in single files follows, so that not only
+ * the first is known.  Whether the files and PIDs are to be had on this machine is no matter here:
  * `restore --explain` tells.
  */
 #include <dirent.h>
