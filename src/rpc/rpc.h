@@ -26,6 +26,7 @@ struct worker {
 	struct ucred peer;	/* who connected */
 	struct options options; /* what requests start from */
 	char title[16];
+	int status_of_failure; /* what it exits with if the request fails: spec/cli.md 2 */
 };
 
 /* worker.c: serves requests until the client is done. Returns the exit status. */

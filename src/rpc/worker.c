@@ -227,6 +227,7 @@ static int serve(struct worker *w, struct session *s, struct options *opt, bool 
 {
 	CriuReq *req;
 	CriuResp resp = CRIU_RESP__INIT;
+	w->status_of_failure = 255;
 	int err = wire_receive(s, w->fd, &req);
 	if (err == -EPIPE)
 		return 0;
@@ -238,6 +239,8 @@ static int serve(struct worker *w, struct session *s, struct options *opt, bool 
 	const struct handler *h = find_handler(req);
 	if (h)
 		resp.type = req->type;
+	if (h && h->failed)
+		w->status_of_failure = 1;
 	if (req->has_keep_open && req->keep_open && h && !h->may_keep_open)
 		return fail(s, EINVAL, "a request that cannot keep the connection open");
 	err = h ? h->serve(&r) : fail(s, EINVAL, "a request of type %d", (int)req->type);
@@ -259,5 +262,5 @@ int worker_run(struct worker *w)
 		image_dir_close(s.images);
 		session_release(&s);
 	} while (more && err >= 0);
-	return err >= 0 ? 0 : 1;
+	return err >= 0 ? 0 : w->status_of_failure;
 }

@@ -458,6 +458,8 @@ def test_not_there_yet(case):
             setattr(request.opts, name, value)
         with module.Client(FERMATA) as c:
             answer = c.call(request)
+        need(c.process.returncode == 255 if kind not in (pb.DUMP, pb.RESTORE) else c.process.returncode == 1,
+             f"exit status {c.process.returncode}")
         need(not answer.success and answer.type == (kind if answered is None else answered) and
              all(w in answer.cr_errmsg for w in words), f"{kind} {options}: {answer}")
     for kind in (pb.PRE_DUMP, pb.SINGLE_PRE_DUMP, pb.PAGE_SERVER, pb.PAGE_SERVER_CHLD):
