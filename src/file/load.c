@@ -118,7 +118,7 @@ static int load_tasks(struct file_set *f)
 		r = fd_table_load(f, t);
 		if (r >= 0)
 			r = fs_load(f, t);
-		if (r >= 0)
+		if (r >= 0 && t->mm)
 			r = check_mapped(f, t);
 	}
 	return r;

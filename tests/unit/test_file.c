@@ -143,7 +143,8 @@ static int load(struct fixture *x, struct file_set **ret)
 	pid_t pid = x->t->pid;
 	fresh_session(x);
 	add_task(x, pid);
-	return file_load(&x->s, &x->tree, ret);
+	int r = file_load(&x->s, &x->tree, ret);
+	return r < 0 ? r : recall(&x->s);
 }
 
 static bool blocked_by(const struct fixture *x, const char *text)
