@@ -35,7 +35,7 @@ bool plugins_have(const struct session *s, int hook)
 
 bool plugins_may_run(const struct session *s)
 {
-	return !s->opt->explain;
+	return !s->opt->explain && !s->images_only;
 }
 
 int plugin_dump_unix_sk(struct session *s, int fd, uint32_t ino)

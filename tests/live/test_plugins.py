@@ -124,6 +124,8 @@ def test_mappings(case):
     images = plugins.dump()
     if [c for c in plugins.calls() if "HANDLE_DEVICE_VMA" in c] != ["sample HANDLE_DEVICE_VMA 1 600"] * 2:
         raise Failure("HANDLE_DEVICE_VMA")
+    checked = subprocess.run([CRIT, "check", images], capture_output=True, text=True)
+    need(checked.returncode == 0 and not plugins.calls(), f"crit check: {checked}")
     case.refused("restore", "Missing required plugin: sample", images=images)
     plugins.restore(images)
     asked = [c.split(" ")[2:] for c in plugins.calls() if "UPDATE_VMA_MAP" in c]
