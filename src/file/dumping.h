@@ -63,7 +63,7 @@ struct file_view {
 	struct inode_info *inode;
 	const struct file_type *type;	 /* NULL: not known yet */
 	struct proc_fdinfo fdinfo;	 /* of the copy */
-	bool has_fdinfo;		 /* false: it is long, or the file is for its path only */
+	bool has_fdinfo;		 /* false: the file is for its path only */
 	struct description *description; /* NULL: not looked for yet */
 	bool stays;			 /* until view_read_later() has had its way */
 };

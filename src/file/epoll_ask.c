@@ -6,7 +6,7 @@
  * events and data that the target has it changes nothing if it is there, and fails with ENOENT
  * if not.  That holds for level-triggered targets only: others would fire again.
  *
- * The number must be that of the target, so a child of ours does it, whose descriptors may be
+ * The number must be that of the target, so children of ours do it, whose descriptors may be
  * overwritten.  What it does not prove is left to kcmp(2).
  */
 #include "file/epoll.h"
@@ -22,7 +22,7 @@
 #include "kernel/syscalls.h"
 
 /* Steps of kcmp(2) that cost less than a child. */
-enum { WALK_MAX = 100000 };
+enum { WALK_MAX = 100000, CHILDREN = 2 };
 
 static bool can_ask(const struct epoll_dump *set, const struct epoll_target *t)
 {
@@ -62,7 +62,7 @@ static bool ask_one(int pidfd, int epoll, const struct epoll_target *t)
 	return there;
 }
 
-static void ask_all(const struct epoll_dump *set, uint32_t highest, bool *there)
+static void ask_all(const struct epoll_dump *set, uint32_t highest, size_t first, bool *there)
 {
 	struct rlimit limit;
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
@@ -75,7 +75,7 @@ static void ask_all(const struct epoll_dump *set, uint32_t highest, bool *there)
 	epoll = fcntl(epoll, F_DUPFD_CLOEXEC, highest + 1);
 	if (pidfd < 0 || epoll < 0 || close_range(0, highest, 0) < 0)
 		return;
-	for (size_t i = 0; i < set->targets.n; i++)
+	for (size_t i = first; i < set->targets.n; i += CHILDREN)
 		if (can_ask(set, &set->targets.v[i]))
 			there[i] = ask_one(pidfd, epoll, &set->targets.v[i]);
 }
@@ -89,13 +89,17 @@ void epoll_ask(struct file_dump *d, struct epoll_dump *set)
 	bool *there = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (there == MAP_FAILED)
 		return;
-	pid_t pid = fork();
-	if (pid == 0) {
-		ask_all(set, highest, there);
-		_exit(0);
+	pid_t children[CHILDREN];
+	for (size_t k = 0; k < CHILDREN; k++) {
+		children[k] = fork();
+		if (children[k] == 0) {
+			ask_all(set, highest, k, there);
+			_exit(0);
+		}
 	}
-	if (pid > 0)
-		waitpid(pid, NULL, 0);
+	for (size_t k = 0; k < CHILDREN; k++)
+		if (children[k] > 0)
+			waitpid(children[k], NULL, 0);
 	size_t proven = 0;
 	for (size_t i = 0; i < n; i++)
 		if (there[i]) {

@@ -12,6 +12,7 @@
 #include <limits.h>
 #include <linux/magic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/sysmacros.h>
@@ -105,20 +106,51 @@ int desk_make(struct file_dump *d, struct desk *desk)
 	return 0;
 }
 
-/* It is one record: what does not come with the first read is too long for the buffer. */
+/* Of an epoll set of thousands: a record that is ready in the kernel as a whole, from `have` on. */
+static int read_rest(int fd, const char *begin, size_t have, char **ret, size_t *ret_len)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t room = have;
+	for (;;) {
+		room *= 4;
+		char *grown = realloc(text, room);
+		if (!grown)
+			return -ENOMEM;
+		if (!text)
+			memcpy(grown, begin, have);
+		text = grown;
+		while (have < room) {
+			ssize_t n = pread(fd, text + have, room - have, (off_t)have);
+			if (n < 0)
+				return -errno;
+			if (!n) {
+				*ret = text;
+				*ret_len = have;
+				text = NULL;
+				return 0;
+			}
+			have += (size_t)n;
+		}
+	}
+}
+
 static int read_fdinfo(struct session *s, int fd, struct file_view *v)
 {
-	char text[4096];
-	ssize_t n = pread(fd, text, sizeof(text), 0);
-	if (n < 0)
-		return -errno;
-	int r = proc_fdinfo_parse(&s->arena, text, (size_t)n, &v->fdinfo);
-	if (r < 0)
-		return r;
-	v->has_fdinfo = (size_t)n < sizeof(text);
+	char begin[4096], *text = begin;
+	_cleanup_free_ char *whole = NULL;
+	ssize_t n = pread(fd, begin, sizeof(begin), 0);
+	size_t len = (size_t)n;
+	int r = n < 0 ? -errno : 0;
+	if (r >= 0 && len == sizeof(begin)) {
+		r = read_rest(fd, begin, len, &whole, &len);
+		text = whole;
+	}
+	if (r >= 0)
+		r = proc_fdinfo_parse(&s->arena, text, len, &v->fdinfo);
+	v->has_fdinfo = r >= 0;
 	v->flags = v->fdinfo.flags & ~(uint32_t)O_CLOEXEC;
 	v->pos = v->fdinfo.pos;
-	return 0;
+	return r;
 }
 
 /*
