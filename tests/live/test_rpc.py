@@ -148,7 +148,7 @@ def test_service(case):
     PROVES: F366 F369 F373 F374 F375 F383"""
     module, pid = rpc(), sleeper(case)
     service, address = serve(case, "--pidfile", "service.pid")
-    poll((case.dir / "service.pid").exists, 5, "the pidfile")
+    poll(lambda: (case.dir / "service.pid").exists() and (case.dir / "service.pid").read_text(), 5, "the pidfile")
     need(int((case.dir / "service.pid").read_text()) == service.pid, "the pidfile")
     client = lambda **kw: module.Client(address=str(address), **kw)  # noqa: E731
     with client() as c:
