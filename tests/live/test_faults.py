@@ -5,7 +5,7 @@ from faults import Sweep, everything
 from live import Program
 from scenario import scenario
 
-SCENARIOS = ["threads8", "itimers", "pending", "tree3", "shared_many", "ghost_files", "pipes",
+SCENARIOS = ["threads8", "itimers", "pending", "tree3", "shared_anon", "ghost_files", "pipes",
              "unix_pairs", "tcp_pairs", "file_locks", "pty_pairs"]
 SAMPLE = int(os.environ.get("SAMPLE", 24))
 CASES = [f"{name}:{verb}" for name in SCENARIOS for verb in ("dump", "restore")]
