@@ -91,6 +91,7 @@ struct session {
 	struct helper *helper;	   /* the second thread; NULL = none yet, or not for this one */
 	bool is_lane;		   /* one of two threads' copy: base/share.h */
 	const void *cpu; /* what the architecture learnt about this processor; arch/ only */
+	unsigned long *fault_step; /* base/fault.h; NULL = none */
 	char run_id[37]; /* random UUID of this run */
 };
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/progress.h"
+#include "base/fault.h"
 #include "base/session.h"
 #include "cli/help.h"
 #include "cli/log.h"
@@ -124,6 +125,7 @@ int main(int argc, char **argv)
 	struct session s;
 
 	session_init(&s);
+	fault_read_step(&s);
 	options_init(&options);
 	s.opt = &options;
 	s.comforts = strcmp(program, "criu") != 0;

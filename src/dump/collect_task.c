@@ -77,9 +77,7 @@ static int store_leader(
 	int r = aspects_store(s, leader(t), p, d->states[t->index]);
 	if (r >= 0)
 		r = vma_dump_store(d->vmas[t->index], p);
-	if (r >= 0)
-		file_dump_take(t, p);
-	return r;
+	return r < 0 ? r : file_dump_take(t, p);
 }
 
 /* --- other threads --- */

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/fault.h"
+
 enum {
 	DATA_ALIGN = 16,
 	FIRST_END = 4096 - CHANNEL_STACK, /* of data, if all fits: one page with a stack in front */
@@ -98,7 +100,8 @@ static size_t step_need(const struct loading *l, const struct step *step)
 
 static void place_step(struct loading *l, const struct step *step, struct agent_step *to)
 {
-	to->nr = step->nr;
+	struct program *p = l->p;
+	to->nr = fault_at_this_step(p->s, p->about, step->what) ? AGENT_CALL_NONE : step->nr;
 	to->flags = step->flags;
 	to->expect = step->expect;
 	to->result = AGENT_RESULT_NONE;

@@ -319,21 +319,19 @@ int file_dump_collect(struct file_dump *d, struct task *t, struct program *p)
 	if (!p)
 		return file_dump_store(d, t, NULL);
 	fd_table_collect(t, p);
-	fs_collect(t, p);
 	return 0;
 }
 
-void file_dump_take(struct task *t, const struct program *p)
+int file_dump_take(struct task *t, const struct program *p)
 {
-	fd_table_take(t, p);
-	fs_take(t, p);
+	return fd_table_take(t, p);
 }
 
 int file_dump_store(struct file_dump *d, struct task *t, const struct program *p)
 {
-	if (p)
-		file_dump_take(t, p);
-	int r = fd_table_store(d, t);
+	int r = p ? file_dump_take(t, p) : 0;
+	if (r >= 0)
+		r = fd_table_store(d, t);
 	return r < 0 ? r : fs_store(d, t);
 }
 

@@ -98,16 +98,19 @@ void fd_table_collect(struct task *t, struct program *p)
 						    imm((uint64_t)l->fd), imm(F_GETFD)));
 }
 
-void fd_table_take(struct task *t, const struct program *p)
+int fd_table_take(struct task *t, const struct program *p)
 {
 	struct fd_listing *list = t->files;
 	if (shares_files(t))
-		return;
+		return 0;
 	vec_for_each (&list->fds, l) {
 		int64_t flags = program_result(p, l->flags_step);
-		l->closed = flags < 0;
+		l->closed = flags == -EBADF;
+		if (flags < 0 && !l->closed)
+			return fail(p->s, (int)flags, "pid %d fd %d: get its flags", t->vpid, l->fd);
 		l->flags = l->closed ? 0 : (uint32_t)flags;
 	}
+	return 0;
 }
 
 static struct fd_listing *listing_of(const struct task *t)

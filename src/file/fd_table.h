@@ -12,7 +12,7 @@ bool shares_files(const struct task *t);
 int fd_table_list(struct session *s, struct task *t);
 /* Steps that read the descriptors' flags, and their results; fit for any lane. */
 void fd_table_collect(struct task *t, struct program *p);
-void fd_table_take(struct task *t, const struct program *p);
+int fd_table_take(struct task *t, const struct program *p);
 int fd_table_store(struct file_dump *d, struct task *t);
 /* Fit for share_out(). */
 int fd_table_write(struct session *s, const struct task *t);

@@ -1,10 +1,9 @@
 /*
  * Where a task is: current directory, root directory, umask (fs-*.img; the kernel's fs_struct).
  *
- * The directories are REG entries, also when they were removed (then ghosts).  umask(2) can only
- * be asked by setting it, inside the task.  At restore the stub goes there by path, out of the
- * view it shares with the controller: first into the directory, which may lie outside of the
- * root, then chroot, which leaves it alone.
+ * The directories are REG entries, also when they were removed (then ghosts).  At restore the stub
+ * goes there by path, out of the view it shares with the controller: first into the directory,
+ * which may lie outside of the root, then chroot, which leaves it alone.
  */
 #include "file/fs.h"
 
@@ -32,25 +31,15 @@ static FsEntry *new_entry(struct session *s)
 	return e;
 }
 
-void fs_collect(struct task *t, struct program *p)
-{
-	t->fs = new_entry(p->s);
-	/* Found again by fs_take() through this field until it has its value. */
-	int step = program_step(p, "read umask", NULL, SYS_umask, imm(077));
-	program_step(p, "put umask back", NULL, SYS_umask, result_of(step));
-	t->fs->umask = (uint32_t)step;
-}
-
-void fs_take(struct task *t, const struct program *p)
-{
-	t->fs->has_umask = true;
-	t->fs->umask = (uint32_t)program_result(p, (int)t->fs->umask);
-}
-
 int fs_store(struct file_dump *d, struct task *t)
 {
 	uint32_t type;
-	t->fs = t->fs ? t->fs : new_entry(d->s);
+	int umask = leader(t)->status.umask;
+	t->fs = new_entry(d->s);
+	t->fs->has_umask = umask >= 0;
+	t->fs->umask = (uint32_t)umask;
+	if (umask < 0)
+		return fail(d->s, ENOTSUP, "pid %d: the kernel does not tell its umask", t->vpid);
 	int r = file_dump_path(d, t, "cwd", &t->fs->cwd_id, &type);
 	if (r >= 0)
 		r = file_dump_path(d, t, "root", &t->fs->root_id, &type);

@@ -5,9 +5,6 @@
 #include "file/dump.h"
 #include "file/restore.h"
 
-/* Steps that read the umask, and their result; fit for any lane. */
-void fs_collect(struct task *t, struct program *p);
-void fs_take(struct task *t, const struct program *p);
 int fs_store(struct file_dump *d, struct task *t);
 /* Fit for share_out(). */
 int fs_write(struct session *s, const struct task *t);

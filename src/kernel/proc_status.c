@@ -15,7 +15,7 @@
 #include "kernel/procfs.h"
 #include "kernel/scan.h"
 
-enum kind { STATE, NUMBER, IDS, HEX, GROUPS, NSPID, FEATURES };
+enum kind { STATE, OCTAL, NUMBER, IDS, HEX, GROUPS, NSPID, FEATURES };
 
 #define FIELD(text, how, member)                                                  \
 	{                                                                         \
@@ -28,6 +28,7 @@ static const struct field {
 	enum kind kind;
 	size_t offset;
 } fields[] = {
+	FIELD("Umask", OCTAL, umask),
 	FIELD("State", STATE, state),
 	FIELD("Tgid", NUMBER, tgid),
 	FIELD("Pid", NUMBER, pid),
@@ -102,6 +103,15 @@ static bool scan_ids(struct scan *line, uint32_t ids[static 4])
 	return true;
 }
 
+static bool scan_mode(struct scan *line, int *ret)
+{
+	uint64_t mode;
+	if (!scan_octal(line, &mode) || mode > 07777)
+		return false;
+	*ret = (int)mode;
+	return true;
+}
+
 static bool scan_value(
 	struct arena *a, struct scan *line, const struct field *f, struct proc_status *ret)
 {
@@ -111,6 +121,8 @@ static bool scan_value(
 	case STATE:
 		ret->state = scan_peek(line);
 		return ret->state != '\0';
+	case OCTAL:
+		return scan_mode(line, at);
 	case NUMBER:
 		return scan_int(line, at);
 	case IDS:
@@ -132,7 +144,8 @@ int proc_status_parse(struct arena *a, const char *text, size_t len, struct proc
 {
 	struct scan c = SCAN(text, len), line;
 	size_t hint = 0;
-	*ret = (struct proc_status){.kthread = -1, .seccomp_filters = -1, .pid = -1, .ppid = -1};
+	*ret = (struct proc_status){
+		.umask = -1, .kthread = -1, .seccomp_filters = -1, .pid = -1, .ppid = -1};
 	while (scan_line(&c, &line)) {
 		const struct field *f = find_field(&line, &hint);
 		if (f && !scan_value(a, &line, f, ret))

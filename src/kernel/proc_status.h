@@ -15,6 +15,7 @@ enum { PROC_PIDNS_MAX = 33 }; /* MAX_PID_NS_LEVEL + 1 */
 
 struct proc_status {
 	char state; /* R S D T t Z X I */
+	int umask;  /* -1 for a zombie, and before Linux 4.7 */
 	pid_t tgid, pid, ppid, tracer;
 	/* From the pid namespace of the proc mount inwards; the last one is the task's own. */
 	pid_t nspid[PROC_PIDNS_MAX];

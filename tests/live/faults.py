@@ -1,4 +1,5 @@
-"""Do no harm, tried point by point: each system call of the tool fails, or the tool dies there.
+"""Do no harm, tried point by point: each system call of the tool fails, or the tool dies there; and
+each call that the tool has made in a task fails.
 
 After a dump that fails the target must be as it was, and nothing of the tool may be left; after a
 restore that fails there must be no task, and the same images restore at the next try.  A fault may
@@ -6,8 +7,8 @@ also be coped with: then the dump or the restore must be a good one.  See inject
 to fail.
 """
 import os
+import re
 import subprocess
-import time
 
 import nft
 import snapshot
@@ -61,11 +62,12 @@ class Sweep:
         report.unlink(missing_ok=True)
         extra = (["-t", case.root, *self.program.words("DUMP")] if self.verb == "dump"
                  else ["-d", *self.program.words("RESTORE")])
-        argv = [BUILD / "inject", n, how, report, FERMATA, self.verb, "-D", images, "-o",
+        env = {**os.environ, "FERMATA_FAULT_STEP": str(n)} if how == "step" else None
+        argv = [BUILD / "inject", n, "none" if how == "step" else how, report, FERMATA, self.verb, "-D", images, "-o",
                 f"{self.verb}.log", "-v4", *extra]
         with open(case.dir / "tool.out", "wb") as out:
             tool = subprocess.Popen([str(a) for a in argv], stdin=subprocess.DEVNULL, stdout=out,
-                                    stderr=out)
+                                    stderr=out, env=env)
             case.tools.add(tool.pid)
             try:
                 tool.wait(20)
@@ -76,6 +78,9 @@ class Sweep:
             finally:
                 case.tools.discard(tool.pid)
         count, name = report.read_text().split(" ", 1)
+        if how == "step":
+            hit = re.search(r"Fault injected: (.*)", snapshot.read(images / f"{self.verb}.log"))
+            name = hit[1] if hit else "-"
         return tool.returncode, int(count), name.strip()
 
     # --- what must hold afterwards
@@ -112,8 +117,8 @@ class Sweep:
         poll_quietly(lambda: not self.surplus(killed))
         if self.surplus(killed):
             raise Failure(f"left behind: {'; '.join(self.surplus(killed))}")
-        for name in set(left_over(self.case)["files"]) - set(self.nothing["files"]):
-            os.unlink(name)
+        for name in sorted(set(left_over(self.case)["files"]) - set(self.nothing["files"]))[::-1]:
+            (os.rmdir if os.path.isdir(name) else os.unlink)(name)
 
     def need_as_before(self):
         poll_quietly(self.is_as_before)
@@ -163,6 +168,7 @@ class Sweep:
 
     def try_point(self, n, how):
         images = self.images or self.case.new_images()
+        name = ""
         try:
             status, _, name = self.run(n, how, images)
             if self.verb == "dump":
@@ -171,12 +177,18 @@ class Sweep:
                 self.after_restore(status, retry=self.points % 4 == 0)
             self.points += 1
         except Failure as e:
-            name = snapshot.read(self.case.dir / "report").split(" ", 1)[-1].strip()
             self.points += 1
             self.harmed.append(f"{self.program.name} {self.verb} {n} {how} {name}: {e}\n"
                                f"    {tail(self.case.dir / 'tool.out', 3)}")
             self.case.kill()
             self.begin()
+        return name
+
+    def sweep_steps(self, most):
+        """Their number is not known before: ever larger steps if not all are wanted."""
+        n = 1
+        while self.try_point(n, "step") != "-":
+            n += 1 + (n // max(1, most // 6) if most else 0)
 
     def sweep(self, most):
         """Try at most so many points, spread evenly, each with one way to fail; 0: all, all ways."""
@@ -193,6 +205,7 @@ class Sweep:
         for i, n in enumerate(range(1, count + 1, step)):
             for how in [HOW[i % 2]] if most else HOW:
                 self.try_point(n, how)
+        self.sweep_steps(most)
         if self.verb == "restore":
             self.restore(self.images)
         finish(self.case, self.program)

@@ -103,6 +103,7 @@ static void test_status(void **state)
 	struct proc_status st;
 	assert_int_equal(
 		proc_status_parse(&s->arena, status_text, sizeof(status_text) - 1, &st), 0);
+	assert_int_equal(st.umask, 0022);
 	assert_int_equal(st.state, 't');
 	assert_int_equal(st.tgid, 4546);
 	assert_int_equal(st.pid, 4550);

@@ -51,6 +51,9 @@ enum agent_step_flags {
  */
 #define AGENT_CALL_FUNCTION 0xffff0002u
 
+/* No call at all: the kernel says ENOSYS. */
+#define AGENT_CALL_NONE 0xffffffffu
+
 struct agent_step {
 	uint32_t nr;    /* system call number or AGENT_CALL_* */
 	uint32_t flags; /* enum agent_step_flags */
