@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 
 #include "base/cleanup.h"
+#include "engine/pact.h"
 #include "kernel/syscalls.h"
 #include "mem/pages_dump.h"
 
@@ -78,6 +79,9 @@ static int reap_mine(struct session *s, void *arg, unsigned lane)
 
 void dump_release(struct dump *d, enum release how)
 {
+	struct pact pact;
+	if (how == RELEASE_KILLED)
+		pact_begin(d->s, &pact, &d->tree);
 	vec_for_each (&d->tree.tasks, it) {
 		struct task *t = *it;
 		if (!task_lives(t) || !t->threads.n)
@@ -91,5 +95,7 @@ void dump_release(struct dump *d, enum release how)
 		else if (t->stop_signo && t->state != TASK_STOPPED)
 			kill(t->pid, t->stop_signo);
 	}
+	if (how == RELEASE_KILLED)
+		pact_end(&pact);
 	lanes_run(d->s, how == RELEASE_KILLED ? reap_mine : detach_mine, d);
 }

@@ -16,6 +16,7 @@
 #include "base/cleanup.h"
 #include "cli/hook.h"
 #include "cli/options.h"
+#include "engine/pact.h"
 #include "kernel/proc_stat.h"
 #include "plugin/plugin.h"
 
@@ -134,24 +135,16 @@ static int resume_devices(struct restore *re, struct task *t)
 	return 0;
 }
 
-static void outlive_us(const struct thread *th)
+/* The point of no return: from here on the tasks outlive the controller. */
+static void commit(struct restore *re)
 {
-	ptrace(PTRACE_SETOPTIONS, th->tid, NULL, NULL);
-}
-
-/*
- * The point of no return: from here on the tasks outlive the controller.  A task dies with us as
- * long as one of its threads does, so with the other threads done before, only a kill between the
- * leaders, in one quick round, leaves a part of the tree.
- */
-static void commit(const struct tree *tree)
-{
-	vec_for_each (&tree->tasks, t)
-		for (size_t i = 1; task_lives(*t) && i < (*t)->threads.n; i++)
-			outlive_us((*t)->threads.v[i]);
-	vec_for_each (&tree->tasks, t)
-		if (task_lives(*t))
-			outlive_us(leader(*t));
+	struct pact pact;
+	pact_begin(re->s, &pact, &re->tree);
+	vec_for_each (&re->tree.tasks, t)
+		vec_for_each (&(*t)->threads, th)
+			if (task_lives(*t))
+				ptrace(PTRACE_SETOPTIONS, (*th)->tid, NULL, NULL);
+	pact_end(&pact);
 }
 
 static void let_go(const struct task *t)
@@ -178,7 +171,7 @@ int restore_take_over(struct restore *re)
 	vec_for_each (&re->tree.tasks, t)
 		if (shall_stop(re, *t))
 			stop(re, *t);
-	commit(&re->tree);
+	commit(re);
 	file_restore_done(re->files);
 	vec_for_each (&re->tree.tasks, t)
 		if (task_lives(*t))

@@ -124,7 +124,7 @@ static const struct request {
 } requests[] = {
 	{PTRACE_SEIZE, "ptrace(SEIZE)", EPERM},
 	{PTRACE_INTERRUPT, "ptrace(INTERRUPT)", 0},
-	{PTRACE_GETREGSET, "ptrace(GETREGSET)", EIO},
+	{PTRACE_GETREGSET, "ptrace(GETREGSET)", 0},
 	{PTRACE_GETSIGINFO, "ptrace(GETSIGINFO)", EINVAL},
 	{PTRACE_GETSIGMASK, "ptrace(GETSIGMASK)", EINVAL},
 	{PTRACE_PEEKSIGINFO, "ptrace(PEEKSIGINFO)", EINVAL},
