@@ -27,6 +27,7 @@ struct ghost {
 	const RegFileEntry *unnamed; /* the open file that creates it by O_TMPFILE; NULL: none */
 	int creator;		     /* that file; -1: given away */
 	bool watched;
+	bool no_follow; /* some file was opened with O_NOFOLLOW, as shm_open(3) does: not by anchors */
 };
 
 /* ghost_make.c */

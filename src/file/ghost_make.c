@@ -2,9 +2,10 @@
  * Removed files made again, all before the first is opened, directories from the top down.
  *
  * A directory is made under its own name, which is removed when the tasks are complete or the
- * restore failed.  Any other file loses its names at once and is opened through descriptors of ours,
- * one for each name: so a killed restore leaves nothing, and the kernel's idea of its path is what it
- * was.  Only where a name is taken now, and for a symbolic link, the file is made as
+ * restore failed.  Any other file loses its names at once and is opened through descriptors of
+ * ours, one for each name: so a killed restore leaves nothing, and the kernel's idea of its path is
+ * what it was.  Only where a name is taken now, and for what no link below /proc leads to (symbolic
+ * links, what O_NOFOLLOW is to open), the file is made as
  * NAME.cr.<number>.ghost, in the nearest directory that exists, is linked to each name as it is
  * opened, and goes with the directories.
  *
@@ -243,9 +244,9 @@ static int make_directory(struct file_set *f, struct ghost *g)
 static int make_named_ghost(struct file_set *f, struct ghost *g)
 {
 	_cleanup_close_ int fd = -1;
-	int r = ghost_is_directory(g) ? make_directory(f, g)
-		: S_ISLNK(g->e->mode) ? -EEXIST
-				      : make_nameless(f, g, &fd);
+	int r = ghost_is_directory(g)		      ? make_directory(f, g)
+		: S_ISLNK(g->e->mode) || g->no_follow ? -EEXIST
+						      : make_nameless(f, g, &fd);
 	if (r == -EEXIST && !ghost_is_directory(g))
 		r = make_somewhere(f, g, &fd);
 	if (r < 0) {

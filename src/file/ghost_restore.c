@@ -87,6 +87,7 @@ int ghost_load(struct file_set *f, uint32_t number, const RegFileEntry *first, s
 	}
 	if (!find_name(g, first->name))
 		*vec_push(&f->s->arena, &g->names) = (struct ghost_name){first->name, -1, 0};
+	g->no_follow |= (first->flags & O_NOFOLLOW) != 0;
 	if (!g->unnamed && first->flags & RAW_O_TMPFILE && S_ISREG(g->e->mode))
 		g->unnamed = first;
 	*ret = g;
@@ -132,7 +133,7 @@ int ghost_open(struct file_set *f, struct ghost *g, const RegFileEntry *e, int f
 	if (g->unnamed)
 		return open_anchor(&g->names.v[0], flags);
 	struct ghost_name *n = find_name(g, e->name);
-	if (n && (g->nameless || (g->watched && !S_ISLNK(g->e->mode))))
+	if (n && (g->nameless || (g->watched && !S_ISLNK(g->e->mode) && !(flags & O_NOFOLLOW))))
 		return open_watched(f, g, n, flags);
 	return remap_open(f, g->path, e->name, flags);
 }
