@@ -14,7 +14,7 @@
 
 enum {
 	PAGE = ARCH_PAGE_SIZE,
-	POPULATE_MAX = 1 << 20, /* bytes that are cheaper to map at once than page by page */
+	READ_MAX = 1 << 20, /* bytes that are cheaper to read than to map */
 	HOLE_FLOOR = 0x10000, /* the usual vm.mmap_min_addr */
 };
 
@@ -115,13 +115,46 @@ int mem_load(struct session *s, struct task *t)
 	return r;
 }
 
-void mem_release(struct task *t)
+void mem_release(struct session *s, struct task *t)
 {
 	struct mem_plan *m = mem_of(t);
-	if (m && m->pages)
+	if (!m || !m->pages)
+		return;
+	if (m->map.pages_size <= READ_MAX)
+		arena_take_back(&s->arena, (void *)(uintptr_t)m->pages);
+	else
 		munmap((void *)(uintptr_t)m->pages, m->map.pages_size);
-	if (m)
-		m->pages = NULL;
+	m->pages = NULL;
+}
+
+static bool read_at(int fd, char *to, size_t len, uint64_t offset)
+{
+	while (len) {
+		ssize_t n = pread(fd, to, len, (off_t)offset);
+		if (n <= 0)
+			return false;
+		to += n;
+		offset += (uint64_t)n;
+		len -= (size_t)n;
+	}
+	return true;
+}
+
+bool mem_image_read(struct session *s, struct task *t, uint64_t addr, void *to, size_t len)
+{
+	const struct pagemap *map = &mem_of(t)->map;
+	_cleanup_close_ int fd = pagemap_open_pages(s, s->images, map, O_RDONLY);
+	for (size_t done = 0; done < len;) {
+		const struct pagemap_range *range = pagemap_find(map, addr + done);
+		if (fd < 0 || !range || range->vaddr > addr + done)
+			return false;
+		uint64_t skip = addr + done - range->vaddr, there = range->nr_pages * PAGE - skip;
+		size_t n = len - done < there ? len - done : there;
+		if (!read_at(fd, (char *)to + done, n, range->offset + skip))
+			return false;
+		done += n;
+	}
+	return true;
 }
 
 const char *mem_image_pages(struct session *s, struct task *t)
@@ -132,10 +165,11 @@ const char *mem_image_pages(struct session *s, struct task *t)
 	_cleanup_close_ int fd = pagemap_open_pages(s, s->images, &m->map, O_RDONLY);
 	if (fd < 0)
 		return NULL;
-	bool small = m->map.pages_size <= POPULATE_MAX;
-	void *pages = mmap(NULL, m->map.pages_size, PROT_READ,
-		MAP_SHARED | (small ? MAP_POPULATE : 0), fd, 0);
-	if (pages != MAP_FAILED)
+	size_t len = m->map.pages_size;
+	bool small = len <= READ_MAX;
+	void *pages = small ? arena_lend(&s->arena, len)
+			    : mmap(NULL, len, PROT_READ, MAP_SHARED, fd, 0);
+	if (small ? read_at(fd, pages, len, 0) : pages != MAP_FAILED)
 		m->pages = pages;
 	return m->pages;
 }

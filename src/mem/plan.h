@@ -48,7 +48,7 @@ struct mem_plan {
 	VEC(const VmaEntry *) guards;
 	VEC(struct kept_range) kept;       /* ascending */
 	struct pagemap map;
-	const char *pages;                 /* the pages file, mapped here on demand; NULL */
+	const char *pages;                 /* the pages file, here on demand; NULL */
 	struct vdso_plan vdso;
 };
 
@@ -58,7 +58,7 @@ static inline struct mem_plan *mem_of(const struct task *t)
 }
 
 int mem_load(struct session *s, struct task *t);
-void mem_release(struct task *t);
+void mem_release(struct session *s, struct task *t);
 
 /* Raises *addr to the next range of len bytes that no task of the tree uses. */
 int mem_find_hole(struct session *s, const struct tree *tree, uint64_t len, uint64_t *addr);
@@ -88,9 +88,11 @@ int mem_find_syscall(struct stubs *st, struct task *t, uint64_t *ret_ip);
 
 /* --- internal to src/mem --- */
 
+/* Reads what the image has of a stretch of memory; false: not all of it, or it cannot be read. */
+bool mem_image_read(struct session *s, struct task *t, uint64_t addr, void *to, size_t len);
 /* The page of the image at an address; NULL when the pagemap has none. */
 const char *mem_image_page(struct session *s, struct task *t, uint64_t addr);
-/* The pages file of the task, mapped; NULL: it cannot be. */
+/* The pages file of the task, mapped or read; NULL: it cannot be. */
 const char *mem_image_pages(struct session *s, struct task *t);
 /* fill.c: which part of the pages file goes where; never across VMAs */
 struct stretch {

@@ -132,14 +132,8 @@ static const uint8_t *image_code(struct session *s, struct task *t, size_t *ret_
 	const VmaEntry *e = mem_of(t)->vdso.vdso;
 	size_t len = e->end - e->start;
 	uint8_t *code = arena_alloc(&s->arena, len);
-	for (uint64_t off = 0; off < len; off += ARCH_PAGE_SIZE) {
-		const char *page = mem_image_page(s, t, e->start + off);
-		if (!page)
-			return NULL;
-		memcpy(code + off, page, ARCH_PAGE_SIZE);
-	}
 	*ret_len = len;
-	return code;
+	return mem_image_read(s, t, e->start, code, len) ? code : NULL;
 }
 
 /* The highest free range below the image's own pair, so that it stays out of the heap's way. */

@@ -34,7 +34,7 @@ int restore_check_images(struct session *s)
 	s->images_only = true;
 	int r = load_images(&re);
 	vec_for_each(&re.tree.tasks, t)
-		mem_release(*t);
+		mem_release(s, *t);
 	return r;
 }
 
@@ -108,7 +108,7 @@ static int run(struct session *s)
 		ipc_undo(&re.tree);
 	}
 	vec_for_each(&re.tree.tasks, t)
-		mem_release(*t);
+		mem_release(s, *t);
 	stubs_release(&re.stubs);
 	s->stats.restore_us = (uint32_t)(now_us() - start);
 	if (r >= 0 && !s->opt->explain && stats_write_restore(s) < 0) /* the tasks run */

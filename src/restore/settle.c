@@ -42,6 +42,8 @@ static int begin_memory(struct restore *re, struct task *t)
 	}
 	if (r < 0)
 		return r;
+	if (!t->children.n)
+		mem_release(re->s, t); /* only children compare with its pages */
 	progress_reach(re->s, before + mem_image_bytes(t));
 	mem_plan_final(t, p);
 	return stub_start(&re->stubs, leader(t), p);
@@ -52,8 +54,6 @@ static int end_memory(struct restore *re, struct task *t)
 	int r = stub_wait(&re->stubs, leader(t), &leader(t)->program);
 	if (r >= 0)
 		r = mem_finish(&re->stubs, t);
-	if (!t->children.n)
-		mem_release(t); /* only children compare with its pages */
 	return r;
 }
 
