@@ -301,7 +301,7 @@ static int seize_root(struct seizing *z)
 		return fail(s, ESRCH, "there is no process with PID %d", pid);
 	if (r < 0)
 		return fail(s, r, "pid %d: read its state", pid);
-	if (proc_kthread(s, pid) == 1)
+	if (proc_is_kthread(&stat))
 		return fail(s, EINVAL, "pid %d (%s) is a kernel thread", pid, stat.comm);
 	struct proc_status status;
 	if (proc_status_read(s, pid, &status) >= 0 && status.tgid != pid)

@@ -15,8 +15,6 @@
 #include "kernel/procfs.h"
 #include "kernel/scan.h"
 
-enum { KERNEL_PF_KTHREAD = 0x00200000 }; /* include/linux/sched.h */
-
 enum base { HEX, DECIMAL };
 
 /* An empty file says that the task has no such thing any more: -ESRCH. */
@@ -125,11 +123,4 @@ int proc_cwd(struct session *s, pid_t pid, char **ret)
 int proc_root(struct session *s, pid_t pid, char **ret)
 {
 	return proc_readlink_pid(s, pid, "root", ret);
-}
-
-int proc_kthread(struct session *s, pid_t pid)
-{
-	struct proc_stat stat;
-	int err = proc_stat_read(s, pid, &stat);
-	return err ? err : !!(stat.flags & KERNEL_PF_KTHREAD);
 }

@@ -36,7 +36,4 @@ int proc_exe(struct session *s, pid_t pid, char **ret);
 int proc_cwd(struct session *s, pid_t pid, char **ret);
 int proc_root(struct session *s, pid_t pid, char **ret);
 
-/* 1 = kernel thread (or other task that never had user memory), 0 = not. */
-int proc_kthread(struct session *s, pid_t pid);
-
 #endif

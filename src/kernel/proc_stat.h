@@ -2,6 +2,7 @@
 #ifndef FERMATA_KERNEL_PROC_STAT_H
 #define FERMATA_KERNEL_PROC_STAT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -35,5 +36,12 @@ int proc_stat_read(struct session *s, pid_t pid, struct proc_stat *ret);
 
 /* The same from a proc mount of another pid namespace; procfd is its root directory. */
 int proc_stat_read_at(struct session *s, int procfd, pid_t pid, struct proc_stat *ret);
+
+/* Or another task that never had user memory. */
+static inline bool proc_is_kthread(const struct proc_stat *stat)
+{
+	const uint32_t pf_kthread = 0x00200000;
+	return stat->flags & pf_kthread;
+}
 
 #endif

@@ -30,7 +30,7 @@ struct proc_status {
 	bool shadow_stack;   /* of CET; Linux 6.6 on x86 */
 	int fd_size;         /* of the table of descriptors: numbers are below; 0 for a zombie */
 	int threads;         /* 0 for a zombie without threads left */
-	int kthread;         /* -1 before Linux 6.8: see proc_kthread() */
+	int kthread;         /* -1 before Linux 6.8: see proc_is_kthread() */
 	uint64_t sig_pnd, shd_pnd, sig_blk, sig_ign, sig_cgt; /* bit n-1 = signal n */
 };
 

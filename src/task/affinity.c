@@ -6,7 +6,9 @@
  * (no cgroup mount), nobody can tell, and nothing is kept.  Tried at restore: the kernel leaves out
  * CPUs that it does not have, and refuses if none remains.
  */
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "kernel/procfs.h"
 #include "kernel/scan.h"
@@ -16,7 +18,7 @@
 
 extern const struct aspect affinity_aspect;
 
-enum { CPUS = 8192, WORDS = CPUS / 64 };
+enum { CPUS = 8192, WORDS = CPUS / 64, LIST_MAX = 4096 /* a read gives a page at most */ };
 
 struct cpu_mask {
 	uint64_t word[WORDS];
@@ -45,11 +47,12 @@ static bool parse_list(struct scan c, struct cpu_mask *ret)
 	return true;
 }
 
-static bool read_list(struct session *s, const char *path, struct cpu_mask *ret)
+static bool read_list(const char *path, struct cpu_mask *ret)
 {
-	_cleanup_proc_buf_ struct proc_buf b = {0};
-	return access(path, R_OK) == 0 && proc_read(s, path, &b) >= 0 &&
-	       parse_list(SCAN(b.data, b.len), ret);
+	char text[LIST_MAX];
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text));
+	return n >= 0 && (size_t)n < sizeof(text) && parse_list(SCAN(text, (size_t)n), ret);
 }
 
 /* The CPUs of its cpuset, by either version of cgroups. */
@@ -64,9 +67,9 @@ static bool cpuset_of(struct session *s, pid_t pid, struct cpu_mask *ret)
 		return false;
 	b.data[strcspn(b.data, "\n")] = '\0';
 	for (size_t i = 0; i < sizeof(patterns) / sizeof(patterns[0]); i++)
-		if (read_list(s, arena_printf(&s->arena, patterns[i], b.data), ret))
+		if (read_list(arena_printf(&s->arena, patterns[i], b.data), ret))
 			return true;
-	return !strcmp(b.data, "/") && read_list(s, "/sys/devices/system/cpu/online", ret);
+	return !strcmp(b.data, "/") && read_list("/sys/devices/system/cpu/online", ret);
 }
 
 static bool covers(const struct cpu_mask *a, const struct cpu_mask *b)
@@ -91,7 +94,7 @@ static bool is_chosen(struct session *s, const struct thread *t, const struct cp
 	struct cpu_mask other;
 	if (before && affinity_of(before->tid, &other) && !memcmp(mask, &other, sizeof(other)))
 		return before->extras && before->extras->n_cpus;
-	if (read_list(s, "/sys/devices/system/cpu/online", &other) && covers(mask, &other))
+	if (read_list("/sys/devices/system/cpu/online", &other) && covers(mask, &other))
 		return false;
 	return cpuset_of(s, t->task->pid, &other) && !covers(mask, &other);
 }

@@ -41,7 +41,7 @@ static void test_stat_and_status(void **state)
 	assert_int_equal(us.threads, 1);
 	assert_int_equal(us.nspid[us.n_nspid - 1], getpid());
 	assert_int_equal(proc_status_read_tid(s, getpid(), getpid(), &us), 0);
-	assert_int_equal(proc_kthread(s, getpid()), 0);
+	assert_false(proc_is_kthread(&st));
 
 	int proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_int_equal(proc_stat_read_at(s, proc, getpid(), &st), 0);
