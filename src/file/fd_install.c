@@ -325,6 +325,8 @@ int file_restore_late(struct file_set *f, struct stubs *st)
 	getrlimit(RLIMIT_NOFILE, &limit);
 	int r = io_uring_restore_all(f, st); /* epoll sets may watch them */
 	if (r >= 0)
+		r = packet_map_all(f, st);
+	if (r >= 0)
 		r = install_tables(f, st, &limit, /* late= */ true);
 	if (r >= 0 && !st->explain)
 		r = restore_owners(f);

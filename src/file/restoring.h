@@ -179,6 +179,9 @@ int tun_make_all(struct file_set *f);
 /* io_uring_restore.c: when threads and tables are complete */
 int io_uring_restore_all(struct file_set *f, struct stubs *st);
 
+/* socket/packet_map.c: rings of packet sockets in all tasks, likewise */
+int packet_map_all(struct file_set *f, struct stubs *st);
+
 /* fown.c */
 int fown_check(struct file_set *f, const struct open_file *o);
 int fown_restore(struct file_set *f, const struct open_file *o, int fd);

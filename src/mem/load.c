@@ -23,7 +23,6 @@ static const struct {
 	uint32_t status;
 	const char *text;
 } unsupported[] = {
-	{VMA_SOCKET, "a packet socket's ring"},
 	{VMA_SHSTK, "a shadow stack"},
 };
 

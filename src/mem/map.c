@@ -81,7 +81,7 @@ static bool is_special(const VmaEntry *e)
 /* Mapped by its file's type, when that can be made; until then its place is kept free. */
 static bool is_late(const VmaEntry *e)
 {
-	return e->status & VMA_IO_URING;
+	return e->status & (VMA_IO_URING | VMA_SOCKET);
 }
 
 static int open_flags(const VmaEntry *e)

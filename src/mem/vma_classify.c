@@ -120,6 +120,11 @@ bool vma_classify(const struct vma_info *info, VmaEntry *ret)
 		ret->shmid = info->ino; /* until file/io_uring.c knows its id */
 		return false;
 	}
+	if (has_file && info->shared && !strncmp(info->name, "socket:[", strlen("socket:["))) {
+		ret->status |= VMA_SOCKET;
+		ret->shmid = info->ino; /* until socket/packet_map.c knows its id */
+		return false;
+	}
 	if (has_file) {
 		ret->status |= info->shared ? VMA_FILE_SHARED : VMA_FILE_PRIVATE;
 		return true;

@@ -42,7 +42,8 @@ static bool has_several_nodes(void)
 
 static bool may_have_one(const VmaEntry *e)
 {
-	return !(e->status & (VMA_VDSO | VMA_VVAR | VMA_VSYSCALL | VMA_AIORING | VMA_IO_URING));
+	return !(e->status & (VMA_VDSO | VMA_VVAR | VMA_VSYSCALL | VMA_AIORING |
+			      VMA_IO_URING | VMA_SOCKET));
 }
 
 void vma_policy_plan(struct vma_dump *v, struct program *p)

@@ -34,7 +34,7 @@ static const struct {
 	{"anon_inode:\\[perf_event]*", "is a buffer of perf events, which is not supported", NULL,
 		.plugin = true},
 	{"anon_inode:*", "is of a kind that is not supported", NULL, .plugin = true},
-	{"socket:\\[*", "is the ring of a packet socket, which is not supported yet", NULL},
+	{"socket:\\[*", "is a private mapping of a packet socket's ring, which is not supported", NULL},
 	{"/dmabuf:*", "is a DMA buffer, which is not supported", NULL, .plugin = true},
 	{"/secretmem (deleted)",
 		"is memfd_secret(2) memory, which only the program itself can read", NULL},
@@ -153,7 +153,7 @@ bool vma_refuse(
 			"means that somebody traces its functions");
 		return true;
 	}
-	if (e->status & VMA_IO_URING)
+	if (e->status & (VMA_IO_URING | VMA_SOCKET))
 		return false;
 	const uint32_t file = VMA_FILE_PRIVATE | VMA_FILE_SHARED;
 	bool refused = e->status & file && is_odd_name(info->name) && refuse_by_name(s, t, info, e);

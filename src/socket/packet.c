@@ -1,11 +1,12 @@
 /*
  * Packet sockets (packet(7)): type, protocol, interface, options, memberships, fanout groups.
  *
- * packet_diag tells what no getsockopt() does: memberships, rings.  Packets that wait cannot be put
- * back and rings are not kept: both are refused.  A socket is made without a protocol, so that
+ * packet_diag tells what no getsockopt() does: memberships, rings (packet_ring.c).  Packets that wait
+ * outside of a ring cannot be put back, and are refused.  A socket is made without a protocol, so that
  * nothing comes in before options, filter and interface are as they were; bind(2) then starts it.
  */
 #include "socket/inet.h"
+#include "socket/packet.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -17,7 +18,6 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #ifndef PACKET_VNET_HDR_SZ /* 6.4 */
 #define PACKET_VNET_HDR_SZ 24
@@ -46,7 +46,7 @@ struct reading {
 	struct arena *a;
 	PacketSockEntry *e;
 	uint32_t ino;
-	bool found, has_ring;
+	bool found;
 };
 
 static void read_memberships(struct reading *r, const void *data, size_t len)
@@ -75,6 +75,26 @@ static void read_memberships(struct reading *r, const void *data, size_t len)
 	}
 }
 
+static PacketRing *read_ring(struct arena *a, const void *message, size_t len, unsigned type)
+{
+	struct packet_diag_ring r;
+	size_t n;
+	const void *at = sock_diag_attr(message, len, sizeof(struct packet_diag_msg), type, &n);
+	if (!at || n < sizeof(r))
+		return NULL;
+	memcpy(&r, at, sizeof(r));
+	PacketRing *e = arena_new(a, PacketRing);
+	packet_ring__init(e);
+	e->block_size = r.pdr_block_size;
+	e->block_nr = r.pdr_block_nr;
+	e->frame_size = r.pdr_frame_size;
+	e->frame_nr = r.pdr_frame_nr;
+	e->retire_tmo = r.pdr_retire_tmo;
+	e->sizeof_priv = r.pdr_sizeof_priv;
+	e->features = r.pdr_features;
+	return e;
+}
+
 static int match(void *arg, const void *message, size_t len)
 {
 	struct reading *r = arg;
@@ -99,8 +119,8 @@ static int match(void *arg, const void *message, size_t len)
 	r->e->orig_dev = info.pdi_flags & PDI_ORIGDEV;
 	r->e->vnet_hdr = info.pdi_flags & PDI_VNETHDR;
 	r->e->loss = info.pdi_flags & PDI_LOSS;
-	r->has_ring = sock_diag_attr(message, len, sizeof(*m), PACKET_DIAG_RX_RING, &n) ||
-		      sock_diag_attr(message, len, sizeof(*m), PACKET_DIAG_TX_RING, &n);
+	r->e->rx_ring = read_ring(r->a, message, len, PACKET_DIAG_RX_RING);
+	r->e->tx_ring = read_ring(r->a, message, len, PACKET_DIAG_TX_RING);
 	data = sock_diag_attr(message, len, sizeof(*m), PACKET_DIAG_MCLIST, &n);
 	if (data)
 		read_memberships(r, data, n);
@@ -119,22 +139,24 @@ static int ask_diag(struct file_dump *d, struct reading *r)
 
 static void refuse(struct file_dump *d, const struct file_view *v, const struct reading *r)
 {
-	struct pollfd p = {.fd = v->fd, .events = POLLIN};
+	uint32_t memory[SK_MEMINFO_VARS] = {0};
+	socklen_t len = sizeof(memory);
+	struct pollfd p = {.fd = v->fd};
+	/* what is in a ring is not counted */
+	getsockopt(v->fd, SOL_SOCKET, SO_MEMINFO, memory, &len);
+	bool unread = memory[SK_MEMINFO_RMEM_ALLOC];
 	if (!r->found)
 		view_block(d, v, "load the kernel module packet_diag",
 			"a packet socket (%s), about which this kernel tells nothing", v->link);
-	else if (r->has_ring)
-		view_block(d, v, NULL, "a packet socket (%s) with a ring, which is not supported",
-			v->link);
 	else if (r->e->type == SOCK_PACKET)
 		view_block(d, v, NULL, "a packet socket (%s) of the obsolete type SOCK_PACKET",
 			v->link);
 	else if (r->e->has_fanout && (r->e->fanout >> 16 & 0xff) >= FANOUT_WITH_PROGRAM)
 		view_block(d, v, NULL,
 			"a packet socket (%s) in a fanout group that a program divides", v->link);
-	else if (poll(&p, 1, 0) > 0)
+	else if (unread || (poll(&p, 1, 0) > 0 && p.revents & POLLERR))
 		view_block(d, v, "have the program read it", "a packet socket (%s) with unread %s",
-			v->link, p.revents & POLLIN ? "packets" : "errors");
+			v->link, unread ? "packets" : "errors");
 }
 
 static int packet_collect(struct file_dump *d, struct file_view *v, struct dumped_file *f)
@@ -165,6 +187,8 @@ static int packet_collect(struct file_dump *d, struct file_view *v, struct dumpe
 			sk_option_keep(d, f, SOL_PACKET, others[i], &value, sizeof(value));
 	}
 	r = sk_opts_dump(d, v, f, &e->opts);
+	if (r >= 0 && (e->rx_ring || e->tx_ring))
+		r = packet_rings_dump(d, v, e, f);
 	return r < 0 ? r : fown_dump(d, v, &e->fown);
 }
 
@@ -179,9 +203,9 @@ static int packet_check(struct file_set *f, struct open_file *o)
 	if (e->type != SOCK_RAW && e->type != SOCK_DGRAM)
 		return fail(f->s, EOPNOTSUPP, "%s: a packet socket of type %u is not supported",
 			open_file_label(f, o), e->type);
-	if (e->rx_ring || e->tx_ring)
-		return fail(f->s, EOPNOTSUPP, "%s: rings of packet sockets are not supported",
-			open_file_label(f, o));
+	int r = packet_rings_check(f, o);
+	if (r < 0)
+		return r;
 	if (e->ifindex && !if_indextoname(e->ifindex, name) && !tun_comes_as(f, NULL, e->ifindex))
 		return fail(f->s, ENODEV, "%s: a packet socket on interface %u, which is not here",
 			open_file_label(f, o), e->ifindex);
@@ -201,7 +225,6 @@ static int set_options(const PacketSockEntry *e, int fd)
 		{PACKET_VERSION, e->version},
 		{PACKET_RESERVE, e->reserve},
 		{PACKET_TIMESTAMP, e->timestamp},
-		{PACKET_COPY_THRESH, e->copy_thresh},
 		{PACKET_AUXDATA, e->aux_data},
 		{PACKET_ORIGDEV, e->orig_dev},
 		{PACKET_VNET_HDR, e->vnet_hdr},
@@ -243,38 +266,83 @@ static int start(const PacketSockEntry *e, int fd)
 	return 0;
 }
 
-static int packet_create(struct file_set *f, struct open_file *o, int *ret_fd)
+static int set_number(int fd, int option, uint32_t value)
+{
+	return value && setsockopt(fd, SOL_PACKET, option, &value, sizeof(value)) < 0 ? -errno : 0;
+}
+
+/* PACKET_TX_HAS_OFF is not taken any more once there is a ring. */
+static uint32_t tx_has_off(const struct open_file *o)
+{
+	for (size_t i = 0; o->extra && i < o->extra->n_socket_options; i++)
+		if (o->extra->socket_options[i]->level == SOL_PACKET &&
+			o->extra->socket_options[i]->option == PACKET_TX_HAS_OFF)
+			return 1;
+	return 0;
+}
+
+static int make_one(struct file_set *f, struct open_file *o)
 {
 	const PacketSockEntry *e = o->e->psk;
-	/* what the restore itself sends is not for this one */
-	int made = f->inet ? inet_plain_make(f) : tun_make_all(f);
-	if (made < 0)
-		return made;
-	_cleanup_close_ int fd = socket(AF_PACKET, (int)e->type | SOCK_CLOEXEC, 0);
-	int r = fd < 0 ? -errno : set_options(e, fd);
-	if (r >= 0) {
-		r = sk_opts_restore(f, o, e->opts, fd);
-		if (r < 0)
-			return r;
-		r = join(e, fd);
-	}
+	o->fd = socket(AF_PACKET, (int)e->type | SOCK_CLOEXEC, 0);
+	int r = o->fd < 0 ? -errno : set_options(e, o->fd);
 	if (r >= 0)
-		r = start(e, fd);
+		r = set_number(o->fd, PACKET_TX_HAS_OFF, tx_has_off(o));
+	if (r >= 0 && (e->rx_ring || e->tx_ring))
+		r = packet_rings_make(o, o->fd);
+	return r < 0 ? fail(f->s, r, "%s: make a packet socket with its rings",
+			       open_file_label(f, o))
+		     : 0;
+}
+
+static int complete(struct file_set *f, struct open_file *o)
+{
+	const PacketSockEntry *e = o->e->psk;
+	int none = 0;
+	setsockopt(o->fd, SOL_SOCKET, SO_DETACH_FILTER, &none, sizeof(none)); /* packet_turn.c */
+	int r = sk_opts_restore(f, o, e->opts, o->fd);
 	if (r < 0)
-		return fail(f->s, r, "%s: make a packet socket on interface %u",
-			open_file_label(f, o), e->ifindex);
-	*ret_fd = take_fd(&fd);
-	return 0;
+		return r;
+	r = set_number(o->fd, PACKET_COPY_THRESH, e->copy_thresh);
+	if (r >= 0)
+		r = join(e, o->fd);
+	if (r >= 0)
+		r = start(e, o->fd);
+	return r < 0 ? fail(f->s, r, "%s: make a packet socket on interface %u",
+			       open_file_label(f, o), e->ifindex)
+		     : 0;
+}
+
+static bool is_to_be_made(const struct open_file *o)
+{
+	return o->e->type == FD_TYPES__PACKETSK && o->uses_left && o->inherited < 0;
+}
+
+/* All at once: none shall see what the rings of others need. */
+static int packet_create(struct file_set *f, struct open_file *o, int *ret_fd)
+{
+	int (*const steps[])(struct file_set *, struct open_file *) = {make_one, complete};
+	/* nor what the restore sends into inet sockets */
+	int r = f->inet ? inet_plain_make(f) : tun_make_all(f);
+	for (size_t step = 0; step < 2; step++)
+		vec_for_each (&f->all, it)
+			if (r >= 0 && (*it == o || is_to_be_made(*it)))
+				r = steps[step](f, *it);
+	*ret_fd = o->fd;
+	return r;
 }
 
 const struct file_type packet_type = {
 	.type = FD_TYPES__PACKETSK,
 	.name = "packet socket",
-	.restored = "type, protocol, interface, options, filter, memberships, fanout group",
-	.limits = "unread packets, rings, SOCK_PACKET, fanout by a program",
+	.restored = "type, protocol, interface, options, filter, memberships, fanout group, rings "
+		    "of all versions with their contents",
+	.limits = "unread packets outside of a ring, used rings for sending, SOCK_PACKET, fanout "
+		  "by a program",
 	.detail = offsetof(FileEntry, psk),
 	.recognize = packet_recognize,
 	.collect = packet_collect,
+	.complete = packet_link_mappings,
 	.check = packet_check,
 	.create = packet_create,
 };

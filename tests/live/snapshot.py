@@ -109,6 +109,8 @@ def maps(pid):
             name = m[7]
             if SHARED_ANON.match(name):
                 name = "(shared anonymous)"
+            if name.startswith("socket:["):
+                name = "socket"  # the number of its inode
             vma = {"start": int(m[1], 16), "end": int(m[2], 16), "perms": m[3], "name": name,
                    "offset": int(m[4], 16) if int(m[6]) else None}
         elif line.startswith("VmFlags:") and vma:

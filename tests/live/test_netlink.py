@@ -12,9 +12,18 @@ def test_netlink_unread(case):
     good_end(case)
 
 
-@scenario(args=["unread", "ring"])
+PACKET_KINDS = {
+    "unread": "fd 3: a packet socket.*unread packets",
+    "sending": "fd 3: a packet socket.* with a ring for sending that was used",
+    "part": "is a part of a packet socket's ring",
+    "closed": "ring of a socket whose descriptor it has closed",
+}
+
+
+@scenario(args=list(PACKET_KINDS))
 def test_packet_refused(case, kind):
-    """Packets that wait, or a ring: refused by name; the packet is still there."""
+    """Refused by name, also by a preflight; what waits is still there."""
     case.start_program(Program("packet_odd"), kind)
-    refused_unharmed(case, rf"\b{case.root}\b.*packet socket.*{kind}")
+    refused_unharmed(case, rf"\b{case.root}\b.*{PACKET_KINDS[kind]}")
+    case.refused("dump", PACKET_KINDS[kind], "-t", case.root, "--explain")
     good_end(case)

@@ -1,7 +1,7 @@
 /*
  * Packet sockets: of both types, on one interface and on all, started and not, with options,
  * memberships, a filter, two in a fanout group, among many other descriptors; they go on taking
- * and sending packets.  (Rings are refused: test_netlink.py.)
+ * and sending packets.  (Rings: packet_rings.c.)
  * PROVES: F183
  */
 #include "check.h"
