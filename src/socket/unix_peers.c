@@ -3,7 +3,8 @@
  *
  *	peer in the tree            its inode in the image
  *	client of a connection      the listener's inode; the listener keeps their order (waiting).
- *	that waits to be accepted   What the client has sent by now cannot be seen: refused
+ *	that waits to be accepted   What the client has sent by now is seen by accepting it
+ *				    only: refused, or reset by --skip-in-flight
  *	this tool                   of a client in the tree: says so, closed, no peer
  *	peer closed                 streams are shut down both ways and have none; datagram sockets
  *	                            go on failing until they notice (peer_gone)
@@ -124,6 +125,20 @@ static struct unix_info *listener_of(struct file_dump *d, uint32_t client)
 	return NULL;
 }
 
+/* What was sent on it is lost, so it is, too. */
+static bool is_dropped(const struct file_dump *d, const struct unix_info *client)
+{
+	return client->out_bytes && d->s->opt->skip_in_flight;
+}
+
+static void drop_client(struct file_dump *d, struct unix_dumped *u)
+{
+	FermataUnixSk *x = unix_extra_make(d, u->f);
+	x->has_reset = x->reset = true;
+	u->e->has_shutdown = true;
+	u->e->shutdown = SK_SHUTDOWN__BOTH;
+}
+
 static int check_client(struct file_dump *d, struct unix_dumped *u)
 {
 	struct unix_info *listener = listener_of(d, u->info->ino);
@@ -133,8 +148,11 @@ static int check_client(struct file_dump *d, struct unix_dumped *u)
 		unix_block(d, u, NULL, "is connected to a socket that cannot be found");
 	else if (!listener->dumped)
 		return peer_outside(d, u, listener);
+	else if (is_dropped(d, u->info))
+		drop_client(d, u);
 	else if (u->info->out_bytes)
-		unix_block(d, u, "let the other side accept it",
+		unix_block(d, u,
+			"let the other side accept it, or use --skip-in-flight to reset it",
 			"has sent data on a connection that is not accepted yet");
 	else
 		u->e->peer = listener->ino;
@@ -152,10 +170,13 @@ static void check_listener(struct file_dump *d, struct unix_dumped *u)
 	for (size_t i = 0; i < info->n_waiting; i++) {
 		uint32_t ino = info->waiting[i];
 		const struct unix_info *client = id_map_get(&d->unix_socks->table->by_ino, ino);
+		bool skip = d->s->opt->skip_in_flight;
+		if ((!ino && skip) || (client && client->dumped && is_dropped(d, client)))
+			continue;
 		if (client && client->dumped)
 			x->waiting[x->n_waiting++] = ino;
 		else if (!ino)
-			unix_block(d, u, "let the program accept it",
+			unix_block(d, u, "let the program accept it, or use --skip-in-flight",
 				"has a connection to accept that its client has closed again");
 		else if (!may_be_external(d, info, NULL))
 			unix_block(d, u,

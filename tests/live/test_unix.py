@@ -172,3 +172,13 @@ def test_refused_state(case, kind):
     case.start_program(Program("unix_outside"), kind)
     refused_unharmed(case, rf"fd \d+: unix socket .*{REASONS[kind]}")
     good_end(case)
+
+
+@scenario(args=["sent", "closed"])
+def test_dropped(case, kind):
+    """A connection whose data only accept() would show is reset on request; the listener goes on.
+    PROVES: F147"""
+    case.start_program(Program("unix_outside"), kind, "dropped")
+    case.refused("dump", f"{REASONS[kind]}.*--skip-in-flight", "-t", case.root, "--explain")
+    case.restore(case.dump("--skip-in-flight"))
+    good_end(case)

@@ -37,6 +37,8 @@ static int client(int type)
 }
 
 /* 50 and what the test waits for. */
+static int early;
+
 static void build(const char *kind)
 {
 	int pair[2], fd = 50;
@@ -60,7 +62,8 @@ static void build(const char *kind)
 	} else if (!strcmp(kind, "sent")) { /* data that waits to be accepted */
 		set_name("@sent");
 		fd = listening();
-		NEED(write(client(SOCK_STREAM), "early", 5) == 5);
+		early = client(SOCK_STREAM);
+		NEED(write(early, "early", 5) == 5);
 	} else if (!strcmp(kind, "closed")) { /* a client that left before */
 		set_name("@closed");
 		fd = listening();
@@ -87,6 +90,14 @@ int main(int argc, char **argv)
 	} else if (!strcmp(kind, "log")) {
 		NEED(write(50, "ended", 5) == 5);
 	} else if (!strcmp(kind, "abstract") || !strcmp(kind, "path")) {
+		close(client(SOCK_STREAM));
+		NEED(accept(50, NULL, NULL) >= 0);
+	}
+	if (argc > 3 && !strcmp(argv[3], "dropped")) { /* by --skip-in-flight */
+		NEED(fcntl(50, F_SETFL, O_NONBLOCK) == 0);
+		NEED(accept(50, NULL, NULL) == -1 && errno == EAGAIN);
+		if (early)
+			NEED(read(early, buf, 1) == -1 && errno == ECONNRESET);
 		close(client(SOCK_STREAM));
 		NEED(accept(50, NULL, NULL) >= 0);
 	}
