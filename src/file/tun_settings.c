@@ -53,15 +53,16 @@ static int ethtool(int fd, const char *name, void *command)
 
 uint32_t tun_offload(const char *name)
 {
-	struct {
+	union {
 		struct ethtool_gstrings head;
-		char text[FEATURES_MAX][ETH_GSTRING_LEN];
+		char room[sizeof(struct ethtool_gstrings) + FEATURES_MAX * ETH_GSTRING_LEN];
 	} names = {.head = {.cmd = ETHTOOL_GSTRINGS,
 			   .string_set = ETH_SS_FEATURES,
 			   .len = FEATURES_MAX}};
-	struct {
+	union {
 		struct ethtool_gfeatures head;
-		struct ethtool_get_features_block blocks[FEATURES_MAX / 32];
+		char room[sizeof(struct ethtool_gfeatures) +
+			  FEATURES_MAX / 32 * sizeof(struct ethtool_get_features_block)];
 	} now = {.head = {.cmd = ETHTOOL_GFEATURES, .size = FEATURES_MAX / 32}};
 	uint32_t on = 0;
 	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -69,8 +70,9 @@ uint32_t tun_offload(const char *name)
 		return 0;
 	for (uint32_t i = 0; i < names.head.len && i < FEATURES_MAX; i++)
 		for (size_t k = 0; k < sizeof(offloads) / sizeof(*offloads); k++)
-			if (strncmp(names.text[i], offloads[k].feature, ETH_GSTRING_LEN) == 0 &&
-				now.blocks[i / 32].active & UINT32_C(1) << i % 32)
+			if (strncmp((char *)names.head.data + i * ETH_GSTRING_LEN,
+				    offloads[k].feature, ETH_GSTRING_LEN) == 0 &&
+				now.head.features[i / 32].active & UINT32_C(1) << i % 32)
 				on |= offloads[k].offload;
 	return on;
 }
