@@ -97,19 +97,24 @@ static int run_script(struct session *s, const char *path, enum hook hook)
 		WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
 }
 
-int hook_run(struct session *s, enum hook hook)
+int hook_run_with(struct session *s, enum hook hook, int fd)
 {
 	const struct strings *scripts = &s->opt->action_script;
 	int r = 0;
 	if (scripts->n)
 		progress_hide(s);
 	if (s->notifier)
-		r = s->notifier->notify(s->notifier, s, hook, -1);
+		r = s->notifier->notify(s->notifier, s, hook, fd);
 	for (size_t i = scripts->n; i-- > 0 && !for_clients_only(hook);) {
 		int err = run_script(s, scripts->v[i], hook);
 		r = r < 0 ? r : err;
 	}
 	return r;
+}
+
+int hook_run(struct session *s, enum hook hook)
+{
+	return hook_run_with(s, hook, -1);
 }
 
 void hook_run_anyway(struct session *s, enum hook hook)

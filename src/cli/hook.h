@@ -42,6 +42,9 @@ struct notifier {
  */
 int hook_run(struct session *s, enum hook hook);
 
+/* The same; the client gets a copy of the descriptor. */
+int hook_run_with(struct session *s, enum hook hook, int fd);
+
 /* The same, for the hooks whose failure is only logged. */
 void hook_run_anyway(struct session *s, enum hook hook);
 

@@ -77,6 +77,7 @@ struct options {
 	bool restore_sibling;
 	bool exec_cmd;
 	bool shell_job;
+	bool orphan_pts_master; /* asked for by a request only */
 	bool explain; /* print what would be done, change nothing */
 	bool json;    /* say how it ended as JSON on stdout */
 

@@ -127,6 +127,7 @@ struct tty {
 	const TtyDataEntry *data;      /* what waited to be read from it */
 	VEC(struct open_file *) files; /* those that some table has */
 	bool settled;		       /* has its parameters */
+	bool master_refused;	       /* of an orphan: by the client */
 	int fd; /* a descriptor that is in no table, to make it a controlling terminal; -1 */
 };
 
@@ -143,6 +144,11 @@ const char *tty_inherit_key(struct file_set *f, const struct open_file *o);
 
 /* Has neither a master in the images nor was hung up: its other end is not the tree's. */
 bool tty_is_orphan(const struct tty *t);
+/*
+ * An orphan, or the terminal of a leader that has it nowhere open, that becomes a new pseudo
+ * terminal, whose master the client of the service gets.
+ */
+bool tty_is_for_client(const struct file_set *f, const struct tty *t);
 /* Gives it its parameters, once. */
 int tty_settle(struct file_set *f, struct tty *t, int fd);
 /* Flags of open(2) that mean the same again. */

@@ -9,7 +9,8 @@
  *
  * With --shell-job, the terminal of the tool takes the place of the one whose master was outside.
  * If the leader is in the tree it is taken from the session that has it; else the tree stays in
- * the tool's session and the root's group comes to the foreground.
+ * the tool's session and the root's group comes to the foreground.  A new terminal, whose master
+ * a client gets, can only be given to a session by a leader in the tree.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -41,10 +42,10 @@ static struct tty *controlling_tty(const struct file_set *f, const struct task *
 	return found;
 }
 
-static bool is_callers(const struct tty *t)
+static bool is_callers(const struct file_set *f, const struct tty *t)
 {
 	return !t->master && !t->peer && t->info->type == TTY_TYPE__PTY &&
-	       !(t->files.n && t->files.v[0]->inherited >= 0);
+	       !(t->files.n && t->files.v[0]->inherited >= 0) && !tty_is_for_client(f, t);
 }
 
 /* Stays t's. */
@@ -53,7 +54,7 @@ static int tty_fd(struct file_set *f, struct tty *t)
 	if (t->fd >= 0)
 		return t->fd;
 	int r = 0;
-	if (is_callers(t)) {
+	if (is_callers(f, t)) {
 		t->fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
 		if (t->fd < 0 || !isatty(t->fd))
 			r = fail_remedy(f->s, ENOTTY, "start the restore from a terminal",
@@ -112,7 +113,7 @@ int file_plan_terminal(struct file_set *f, struct stubs *st, struct task *t, str
 	if (r < 0)
 		return r;
 	program_step(p, "take the controlling terminal", NULL, SYS_ioctl, received(st),
-		imm(TIOCSCTTY), imm(is_callers(tty)));
+		imm(TIOCSCTTY), imm(is_callers(f, tty)));
 	plan_close(st, p);
 	return 0;
 }
@@ -220,7 +221,7 @@ static int check_callers(struct file_set *f)
 {
 	vec_for_each (&f->tree->tasks, it) {
 		struct tty *tty = controlling_tty(f, *it);
-		if (!tty || !is_callers(tty))
+		if (!tty || !is_callers(f, tty))
 			continue;
 		if (!f->s->opt->shell_job)
 			return fail_remedy(f->s, EINVAL, "use --shell-job",
@@ -233,11 +234,33 @@ static int check_callers(struct file_set *f)
 	return 0;
 }
 
+/* Without its leader, the tree would stay in the tool's session: it would lose the terminal. */
+static int check_for_client(struct file_set *f)
+{
+	vec_for_each (&f->ttys->all, it) {
+		const struct tty *tty = *it;
+		uint32_t sid = tty->info->sid;
+		if (!sid || !tty_is_for_client(f, tty))
+			continue;
+		const struct task *lead = tree_find(f->tree, (pid_t)sid);
+		if (!lead || controlling_tty(f, lead) != tty)
+			return fail_remedy(f->s, EINVAL,
+				"restore it from a terminal, with --shell-job and without "
+				"orphan_pts_master",
+				"the leader of session %u, whose terminal was /dev/pts/%u, is not "
+				"in the images: nobody can make a new terminal that of the session",
+				sid, tty->info->pty->index);
+	}
+	return 0;
+}
+
 int file_make_terminals(struct file_set *f)
 {
 	if (!f->ttys->all.n)
 		return 0;
 	int r = check_callers(f);
+	if (r >= 0)
+		r = check_for_client(f);
 	if (r < 0 || f->s->opt->explain)
 		return r;
 	block_signals(f->ttys);
@@ -251,7 +274,7 @@ static int set_callers_foreground(struct file_set *f, struct stubs *st)
 	if (!f->s->opt->shell_job || root->sid == root->vpid || root->pgid != root->vpid)
 		return 0;
 	vec_for_each (&f->ttys->all, t)
-		if (tty_is_orphan(*t) && is_callers(*t) && (*t)->files.n)
+		if (tty_is_orphan(*t) && is_callers(f, *t) && (*t)->files.n)
 			return set_foreground(f, st, root, *t, root->pgid, /* may_fail= */ true);
 	return 0;
 }
@@ -273,7 +296,7 @@ static void tell_new_size(struct file_set *f, const struct tty *t)
 void file_tell_terminals(struct file_set *f)
 {
 	vec_for_each (&f->ttys->all, t)
-		if (tty_is_orphan(*t) && is_callers(*t) && (*t)->files.n)
+		if (tty_is_orphan(*t) && is_callers(f, *t) && (*t)->files.n)
 			tell_new_size(f, *t);
 }
 

@@ -6,6 +6,10 @@
  * then every slave of the images, then what would be in the way before: exclusive use, packet
  * mode, the lock.  A slave that O_LARGEFILE betrays as not opened by a path was opened by
  * TIOCGPTPEER.
+ *
+ * The client of a service may want to be the other end of a slave whose master was outside the
+ * tree (spec/rpc.md 5, orphan-pts-master).  Its pair is made last and has the old number only if
+ * that is free; it is complete when the client gets the master, which may then resize it.
  */
 #include "file/tty.h"
 
@@ -15,6 +19,8 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
+
+#include "cli/hook.h"
 
 enum { RAW_O_LARGEFILE = 0100000, OWN_SLAVE = O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC };
 
@@ -38,9 +44,12 @@ static const char *ptmx_beside(struct file_set *f, const char *slave)
 	return arena_printf(&f->s->arena, "%.*s/ptmx", (int)len, slave);
 }
 
-static int open_master(struct making *m, const char *ptmx, int flags, unsigned wanted, int *ret_fd)
+/* The client's terminal gets the next number if the wanted one is taken. */
+static int open_master(
+	struct making *m, const char *ptmx, int flags, const struct tty *t, int *ret_fd)
 {
 	struct session *s = m->f->s;
+	unsigned wanted = t->info->pty->index;
 	for (;;) {
 		int fd = path_open(m->f, ptmx, flags | O_NOCTTY | O_CLOEXEC);
 		unsigned index;
@@ -53,7 +62,7 @@ static int open_master(struct making *m, const char *ptmx, int flags, unsigned w
 			return fail(s, err, "%s makes no pseudo terminals", ptmx);
 		}
 		*ret_fd = fd;
-		if (index == wanted)
+		if (index == wanted || (index > wanted && tty_is_for_client(m->f, t)))
 			return 0;
 		*vec_push(&s->arena, &m->wrong) = fd;
 		if (index > wanted)
@@ -79,7 +88,7 @@ static int open_peer(int master, int flags)
 static int open_slave(struct file_set *f, int master, struct open_file *o)
 {
 	int flags = tty_open_flags(o), fd = -ENOENT;
-	if (o->flags & RAW_O_LARGEFILE)
+	if (o->flags & RAW_O_LARGEFILE && !tty_is_orphan(o->tty)) /* it may have a new path */
 		fd = path_open(f, path_of(f, o, "?"), flags);
 	if (fd == -ENOENT || fd == -ENOTDIR) /* of another devpts, not mounted here */
 		fd = open_peer(master, flags);
@@ -136,64 +145,110 @@ static void take_data(struct pty_bytes *to, const struct tty *t)
 	memcpy(to->data, t->data->data.data, to->len);
 }
 
-static int fill(struct making *m, const struct tty *master, int fd, int slave_fd)
+static int fill(
+	struct making *m, const struct tty *t, const struct tty *slave, int fd, int slave_fd)
 {
 	struct file_set *f = m->f;
 	struct pty_queues *q = m->queues;
 	q->flow = PTY_FLOWS;
 	q->input.len = q->output.len = 0;
-	const FermataFileEntry *extra = master->files.v[0]->extra;
-	take_data(&q->output, master);
-	take_data(&q->input, master->peer);
+	const FermataFileEntry *extra = t->master ? t->files.v[0]->extra : NULL;
+	take_data(&q->output, t->master ? t : NULL);
+	take_data(&q->input, slave);
 	if (extra && extra->has_stopped_by_ioctl)
 		q->flow = extra->stopped_by_ioctl ? PTY_STOPPED_BY_IOCTL : PTY_STOPPED_BY_CHAR;
-	int r = pty_queues_fill(fd, slave_fd, master->info, q);
+	int r = pty_queues_fill(fd, slave_fd, t->info, q);
 	if (r >= 0)
-		r = tty_winsize_apply(slave_fd, master->info);
-	return r < 0 ? fail(f->s, r, "fill the pseudo terminal %u", master->info->pty->index) : 0;
+		r = tty_winsize_apply(slave_fd, t->info);
+	return r < 0 ? fail(f->s, r, "fill the pseudo terminal %u", t->info->pty->index) : 0;
 }
 
 /* What would be in the way of opening and filling it. */
-static int finish(struct file_set *f, const struct tty *t, int fd, int slave_fd)
+static int finish(
+	struct file_set *f, const struct tty *t, const struct tty *slave, int fd, int slave_fd)
 {
 	const TtyInfoEntry *e = t->info;
 	int on = 1;
-	if ((e->exclusive && ioctl(fd, TIOCEXCL) < 0) ||
-		(t->peer && t->peer->info->exclusive && ioctl(slave_fd, TIOCEXCL) < 0) ||
+	if ((t->master && e->exclusive && ioctl(fd, TIOCEXCL) < 0) ||
+		(slave && slave->info->exclusive && ioctl(slave_fd, TIOCEXCL) < 0) ||
 		(e->packet_mode && ioctl(fd, TIOCPKT, &on) < 0) ||
 		(e->locked && set_lock(fd, 1) < 0))
 		return fail(f->s, errno, "set the modes of the pseudo terminal %u", e->pty->index);
 	return 0;
 }
 
+/* A pair but for the descriptor of its master; that of its session stays t's. */
+static int furnish(struct making *m, struct tty *t, struct tty *slave, int master)
+{
+	struct file_set *f = m->f;
+	int r = set_lock(master, 0);
+	if (r < 0)
+		return fail(f->s, r, "unlock the pseudo terminal %u", t->info->pty->index);
+	r = open_slaves(f, slave, master, /* hung_up= */ true);
+	if (r < 0)
+		return r;
+	t->fd = ioctl(master, TIOCGPTPEER, OWN_SLAVE);
+	if (t->fd < 0)
+		return fail(f->s, errno, "open the pseudo terminal %u by its master",
+			t->info->pty->index);
+	r = fill(m, t, slave, master, t->fd);
+	if (r >= 0 && slave)
+		r = set_owner(f, slave, t->fd);
+	if (r >= 0)
+		r = open_slaves(f, slave, master, /* hung_up= */ false);
+	if (r >= 0)
+		r = finish(f, t, slave, master, t->fd);
+	bool has_session = t->info->sid || (slave && slave->info->sid);
+	if (r >= 0 && !has_session)
+		pty_let_go(t);
+	return r;
+}
+
 static int make_pair(struct making *m, struct tty *t)
 {
 	struct file_set *f = m->f;
 	struct open_file *o = t->files.v[0];
-	int r = open_master(
-		m, path_of(f, o, "/dev/ptmx"), tty_open_flags(o), t->info->pty->index, &o->fd);
+	int r = open_master(m, path_of(f, o, "/dev/ptmx"), tty_open_flags(o), t, &o->fd);
 	if (r < 0)
 		o->fd = -1; /* among the wrong ones */
-	if (r >= 0)
-		r = set_lock(o->fd, 0);
-	if (r >= 0)
-		r = open_slaves(f, t->peer, o->fd, /* hung_up= */ true);
+	return r < 0 ? r : furnish(m, t, t->peer, o->fd);
+}
+
+/* It then is a job of the terminal that the tool was called on, if there is one. */
+static int take_back(struct file_set *f, struct tty *t, int err)
+{
+	if (!f->s->opt->shell_job || !isatty(STDIN_FILENO))
+		return err;
+	log_warn(f->s, "the terminal of the tool takes the place of pseudo terminal %u",
+		t->info->pty->index);
+	t->master_refused = true;
+	pty_let_go(t);
+	vec_for_each (&t->files, o)
+		if ((*o)->fd >= 0)
+			close(take_fd(&(*o)->fd));
+	return 0;
+}
+
+static int make_for_client(struct making *m, struct tty *t)
+{
+	struct file_set *f = m->f;
+	struct failure before = f->s->failure;
+	const char *nameless = "/dev/pts/?";
+	const char *path = t->files.n ? path_of(f, t->files.v[0], nameless) : nameless;
+	_cleanup_close_ int master = -1;
+	int fd;
+	int r = open_master(m, ptmx_beside(f, path), O_RDWR, t, &fd);
 	if (r < 0)
 		return r;
-	t->fd = ioctl(o->fd, TIOCGPTPEER, OWN_SLAVE);
-	if (t->fd < 0)
-		return fail(f->s, errno, "open the pseudo terminal %u by its master",
-			t->info->pty->index);
-	r = fill(m, t, o->fd, t->fd);
-	if (r >= 0 && t->peer)
-		r = set_owner(f, t->peer, t->fd);
+	master = fd;
+	r = furnish(m, t, t, master);
+	if (r < 0)
+		return r;
+	r = hook_run_with(f->s, HOOK_ORPHAN_PTS_MASTER, master);
+	if (r < 0)
+		r = take_back(f, t, r);
 	if (r >= 0)
-		r = open_slaves(f, t->peer, o->fd, /* hung_up= */ false);
-	if (r >= 0)
-		r = finish(f, t, o->fd, t->fd);
-	bool has_session = t->info->sid || (t->peer && t->peer->info->sid);
-	if (r >= 0 && !has_session)
-		pty_let_go(t);
+		f->s->failure = before;
 	return r;
 }
 
@@ -203,7 +258,7 @@ static int make_hung_up(struct making *m, struct tty *t)
 	_cleanup_close_ int master = -1;
 	const char *path = path_of(m->f, t->files.v[0], "/dev/pts/?");
 	int fd;
-	int r = open_master(m, ptmx_beside(m->f, path), O_RDWR, t->info->pty->index, &fd);
+	int r = open_master(m, ptmx_beside(m->f, path), O_RDWR, t, &fd);
 	if (r < 0)
 		return r;
 	master = fd;
@@ -257,6 +312,11 @@ int pty_make_all(struct file_set *f)
 			r = make_pair(&m, t);
 		else if (!t->peer && !t->info->termios)
 			r = make_hung_up(&m, t);
+	}
+	for (size_t i = 0; i < f->ttys->all.n && r >= 0; i++) {
+		struct tty *t = f->ttys->all.v[i];
+		if (tty_is_for_client(f, t))
+			r = make_for_client(&m, t);
 	}
 	vec_for_each (&m.wrong, fd)
 		close(*fd);

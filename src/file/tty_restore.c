@@ -4,7 +4,8 @@
  * The console, virtual consoles and serial lines are there whether or not the tree is: they are
  * opened by their path and given the parameters of the dump.  So are external terminals, which
  * come by --inherit-fd.  An orphan, a slave whose master was outside the tree, becomes the
- * terminal that the tool was called on (--shell-job).
+ * terminal that the tool was called on (--shell-job), or a new one whose master a client of the
+ * service gets (orphan_pts_master, which tty_make.c does).
  */
 #include "file/tty.h"
 
@@ -143,6 +144,14 @@ bool tty_is_orphan(const struct tty *t)
 	return t->info->type == TTY_TYPE__PTY && !t->master && !t->peer && t->info->termios;
 }
 
+bool tty_is_for_client(const struct file_set *f, const struct tty *t)
+{
+	if (t->info->type != TTY_TYPE__PTY || t->master || t->peer || t->master_refused)
+		return false;
+	bool wanted = t->files.n ? t->info->termios && t->files.v[0]->inherited < 0 : t->info->sid;
+	return wanted && f->s->opt->orphan_pts_master && f->s->notifier;
+}
+
 static int check_orphan(struct file_set *f, const struct open_file *o)
 {
 	const TtyInfoEntry *e = o->tty->info;
@@ -216,6 +225,8 @@ int tty_check(struct file_set *f, struct open_file *o)
 				&f->s->arena, "use --inherit-fd fd[N]:%s", tty_inherit_key(f, o)),
 			"%s: this terminal was dumped as external", open_file_label(f, o));
 	case TTY_TYPE__PTY:
+		if (tty_is_for_client(f, t))
+			return 0;
 		return tty_is_orphan(t) ? check_orphan(f, o) : check_index_free(f, o);
 	case TTY_TYPE__CTTY:
 		return 0;

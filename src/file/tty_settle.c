@@ -150,11 +150,17 @@ static void check_master(struct file_dump *d, struct tty_dump *t)
 			t->info->pty->index, holder);
 }
 
+/* Both say that the restore has another end for one of them. */
+static bool takes_orphans(const struct file_dump *d)
+{
+	return d->s->opt->shell_job || d->s->opt->orphan_pts_master;
+}
+
 static void check_slave(struct file_dump *d, struct tty_dump *t, unsigned *n_orphans)
 {
 	if (t->peer || t->hung_up)
 		return;
-	if (!d->s->opt->shell_job)
+	if (!takes_orphans(d))
 		tty_block(d, t,
 			arena_printf(&d->s->arena,
 				"Consider using --shell-job, or --external tty[%x:%x]",
@@ -220,7 +226,7 @@ static void check_leader(struct file_dump *d, struct task *t)
 	if (d->ttys && find_tty(d->ttys, device))
 		return;
 	unsigned index = minor_of(device);
-	if (!is_pts(device) || index > PTY_INDEX_MAX || !d->s->opt->shell_job) {
+	if (!is_pts(device) || index > PTY_INDEX_MAX || !takes_orphans(d)) {
 		block(d->s, t->vpid, is_pts(device) ? "Consider using --shell-job" : NULL,
 			"its controlling terminal (device %u:%u) is open nowhere in the tree",
 			(unsigned)(device >> 8 & 0xfff), index);

@@ -280,6 +280,7 @@ int request_apply(struct request *r, enum action action)
 		return bad_options(r, p.error);
 	opt->tree = wanted_pid(r);
 	opt->detach = true;
+	opt->orphan_pts_master = r->req->opts->orphan_pts_master;
 	if (check_options(&p))
 		return bad_options(r, p.error);
 	err = refuse_reaching(r);

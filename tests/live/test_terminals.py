@@ -6,6 +6,7 @@ import re
 import select
 import shutil
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import time
 
 from live import FERMATA, Failure, Program, Skipped, poll
 from scenario import scenario
+from test_rpc import need, refused, rpc
 from unmodified import need_tool
 
 
@@ -25,6 +27,13 @@ class Terminal:
         self.name = os.ttyname(self.slave)
         fcntl.ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, cols, 0, 0))
         self.screen = ""
+
+    @classmethod
+    def of(cls, master):
+        """One whose slave only others have."""
+        self = cls.__new__(cls)
+        self.master, self.slave, self.screen = master, None, ""
+        return self
 
     def type(self, text):
         os.write(self.master, text.encode())
@@ -55,7 +64,8 @@ class Terminal:
 
     def close(self):
         for fd in (self.master, self.slave):
-            os.close(fd)
+            if fd is not None:
+                os.close(fd)
 
 
 def session_on(case, terminal, body):
@@ -148,6 +158,10 @@ def test_job(case):
     end_shell(case, outer)
     case.refused("restore", "shell-job", "-d", images=images)
     case.refused("restore", "standard input", "-d", "-j", images=images)
+    module = rpc()
+    with module.Client(FERMATA, on_notify=lambda *_: True) as c:
+        refused(module, lambda: c.restore(images, shell_job=True, orphan_pts_master=True),
+                f"the leader of session {outer}", "orphan_pts_master")
     new_shell = restore_on(case, second, images)
     if os.getsid(case.root) != new_shell:
         raise Failure(f"session {os.getsid(case.root)}, not that of the shell ({new_shell})")
@@ -211,6 +225,112 @@ def test_bash(case):
     second.type("kill %1; exit\n")
     case.gone([case.root])
     end_shell(case, outer)
+
+
+def restore_for_master(module, images, answer=True, **client):
+    """A restore whose client gets the master of the new terminal, or does not want it."""
+    told, masters = [], []
+
+    def hear(script, pid, fd):
+        told.append(script)
+        masters.extend([fd] if fd >= 0 else [])
+        return answer or script != "orphan-pts-master"
+    options = {"shell_job": True} if client else {}
+    try:
+        with module.Client(on_notify=hear, **client or {"binary": FERMATA}) as c:
+            c.restore(images, orphan_pts_master=True, **options)
+    finally:
+        for fd in masters if not answer else []:
+            os.close(fd)
+    need(len(masters) == 1, f"the descriptors {masters} came")
+    need(told == ["pre-restore", "orphan-pts-master", "post-restore", "pre-resume", "post-resume"],
+         f"told: {told}")
+    return Terminal.of(masters[0])
+
+
+def need_leader_on(case, terminal, size):
+    need(terminal.foreground() == case.root, f"{terminal.foreground()} is in the foreground")
+    need(terminal.size() == size, f"the window has {terminal.size()}")
+
+
+@scenario(args=["taken", "free"])
+def test_master_for_client(case, number):
+    """A client of the service gets the other end of a new terminal, with a shell on it.
+    PROVES: F367 F377 F189"""
+    module, first = rpc(), Terminal(50, 60)
+    bash_leader(case, first)
+    images = case.new_images()
+    with module.Client(FERMATA) as c:
+        refused(module, lambda: c.dump(images, pid=case.root), "Consider using --shell-job")
+    with module.Client(FERMATA) as c:
+        c.dump(images, pid=case.root, orphan_pts_master=True)
+    case.gone()
+    if number == "free":
+        first.close()
+    second = restore_for_master(module, images)
+    name = os.readlink(f"/proc/{case.root}/fd/0")
+    need((name == first.name) == (number == "free"), f"the new terminal is {name}")
+    need_leader_on(case, second, (50, 60))
+    use_bash(second)
+    second.type("tty; stty size\n")
+    second.expect(f"\n{name}\r\n50 60\r\n")
+    fcntl.ioctl(second.master, termios.TIOCSWINSZ, struct.pack("HHHH", 20, 70, 0, 0))
+    second.type("kill %1\n")
+    images = case.new_images()
+    with module.Client(FERMATA) as c:
+        c.dump(images, pid=case.root, orphan_pts_master=True)
+    case.gone()
+    second.close()
+    third = restore_for_master(module, images)
+    need_leader_on(case, third, (20, 70))
+    third.type("echo $((answer*7))\n")
+    third.expect("\n42\r\n")
+    third.close()
+    case.gone()
+
+
+@scenario(args=["tty_job", "counter"])
+def test_master_refused(case, name):
+    """Who does not want the master has the terminal of the tool, as a job of a shell, or nothing.
+    The leader has its terminal open, or nowhere.
+    PROVES: F360 F377"""
+    module, first, other = rpc(), Terminal(50, 60), Terminal(50, 60)
+    program = Program(name)
+    prepare(case)
+
+    def body():
+        if name == "counter":
+            null = os.open("/dev/null", os.O_RDWR)
+            for fd in (0, 1, 2):
+                os.dup2(null, fd)
+            os.close(null)
+        os.execv(program.path, [program.path, str(case.dir), "leader"])
+    case.root = session_on(case, first, body)
+    case.tools.discard(case.root)
+    poll(case.is_ready, 10, "the program getting ready")
+    images = case.new_images()
+    with module.Client(FERMATA) as c:
+        c.dump(images, pid=case.root, orphan_pts_master=True)
+    case.gone()
+    refused(module, lambda: restore_for_master(module, images, answer=False),
+            "the client objects at orphan-pts-master")
+    case.gone()
+
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with theirs:
+        tool = subprocess.Popen([FERMATA, "swrk", str(theirs.fileno())], stdin=other.slave,
+                                pass_fds=[theirs.fileno()])
+    restore_for_master(module, images, answer=False, sock=ours)
+    tool.wait()
+    need_leader_on(case, other, (50, 60))
+    case.kill()
+    terminal = restore_for_master(module, images)
+    need_leader_on(case, terminal, (50, 60) if name == "tty_job" else (0, 0))
+    case.release()
+    if name == "tty_job":
+        terminal.expect("restored")
+        terminal.type("typed")
+    case.verdict()
 
 
 @scenario

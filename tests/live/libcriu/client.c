@@ -2,6 +2,7 @@
  * A user of libcriu: `client BINARY ADDRESS DIR`. Dumps and restores a child of its own in every
  * way the library can reach the tool; prints "OK" or what was wrong.
  */
+#define _GNU_SOURCE
 #include <criu/criu.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -116,6 +117,61 @@ static void by_binary(const char *binary, const char *base)
 	close(dir);
 }
 
+/* Echoes on a terminal of its own, whose master we have. */
+static pid_t start_on_terminal(int *ret_master)
+{
+	*ret_master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+	NEED(*ret_master >= 0 && !grantpt(*ret_master) && !unlockpt(*ret_master));
+	pid_t pid = fork();
+	if (pid == 0) {
+		setsid();
+		int slave = open(ptsname(*ret_master), O_RDWR);
+		for (int fd = 0; fd < 3; fd++)
+			dup2(slave, fd);
+		close(slave);
+		execlp("cat", "cat", (char *)NULL);
+	}
+	return pid;
+}
+
+static void need_answer(int master, const char *line)
+{
+	char screen[256] = "";
+	NEED(write(master, line, strlen(line)) == (ssize_t)strlen(line));
+	for (size_t n = 0; n < 2 * (strlen(line) + 1);) { /* its echo, and what cat says */
+		ssize_t more = read(master, screen + n, sizeof(screen) - 1 - n);
+		NEED(more > 0);
+		n += (size_t)more;
+	}
+	NEED(!strncmp(screen, line, strlen(line) - 1));
+}
+
+/* The master of the restored terminal comes with a notification. */
+static void on_terminal(const char *binary, const char *base)
+{
+	int dir = open_dir(base, "terminal"), master, status;
+	pid_t pid = start_on_terminal(&master);
+	need_answer(master, "before\n");
+	NEED(criu_init_opts() == 0 && criu_set_service_binary(binary) == 0);
+	criu_set_images_dir_fd(dir);
+	criu_set_pid(pid);
+	criu_set_orphan_pts_master(true);
+	criu_set_notify_cb(hear);
+	NEED(criu_dump() == 0);
+	need_killed(pid);
+	close(master);
+	heard[0] = 0;
+	NEED(criu_restore_child() == pid);
+	NEED(!strcmp(heard, "pre-restore orphan-pts-master post-restore pre-resume post-resume "));
+	NEED((master = criu_get_orphan_pts_master_fd()) >= 0);
+	need_answer(master, "after\n");
+	NEED(write(master, "\3", 1) == 1);
+	NEED(waitpid(pid, &status, 0) == pid && WIFSIGNALED(status) && WTERMSIG(status) == SIGINT);
+	close(master);
+	criu_free_opts();
+	close(dir);
+}
+
 static void by_socket(const char *address, const char *base)
 {
 	criu_opts *one = NULL, *two = NULL;
@@ -179,6 +235,7 @@ int main(int argc, char **argv)
 	NEED(argc == 4);
 	set_everything();
 	by_binary(argv[1], argv[3]);
+	on_terminal(argv[1], argv[3]);
 	by_socket(argv[2], argv[3]);
 	puts("OK");
 	return 0;
