@@ -31,16 +31,39 @@ static FsEntry *new_entry(struct session *s)
 	return e;
 }
 
+/* Who may have changed it after the leader was stopped, and before they were. */
+static bool has_company(const struct task *t)
+{
+	bool company = t->threads.n > 1 || shares_fs(t);
+	vec_for_each (&t->children, c)
+		company |= shares_fs(*c);
+	return company;
+}
+
+static int store_umask(struct session *s, const struct task *t)
+{
+	int umask = leader(t)->status.umask;
+	if (has_company(t)) {
+		struct proc_status now;
+		int r = proc_status_read(s, t->pid, &now);
+		if (r < 0)
+			return fail(s, r, "pid %d: read its status", t->vpid);
+		umask = now.umask;
+	}
+	if (umask < 0)
+		return fail(s, ENOTSUP, "pid %d: the kernel does not tell its umask", t->vpid);
+	t->fs->has_umask = true;
+	t->fs->umask = (uint32_t)umask;
+	return 0;
+}
+
 int fs_store(struct file_dump *d, struct task *t)
 {
 	uint32_t type;
-	int umask = leader(t)->status.umask;
 	t->fs = new_entry(d->s);
-	t->fs->has_umask = umask >= 0;
-	t->fs->umask = (uint32_t)umask;
-	if (umask < 0)
-		return fail(d->s, ENOTSUP, "pid %d: the kernel does not tell its umask", t->vpid);
-	int r = file_dump_path(d, t, "cwd", &t->fs->cwd_id, &type);
+	int r = store_umask(d->s, t);
+	if (r >= 0)
+		r = file_dump_path(d, t, "cwd", &t->fs->cwd_id, &type);
 	if (r >= 0)
 		r = file_dump_path(d, t, "root", &t->fs->root_id, &type);
 	return r;
