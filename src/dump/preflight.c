@@ -113,6 +113,17 @@ static bool said_otherwise(const struct option_def *def)
 	return false;
 }
 
+/* Shells take brackets for patterns. */
+static void print_lift(FILE *out, const char *option, int len)
+{
+	const char *value = memchr(option, ' ', (size_t)len);
+	int before = value ? (int)(value - option) : len;
+	if (value && memchr(value, '[', (size_t)(len - before)))
+		fprintf(out, " %.*s '%.*s'", before, option, len - before - 1, value + 1);
+	else
+		fprintf(out, " %.*s", len, option);
+}
+
 /* The dump that would work, or NULL if options cannot lift what stands in the way. */
 static const char *command(struct session *s)
 {
@@ -131,7 +142,7 @@ static const char *command(struct session *s)
 	vec_for_each (&s->blockers, b) {
 		const char *option = lifting_option(b, &n);
 		if (!named_before(s, b, option, n))
-			fprintf(out, " %.*s", n, option);
+			print_lift(out, option, n);
 	}
 	fclose(out);
 	const char *copy = arena_strdup(&s->arena, text);

@@ -214,6 +214,9 @@ int reachable_collect(
 /* Fills d->mounts and d->mount_list, once. */
 int mounts_read(struct file_dump *d);
 
+/* regular.c: as --external calls it, "file[MNT:INO]"; NULL if it has no descriptor. */
+const char *file_external_key(struct file_dump *d, const struct file_view *v);
+
 /* ghost.c, link_remap.c */
 int ghost_collect(
 	struct file_dump *d, struct file_view *v, struct dumped_file *f, const char *name);

@@ -49,14 +49,19 @@ static bool is_kmsg_writer(const struct file_view *v)
 	       v->st.stx_rdev_minor == KMSG_MINOR && (v->flags & O_ACCMODE) == O_WRONLY;
 }
 
+const char *file_external_key(struct file_dump *d, const struct file_view *v)
+{
+	return v->path_only ? NULL
+			    : arena_printf(&d->s->arena, "file[%llx:%llx]",
+				      (unsigned long long)v->st.stx_mnt_id,
+				      (unsigned long long)v->st.stx_ino);
+}
+
 /* The name of a file that --external leaves out, or NULL. */
 static const char *external_key(struct file_dump *d, const struct file_view *v)
 {
-	if (!d->s->opt->external.n || v->path_only)
-		return NULL;
-	const char *key = arena_printf(&d->s->arena, "file[%llx:%llx]",
-		(unsigned long long)v->st.stx_mnt_id, (unsigned long long)v->st.stx_ino);
-	return external_find(d->s->opt, NULL, "%s", key) ? key : NULL;
+	const char *key = d->s->opt->external.n ? file_external_key(d, v) : NULL;
+	return key && external_find(d->s->opt, NULL, "%s", key) ? key : NULL;
 }
 
 static bool regular_recognize(struct file_dump *d, const struct file_view *v)

@@ -126,6 +126,13 @@ void unsupported_block(struct file_dump *d, const struct file_view *v)
 		view_block(d, v, NULL, "%s: no such file can be dumped", v->link);
 }
 
+/* Descriptors, not directories or executables. */
+static const char *external_remedy(struct file_dump *d, const struct file_view *v)
+{
+	const char *key = file_external_key(d, v);
+	return key ? arena_printf(&d->s->arena, "use --external %s", key) : NULL;
+}
+
 void unsupported_mount_block(struct file_dump *d, const struct file_view *v)
 {
 	if (v->fs_type == MQUEUE_MAGIC)
@@ -134,5 +141,6 @@ void unsupported_mount_block(struct file_dump *d, const struct file_view *v)
 	else if (v->fs_type == SECRETMEM_MAGIC)
 		view_block(d, v, NULL, "secret memory (memfd_secret), which nobody else can read");
 	else
-		view_block(d, v, NULL, "%s is on a mount that the tree does not see", v->link);
+		view_block(d, v, external_remedy(d, v),
+			"%s is on a mount that the tree does not see", v->link);
 }
