@@ -8,7 +8,7 @@ import subprocess
 import time
 import urllib.request
 
-from live import poll
+from live import CRIT, Failure, Program, poll
 from scenario import scenario
 from unmodified import CONNECTED, connect, need_equal, need_tool, round_trip
 
@@ -76,6 +76,27 @@ def test_chromium(case):
         round_trip(case, *CONNECTED, "--file-locks")
         poll(lambda: page.evaluate("n") > before, 20, "a timer of the page")
     need_equal(page.evaluate(STEP), "4,332833500", "the last step")
+
+
+@scenario(timeout=120)
+def test_report_in_browser(case):
+    """What crit report writes is a page that a browser shows without complaint or network."""
+    chromium = need_tool("chromium")
+    case.start_program(Program("tcp_pairs"))
+    images, page = case.dump(*CONNECTED), case.dir / "report.html"
+    subprocess.run([CRIT, "report", images, "-o", page], check=True)
+    shown = subprocess.run(
+        [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+         f"--user-data-dir={case.dir}/profile", "--enable-logging=stderr", "--dump-dom",
+         f"--screenshot={case.dir}/page.png", f"file://{page}"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60)
+    for want in ("tcp_pairs", "127.0.0.1", "<svg", "pages-1.img"):
+        if want not in shown.stdout:
+            raise Failure(f"the page does not show {want!r}: {shown.stdout[-2000:]}")
+    if complaints := [x for x in shown.stderr.splitlines() if "CONSOLE" in x or "ERR_" in x]:
+        raise Failure(f"the browser complains: {complaints}")
+    case.restore(images, *CONNECTED)
+    case.kill()
 
 
 MPI = r"""
