@@ -3,7 +3,6 @@
  * without. Made so that it works on a machine with one node, where a dump looks for them only when
  * told to.
  * VARIANTS: scenario
- * PROVES: F073
  */
 #include "check.h"
 
