@@ -70,16 +70,41 @@ static int format_stamp(const struct session *s, char *out, size_t room)
 	return snprintf(out, room, "(%.9s) ", digits);
 }
 
-static void log_vline(struct session *s, enum log_level level, const char *fmt, va_list ap)
+/* As the compiler was given it, but from the root of the sources on. */
+static int format_place(struct place_in_source where, const char *kind, char *out, size_t room)
+{
+	const char *file = where.file;
+	while (!strncmp(file, "../", 3))
+		file += 3;
+	return snprintf(out, room, "%s(%s:%d): ", kind, file, where.line);
+}
+
+int log_error_prefix(const struct session *s, struct place_in_source where, char *out, size_t room)
+{
+	return s->log.places ? format_place(where, "Error ", out, room)
+			     : snprintf(out, room, "Error: ");
+}
+
+static int format_prefix(const struct session *s, struct place_in_source where,
+	enum log_level level, char *out, size_t room)
+{
+	if (level == LOG_ERROR && s->log.colour)
+		return snprintf(out, room, ERROR_IN_COLOUR " ");
+	if (level == LOG_ERROR)
+		return log_error_prefix(s, where, out, room);
+	if (level == LOG_WARN && s->log.places)
+		return format_place(where, "Warn  ", out, room);
+	if (level == LOG_WARN)
+		return snprintf(out, room, s->log.colour ? "\033[1;33mWarn\033[0m  " : "Warn  ");
+	return level >= LOG_INFO ? format_stamp(s, out, room) : 0;
+}
+
+static void log_vline(struct session *s, struct place_in_source where, enum log_level level,
+	const char *fmt, va_list ap)
 {
 	char line[4096];
-	size_t room = sizeof(line) - 1, used = 0;
-	if (level == LOG_ERROR)
-		used = (size_t)snprintf(line, room, s->log.colour ? ERROR_IN_COLOUR " " : "Error: ");
-	else if (level == LOG_WARN)
-		used = (size_t)snprintf(line, room, s->log.colour ? "\033[1;33mWarn\033[0m  " : "Warn  ");
-	else if (level >= LOG_INFO)
-		used = (size_t)format_stamp(s, line, room);
+	size_t room = sizeof(line) - 1;
+	size_t used = (size_t)format_prefix(s, where, level, line, room);
 	int len = vsnprintf(line + used, room - used, fmt, ap);
 	if (len < 0)
 		return;
@@ -92,48 +117,35 @@ static void log_vline(struct session *s, enum log_level level, const char *fmt, 
 		return; /* nowhere left to complain */
 }
 
-void log_line(struct session *s, enum log_level level, const char *fmt, ...)
+void log_line_at(
+	struct session *s, struct place_in_source where, enum log_level level, const char *fmt, ...)
 {
 	if (!log_wants(s, level))
 		return;
 	int saved = errno;
 	va_list ap;
 	va_start(ap, fmt);
-	log_vline(s, level, fmt, ap);
+	log_vline(s, where, level, fmt, ap);
 	va_end(ap);
 	errno = saved;
 }
 
-static int record(struct session *s, int err, const char *remedy, const char *fmt, va_list ap)
+int fail_from(struct session *s, struct place_in_source where, int err, const char *remedy,
+	const char *fmt, ...)
 {
+	va_list ap;
 	err = err < 0 ? -err : err;
 	if (!err)
 		err = EIO;
+	va_start(ap, fmt);
 	char *message = arena_vprintf(&s->arena, fmt, ap);
+	va_end(ap);
 	if (s->failure.err) {
 		log_debug(s, "after the failure: %s: %s", message, strerror(err));
 		return -err;
 	}
-	s->failure = (struct failure){.err = err, .message = message, .remedy = remedy};
+	s->failure = (struct failure){err, message, remedy, where};
 	return -err;
-}
-
-int fail(struct session *s, int err, const char *fmt, ...)
-{
-	va_list ap;
-	va_start(ap, fmt);
-	err = record(s, err, NULL, fmt, ap);
-	va_end(ap);
-	return err;
-}
-
-int fail_remedy(struct session *s, int err, const char *remedy, const char *fmt, ...)
-{
-	va_list ap;
-	va_start(ap, fmt);
-	err = record(s, err, remedy, fmt, ap);
-	va_end(ap);
-	return err;
 }
 
 int fail_context(struct session *s, int err, const char *fmt, ...)
@@ -167,12 +179,12 @@ int recall(struct session *s)
 	return -s->postponed.err;
 }
 
-void block(struct session *s, pid_t pid, const char *remedy, const char *fmt, ...)
+void block_from(struct session *s, struct place_in_source where, pid_t pid, const char *remedy,
+	const char *fmt, ...)
 {
 	va_list ap;
 	va_start(ap, fmt);
 	char *message = arena_vprintf(&s->arena, fmt, ap);
 	va_end(ap);
-	*vec_push(&s->arena, &s->blockers) =
-		(struct blocker){.pid = pid, .message = message, .remedy = remedy};
+	*vec_push(&s->arena, &s->blockers) = (struct blocker){pid, message, remedy, where};
 }

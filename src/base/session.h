@@ -22,11 +22,19 @@ struct plugins;   /* plugin/ */
 struct progress;  /* base/progress.h */
 struct helper;	  /* base/share.h */
 
+/* Where in the sources something was said. */
+struct place_in_source {
+	const char *file;
+	int line;
+};
+#define HERE ((struct place_in_source){__FILE__, __LINE__})
+
 /* The root cause of a failed run. The first fail() wins; later ones only go to the debug log. */
 struct failure {
 	int err;             /* positive errno, 0 = none yet */
 	const char *message; /* names the object: "pid 77 fd 3: ..." */
 	const char *remedy;  /* option or action that helps, or NULL */
+	struct place_in_source where;
 };
 
 /* Something in the tree that a dump cannot take; all of them are collected before giving up. */
@@ -34,6 +42,7 @@ struct blocker {
 	pid_t pid;
 	const char *message; /* object and reason, without "pid N" */
 	const char *remedy;  /* "use --link-remap", or NULL when nothing helps yet */
+	struct place_in_source where;
 };
 
 enum log_level {
@@ -51,6 +60,7 @@ struct log {
 	int level; /* lines above it are dropped */
 	bool no_messages; /* stdout is for a program: drop lines of LOG_MESSAGE */
 	bool colour;	  /* where lines go is a terminal, and may show kinds of lines by it */
+	bool places;	  /* "Error (src/file/fs.c:70): ", as the reference; else "Error: " */
 	struct timespec start;
 };
 
@@ -102,11 +112,12 @@ void session_release(struct session *s);
  * Records the failure and returns -err. err may be given positive or negative; 0 counts as EIO.
  * The text says what was attempted on which object; strerror(err) is appended when it is printed.
  */
-int fail(struct session *s, int err, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+#define fail(s, err, ...) fail_remedy((s), (err), NULL, __VA_ARGS__)
 
 /* Same, with what the user can do about it. */
-int fail_remedy(struct session *s, int err, const char *remedy, const char *fmt, ...)
-	__attribute__((format(printf, 4, 5)));
+#define fail_remedy(s, err, remedy, ...) fail_from((s), HERE, (err), (remedy), __VA_ARGS__)
+int fail_from(struct session *s, struct place_in_source where, int err, const char *remedy,
+	const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 
 /* Puts "context: " before the recorded message. Returns err unchanged. */
 int fail_context(struct session *s, int err, const char *fmt, ...)
@@ -121,15 +132,21 @@ int postpone(struct session *s, int r);
 int recall(struct session *s);
 
 /* Adds a blocker. remedy may be NULL. */
-void block(struct session *s, pid_t pid, const char *remedy, const char *fmt, ...)
-	__attribute__((format(printf, 4, 5)));
+#define block(s, pid, remedy, ...) block_from((s), HERE, (pid), (remedy), __VA_ARGS__)
+void block_from(struct session *s, struct place_in_source where, pid_t pid, const char *remedy,
+	const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 
 /* errno is never changed by these. A trailing newline is added. */
-void log_line(struct session *s, enum log_level level, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
+#define log_line(s, level, ...) log_line_at((s), HERE, (level), __VA_ARGS__)
+void log_line_at(struct session *s, struct place_in_source where, enum log_level level,
+	const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 #define log_warn(s, ...)  log_line((s), LOG_WARN, __VA_ARGS__)
 #define log_info(s, ...)  log_line((s), LOG_INFO, __VA_ARGS__)
 #define log_debug(s, ...) log_line((s), LOG_DEBUG, __VA_ARGS__)
+
+/* "Error: " or "Error (FILE:LINE): ", without colour. Returns its length, less than room. */
+int log_error_prefix(const struct session *s, struct place_in_source where, char *out, size_t room);
+
 bool log_wants(const struct session *s, enum log_level level);
 
 /* Microseconds on CLOCK_MONOTONIC. */

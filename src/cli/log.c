@@ -47,12 +47,15 @@ void log_start(struct session *s)
 	log_info(s, "Run id %s", s->run_id);
 }
 
-static void report_line(struct session *s, const char *line)
+static void report_line(struct session *s, struct place_in_source where, const char *line)
 {
-	log_line(s, LOG_ERROR, "%s", line);
-	bool colour = s->comforts && terminal_has_colour(STDERR_FILENO);
-	if (s->log.fd != STDERR_FILENO && log_wants(s, LOG_ERROR))
-		dprintf(STDERR_FILENO, "%s %s\n", colour ? ERROR_IN_COLOUR : "Error:", line);
+	char prefix[256] = ERROR_IN_COLOUR " ";
+	log_line_at(s, where, LOG_ERROR, "%s", line);
+	if (s->log.fd == STDERR_FILENO || !log_wants(s, LOG_ERROR))
+		return;
+	if (!s->comforts || !terminal_has_colour(STDERR_FILENO))
+		log_error_prefix(s, where, prefix, sizeof(prefix));
+	dprintf(STDERR_FILENO, "%s%s\n", prefix, line);
 }
 
 /* "pid 812 fd 7: ..." but "pid 812: 32-bit task". */
@@ -78,6 +81,20 @@ const char *failure_text(struct session *s, int err)
 	return s->blockers.n ? describe_blocker(s, &s->blockers.v[0]) : describe_failure(s, err);
 }
 
+/* A failure that nobody recorded is told of from here. */
+static struct place_in_source where_it_failed(const struct session *s)
+{
+	return s->failure.where.file ? s->failure.where : HERE;
+}
+
+const char *failure_line(struct session *s, int err)
+{
+	char prefix[256];
+	log_error_prefix(s, s->blockers.n ? s->blockers.v[0].where : where_it_failed(s), prefix,
+		sizeof(prefix));
+	return arena_printf(&s->arena, "%s%s\n", prefix, failure_text(s, err));
+}
+
 /* All to who asked for them; of a failed dump a handful, for the first line is the one to see. */
 static void report_blockers(struct session *s)
 {
@@ -85,20 +102,20 @@ static void report_blockers(struct session *s)
 	bool all = s->opt->explain || s->opt->action == ACTION_CHECK || s->blockers.n <= most;
 	size_t n = all ? s->blockers.n : most - 1;
 	for (size_t i = 0; i < n; i++)
-		report_line(s, describe_blocker(s, &s->blockers.v[i]));
+		report_line(s, s->blockers.v[i].where, describe_blocker(s, &s->blockers.v[i]));
 	if (n < s->blockers.n)
-		report_line(s, arena_printf(&s->arena,
-				       "and %zu more; fermata dump --explain -t %d lists them all, "
-				       "and the "
-				       "command that would work",
-				       s->blockers.n - n, s->opt->tree));
+		report_line(s, HERE,
+			arena_printf(&s->arena,
+				"and %zu more; fermata dump --explain -t %d lists them all, and "
+				"the command that would work",
+				s->blockers.n - n, s->opt->tree));
 }
 
 void report_failure(struct session *s, int err, const char *last)
 {
 	report_blockers(s);
 	if (s->failure.err || !s->blockers.n)
-		report_line(s, describe_failure(s, err));
+		report_line(s, where_it_failed(s), describe_failure(s, err));
 	if (last)
 		log_line(s, LOG_ERROR, "%s", last);
 }

@@ -19,6 +19,9 @@ void report_failure(struct session *s, int err, const char *last);
 /* The line that tells a failed run best: what report_failure() says first. In the arena. */
 const char *failure_text(struct session *s, int err);
 
+/* The same as the log has it, with "Error: " and the newline. */
+const char *failure_line(struct session *s, int err);
+
 /* --display-stats, on stdout: spec/cli.md 5.4. */
 void print_stats(const struct session *s);
 

@@ -129,6 +129,7 @@ int main(int argc, char **argv)
 	options_init(&options);
 	s.opt = &options;
 	s.comforts = strcmp(program, "criu") != 0;
+	s.log.places = !s.comforts;
 	s.log.colour = s.comforts && terminal_has_colour(s.log.fd);
 	struct parser p = {.arena = &s.arena, .opt = &options};
 	if (n_words == 1 && !strcmp(words[0], "--help-manual"))

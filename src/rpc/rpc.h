@@ -25,6 +25,7 @@ struct worker {
 	bool swrk;		/* started by the client itself, with its rights */
 	struct ucred peer;	/* who connected */
 	struct options options; /* what requests start from */
+	bool places; /* lines of the log tell where in the sources they are from: base/session.h */
 	char title[16];
 	int status_of_failure; /* what it exits with if the request fails: spec/cli.md 2 */
 };

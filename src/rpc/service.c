@@ -42,7 +42,7 @@ static int peer_of(struct session *s, int fd, struct ucred *ret)
 
 int swrk_run(struct session *s)
 {
-	struct worker w = {.swrk = true, .options = *s->opt};
+	struct worker w = {.swrk = true, .options = *s->opt, .places = s->log.places};
 	int64_t fd;
 	if (parse_number(s->opt->words.v[0], 0, INT32_MAX, &fd))
 		return fail(s, EINVAL, "swrk: '%s' is not a descriptor", s->opt->words.v[0]);
@@ -86,7 +86,7 @@ static void become_client(const struct worker *w)
 
 static int serve_client(struct session *s, int listener, int fd)
 {
-	struct worker w = {.fd = fd};
+	struct worker w = {.fd = fd, .places = s->log.places};
 	close(listener);
 	signal(SIGCHLD, SIG_DFL);
 	if (peer_of(s, fd, &w.peer) < 0)

@@ -189,8 +189,7 @@ static int answer(struct request *r, int err)
 	if (err < 0) {
 		resp->cr_errno = wire_errno(r, err);
 		resp->has_cr_errno = resp->cr_errno != 0;
-		resp->cr_errmsg =
-			arena_printf(&r->s->arena, "Error: %s\n", failure_text(r->s, err));
+		resp->cr_errmsg = (char *)(uintptr_t)failure_line(r->s, err);
 	}
 	return wire_send(r->s, r->worker->fd, resp, -1);
 }
@@ -256,6 +255,7 @@ int worker_run(struct worker *w)
 		struct session s;
 		struct options opt = w->options;
 		session_init(&s);
+		s.log.places = w->places;
 		s.opt = &opt;
 		more = false;
 		err = serve(w, &s, &opt, &more);

@@ -1,5 +1,6 @@
 """Requests to a worker of one's own (swrk) and to the service, by the Python module."""
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -51,6 +52,28 @@ def serve(case, *options):
     case.tools.add(service.pid)
     poll(address.exists, 10, "the service")
     return service, address
+
+
+@scenario
+def test_as_criu(case):
+    """By the name of the reference, errors say where in the sources they are from, as its do.
+    PROVES: F371"""
+    module, criu, images = rpc(), case.dir / "criu", case.new_images()
+    criu.symlink_to(FERMATA)
+    place = r"Error \(src/[a-z_/]+\.c:\d+\): there is no process with PID 99999"
+    with module.Client(str(criu)) as c:
+        try:
+            c.dump(images, pid=99999)
+            raise Failure("not refused")
+        except module.Failed as e:
+            need(re.search(place, str(e)), f"told: {e}")
+    ran = subprocess.run([criu, "dump", "-t", "99999", "-D", images, "-o", "log"],
+                         stderr=subprocess.PIPE, text=True)
+    for text in (ran.stderr, (images / "log").read_text()):
+        need(re.match(place, text), f"told: {text}")
+    ran = subprocess.run([FERMATA, "dump", "-t", "99999", "-D", images], stderr=subprocess.PIPE,
+                         text=True)
+    need(ran.stderr.startswith("Error: there is no process"), f"told: {ran.stderr}")
 
 
 @scenario
