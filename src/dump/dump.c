@@ -101,7 +101,7 @@ static int verdict(struct session *s)
 static int read_signals_again(struct session *s, void *arg, unsigned lane)
 {
 	const struct dump *d = arg;
-	return sigqueue_read_again(s, &d->tree, lane, now_us() - d->stopped_us);
+	return sigqueue_read_again(s, &d->tree, lane, d->stopped_us);
 }
 
 static int write_all(struct dump *d)

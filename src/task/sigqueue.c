@@ -33,7 +33,7 @@ enum {
 	N_SIGNALS = 64,
 	/* Standard signals coalesce: a stub gets SIGCHLD once, and hardly anything else. */
 	DRAIN_STEPS = 8,
-	SECOND_US = 1000000,
+	SECOND_NS = 1000000000,
 };
 
 struct queues {
@@ -140,8 +140,11 @@ static bool holds_tick(const SignalQueueEntry *q, const SiginfoEntry *e)
 	return false;
 }
 
-/* The time its timer had left when that was read, of which 0 says that it had gone off. */
-static uint64_t time_left_us(const TaskTimersEntry *timers, const SiginfoEntry *e)
+/*
+ * The time its timer had left when that was read, of which 0 says that it had gone off.  The
+ * kernel says one nanosecond of a timer that is about to.
+ */
+static uint64_t time_left_ns(const TaskTimersEntry *timers, const SiginfoEntry *e)
 {
 	siginfo_t info = info_of(e);
 	const ItimerEntry *interval = info.si_signo == SIGALRM	   ? timers->real
@@ -149,27 +152,29 @@ static uint64_t time_left_us(const TaskTimersEntry *timers, const SiginfoEntry *
 				      : info.si_signo == SIGPROF   ? timers->prof
 								   : NULL;
 	if (info.si_code == SI_KERNEL && interval)
-		return interval->vsec * SECOND_US + interval->vusec;
+		return interval->vsec * SECOND_NS + interval->vusec * 1000;
 	for (size_t i = 0; info.si_code == SI_TIMER && i < timers->n_posix; i++)
 		if (timers->posix[i]->it_id == (uint32_t)info.si_timerid)
-			return timers->posix[i]->vsec * SECOND_US + timers->posix[i]->vnsec / 1000;
+			return timers->posix[i]->vsec * SECOND_NS + timers->posix[i]->vnsec;
 	return 0;
 }
 
 static SignalQueueEntry *without_early_ticks(const TaskTimersEntry *timers,
-	const SignalQueueEntry *before, SignalQueueEntry *now, uint64_t stopped_us)
+	const SignalQueueEntry *before, SignalQueueEntry *now, uint64_t stopped_at_us)
 {
+	/* not before they were read: a tick may have come while they were */
+	uint64_t stopped_ns = (now_us() + 1 - stopped_at_us) * 1000;
 	size_t kept = 0;
 	for (size_t i = 0; i < now->n_signals; i++) {
-		uint64_t left = time_left_us(timers, now->signals[i]);
-		if (holds_tick(before, now->signals[i]) || !left || left > stopped_us)
+		uint64_t left = time_left_ns(timers, now->signals[i]);
+		if (holds_tick(before, now->signals[i]) || !left || left > stopped_ns)
 			now->signals[kept++] = now->signals[i];
 	}
 	now->n_signals = kept;
 	return now;
 }
 
-static int read_again(struct session *s, struct thread *t, uint64_t stopped_us)
+static int read_again(struct session *s, struct thread *t, uint64_t stopped_at_us)
 {
 	ThreadCoreEntry *core = t->core->thread_core;
 	TaskCoreEntry *tc = t->core->tc;
@@ -177,23 +182,23 @@ static int read_again(struct session *s, struct thread *t, uint64_t stopped_us)
 	SignalQueueEntry *now;
 	int r = peek(s, t, 0, &now);
 	if (r >= 0)
-		core->signals_p = without_early_ticks(timers, core->signals_p, now, stopped_us);
+		core->signals_p = without_early_ticks(timers, core->signals_p, now, stopped_at_us);
 	if (r < 0 || !tc)
 		return r;
 	r = peek(s, t, PTRACE_PEEKSIGINFO_SHARED, &now);
 	if (r >= 0)
-		tc->signals_s = without_early_ticks(timers, tc->signals_s, now, stopped_us);
+		tc->signals_s = without_early_ticks(timers, tc->signals_s, now, stopped_at_us);
 	return r;
 }
 
 int sigqueue_read_again(
-	struct session *s, const struct tree *tree, unsigned lane, uint64_t stopped_us)
+	struct session *s, const struct tree *tree, unsigned lane, uint64_t stopped_at_us)
 {
 	int r = 0;
 	vec_for_each (&tree->tasks, it)
 		for (size_t i = 0; task_lives(*it) && i < (*it)->threads.n && r >= 0; i++)
 			if ((*it)->threads.v[i]->lane == lane)
-				r = read_again(s, (*it)->threads.v[i], stopped_us);
+				r = read_again(s, (*it)->threads.v[i], stopped_at_us);
 	return r;
 }
 

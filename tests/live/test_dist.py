@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from live import FERMATA, Failure, Skipped, poll
+from live import FERMATA, Failure, Skipped, listens, poll
 from scenario import scenario
 
 BUILD = Path(FERMATA).parent
@@ -75,7 +75,7 @@ def test_socket_activation(case):
                                 "--work-dir", "/", "--log-file", log],
                                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     case.tools.add(service.pid)
-    poll(address.exists, 10, "the socket")
+    poll(lambda: listens(address), 10, "the socket")
     need(not log.exists(), "started before anybody asked")
     pid, images = case.start(["sleep", "1000"], ready=False), case.new_images()
     with rpc.Client(address=address) as c:
@@ -103,7 +103,7 @@ def test_logrotate(case):
     service = subprocess.Popen([FERMATA, "service", "--address", address, "-v4", "-W", case.dir, "-o", log],
                                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     case.tools.add(service.pid)
-    poll(address.exists, 10, "the service")
+    poll(lambda: listens(address), 10, "the service")
     poll(lambda: log.exists() and "ready" in log.read_text(), 10, "its log")
     said = run(rotate, "-d", "-s", case.dir / "state", mine)
     need("error" not in said.lower(), said)

@@ -4,7 +4,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from live import CRIT, FERMATA, HERE, Failure, poll
+from live import CRIT, FERMATA, Failure, HERE, listens, poll
 from scenario import scenario
 
 BUILD = Path(FERMATA).parent
@@ -38,7 +38,7 @@ def serve(case):
     address = case.dir / "sock"
     service = subprocess.Popen([FERMATA, "service", "--address", address, "-W", case.dir, "-o", "s.log"])
     case.tools.add(service.pid)
-    poll(address.exists, 10, "the service")
+    poll(lambda: listens(address), 10, "the service")
     return address
 
 

@@ -8,7 +8,7 @@ import sys
 import traceback
 from pathlib import Path
 
-from live import FERMATA, Failure, Skipped, poll
+from live import FERMATA, Failure, Skipped, listens, poll
 from scenario import scenario
 
 NOBODY = 65534
@@ -50,7 +50,7 @@ def serve(case, *options):
     service = subprocess.Popen([FERMATA, "service", "--address", address, "-W", case.dir, *options],
                                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     case.tools.add(service.pid)
-    poll(address.exists, 10, "the service")
+    poll(lambda: listens(address), 10, "the service")
     return service, address
 
 
