@@ -68,7 +68,9 @@ static int plan_leader(struct session *s, const struct dump *d, struct task *t, 
 	int r = aspects_collect(s, leader(t), p, d->states[t->index]);
 	if (r >= 0)
 		r = vma_dump_plan(d->vmas[t->index], p);
-	return r < 0 ? r : file_dump_collect(d->files, t, p);
+	if (r >= 0)
+		file_dump_collect(t, p);
+	return r;
 }
 
 static int store_leader(
@@ -312,11 +314,6 @@ static void choose_alone(struct dump *d)
 			d->alone[(*t)->index] = (*t)->in_lanes || users[(*t)->ids->vm_id] > 1;
 }
 
-static int collect_files(const struct dump *d, struct task *t)
-{
-	return d->dry ? file_dump_collect(d->files, t, NULL) : file_dump_store(d->files, t, NULL);
-}
-
 int dump_collect_tasks(struct dump *d)
 {
 	const struct tree *tree = &d->tree;
@@ -327,7 +324,7 @@ int dump_collect_tasks(struct dump *d)
 			r = collect_solo(d, tree->tasks.v[i]);
 	for (size_t i = 0; i < tree->tasks.n && r >= 0; i++)
 		if (task_lives(tree->tasks.v[i]))
-			r = collect_files(d, tree->tasks.v[i]);
+			r = file_dump_store(d->files, tree->tasks.v[i]);
 	/* mapped files last: descriptors tell which of them are leased and must not be opened */
 	for (size_t i = 0; i < tree->tasks.n && r >= 0; i++)
 		if (task_lives(tree->tasks.v[i]))

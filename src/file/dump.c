@@ -314,12 +314,9 @@ uint32_t file_dump_plugin_mapping(struct file_dump *d, const char *name, uint32_
 
 /* --- descriptor tables --- */
 
-int file_dump_collect(struct file_dump *d, struct task *t, struct program *p)
+void file_dump_collect(struct task *t, struct program *p)
 {
-	if (!p)
-		return file_dump_store(d, t, NULL);
 	fd_table_collect(t, p);
-	return 0;
 }
 
 int file_dump_take(struct task *t, const struct program *p)
@@ -327,11 +324,9 @@ int file_dump_take(struct task *t, const struct program *p)
 	return fd_table_take(t, p);
 }
 
-int file_dump_store(struct file_dump *d, struct task *t, const struct program *p)
+int file_dump_store(struct file_dump *d, struct task *t)
 {
-	int r = p ? file_dump_take(t, p) : 0;
-	if (r >= 0)
-		r = fd_table_store(d, t);
+	int r = fd_table_store(d, t);
 	return r < 0 ? r : fs_store(d, t);
 }
 

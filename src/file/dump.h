@@ -24,20 +24,17 @@ int file_dump_begin(struct session *s, struct tree *tree, bool dry, struct file_
 int file_dump_read(struct session *s, struct task *t);
 
 /*
- * Appends the steps that must run inside (F_GETFD). A table shared with the parent (equal
- * ids->files_id) is skipped.  Touches nothing but t and p: fit for any lane.  Without a program (p
- * NULL, dry only) everything is examined at once and file_dump_store() is not called.
+ * Appends the steps that must run inside (F_GETFD), and takes their results. A table shared with
+ * the parent (equal ids->files_id) is skipped.  Touch nothing but t and p: fit for any lane.
  */
-int file_dump_collect(struct file_dump *d, struct task *t, struct program *p);
-
-/* Takes the results of the program, likewise. */
+void file_dump_collect(struct task *t, struct program *p);
 int file_dump_take(struct task *t, const struct program *p);
 
 /*
- * After that: takes and classifies the descriptors; fills t->fs. Parents before children. p: the
- * program if its results were not taken yet, or NULL.
+ * After that, or without it if the run is dry: takes and classifies the descriptors; fills t->fs.
+ * Parents before children.
  */
-int file_dump_store(struct file_dump *d, struct task *t, const struct program *p);
+int file_dump_store(struct file_dump *d, struct task *t);
 
 /* After the last task, before the verdict: what only shows when all tables are known. */
 int file_dump_check(struct file_dump *d);
