@@ -4,6 +4,7 @@ Runs inside the namespaces that ns_init makes (or on the bare host), outside pyt
 here raises Failure with what the reader of a red test needs: the tool's output and log.
 """
 import ctypes
+import importlib
 import os
 import re
 import signal
@@ -28,6 +29,20 @@ class Failure(Exception):
 
 class Skipped(Exception):
     """The machine lacks what the test needs."""
+
+
+def need(condition, what):
+    if not condition:
+        raise Failure(str(what))
+
+
+def python_module(name):
+    """fermata.NAME, as the build has it."""
+    sys.path.insert(0, str(Path(FERMATA).parent / "python"))
+    try:
+        return importlib.import_module(f"fermata.{name}")
+    except ImportError as e:
+        raise Skipped(f"no Python module: {e}") from None
 
 
 def poll(condition, timeout, what):

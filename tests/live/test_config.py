@@ -3,13 +3,8 @@ import os
 import subprocess
 from pathlib import Path
 
-from live import FERMATA, Failure
+from live import FERMATA, need
 from scenario import scenario
-
-
-def need(condition, what):
-    if not condition:
-        raise Failure(what)
 
 
 class Places:

@@ -3,22 +3,15 @@ import copy
 import random
 import shutil
 import subprocess
-import sys
-from pathlib import Path
 
-from live import CRIT, FERMATA, ROOT, Failure, Skipped
+from live import CRIT, FERMATA, Failure, ROOT, Skipped, python_module
 from scenario import scenario
 
 GOLDEN = ROOT.parent / "shared" / "golden" / "sets"
 
 
 def images_module():
-    sys.path.insert(0, str(Path(FERMATA).parent / "python"))
-    try:
-        from fermata import images
-    except ImportError as e:
-        raise Skipped(f"no Python module: {e}") from None
-    return images
+    return python_module("images")
 
 
 def find(directory, pattern):

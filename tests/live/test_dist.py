@@ -1,26 +1,13 @@
 """What is installed beside the program: units of systemd, rules of logrotate."""
 import os
-import shutil
 import subprocess
-import sys
 from pathlib import Path
 
-from live import FERMATA, Failure, Skipped, listens, poll
+from live import FERMATA, Failure, listens, need, poll, python_module
 from scenario import scenario
+from unmodified import need_tool
 
 BUILD = Path(FERMATA).parent
-
-
-def need(condition, what):
-    if not condition:
-        raise Failure(what)
-
-
-def tool(name):
-    path = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
-    if not path:
-        raise Skipped(f"no {name}")
-    return path
 
 
 def run(*argv, **kw):
@@ -41,7 +28,7 @@ def installed(case):
 def test_units(case):
     """systemd finds no fault in the units, and the service is the program as installed.
     PROVES: F386"""
-    verify = tool("systemd-analyze")
+    verify = need_tool("systemd-analyze")
     root, units = installed(case), case.dir / "units"
     units.mkdir()
     for path in root.rglob("criu.s*"):
@@ -64,12 +51,8 @@ def test_units(case):
 def test_socket_activation(case):
     """The service is started by the first client, as criu.socket has it, and serves it.
     PROVES: F386"""
-    activate = tool("systemd-socket-activate")
-    sys.path.insert(0, str(BUILD / "python"))
-    try:
-        from fermata import rpc
-    except ImportError as e:
-        raise Skipped(f"no Python module: {e}") from None
+    activate = need_tool("systemd-socket-activate")
+    rpc = python_module("rpc")
     address, log = case.dir / "sock", case.dir / "service.log"
     service = subprocess.Popen([activate, "--seqpacket", "-l", address, FERMATA, "service", "-v4",
                                 "--work-dir", "/", "--log-file", log],
@@ -90,7 +73,7 @@ def test_socket_activation(case):
 def test_logrotate(case):
     """The log of a running service is rotated, and it goes on with the new one.
     PROVES: F387"""
-    rotate = tool("logrotate")
+    rotate = need_tool("logrotate")
     [rules] = installed(case).rglob("logrotate.d/criu*")
     [unit] = (case.dir / "root").rglob("criu.service")
     named = rules.read_text().split()[0]

@@ -1,7 +1,7 @@
 """Action scripts: which stages they see, with what, and what their failure does."""
 import os
 
-from live import Failure
+from live import need
 from scenario import scenario
 
 SCRIPT = """#!/bin/sh
@@ -23,11 +23,6 @@ def stages(case):
     lines = [line.split(" ") for line in path.read_text().splitlines()] if path.exists() else []
     path.unlink(missing_ok=True)
     return lines
-
-
-def need(condition, what):
-    if not condition:
-        raise Failure(str(what))
 
 
 @scenario

@@ -4,15 +4,10 @@ import stat
 import subprocess
 
 import snapshot
-from live import FERMATA, Failure, Program, Skipped
+from live import FERMATA, Program, Skipped, need
 from scenario import scenario
 
 COMMON_MAGIC, SERVICE_MAGIC, INVENTORY_MAGIC = 0x54564319, 0x55105940, 0x58313116
-
-
-def need(condition, what):
-    if not condition:
-        raise Failure(what)
 
 
 def good_end(case):

@@ -1,7 +1,6 @@
 """Inet sockets with a peer outside the tree, the network lock, and what is refused."""
 import ctypes
 import os
-import signal
 import socket
 import subprocess
 import time

@@ -3,7 +3,7 @@ import json
 import subprocess
 from pathlib import Path
 
-from live import FERMATA, Failure, Skipped
+from live import FERMATA, Failure, Skipped, need
 from scenario import scenario
 
 
@@ -13,11 +13,6 @@ def run(*argv):
     if said["success"] != (ran.returncode == 0):
         raise Failure(f"status {ran.returncode}, but {said}")
     return said
-
-
-def need(condition, what):
-    if not condition:
-        raise Failure(str(what))
 
 
 @scenario

@@ -1,6 +1,5 @@
 """Programs that know nothing of checkpoints."""
 import os
-import shutil
 import subprocess
 import time
 

@@ -4,28 +4,17 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 import traceback
 from pathlib import Path
 
-from live import FERMATA, Failure, Skipped, listens, poll
+from live import FERMATA, Failure, listens, need, poll, python_module
 from scenario import scenario
 
 NOBODY = 65534
 
 
 def rpc():
-    sys.path.insert(0, str(Path(FERMATA).parent / "python"))
-    try:
-        from fermata import rpc as module
-    except ImportError as e:
-        raise Skipped(f"no Python module: {e}") from None
-    return module
-
-
-def need(condition, what):
-    if not condition:
-        raise Failure(what)
+    return python_module("rpc")
 
 
 def refused(module, call, *words, errno=0):

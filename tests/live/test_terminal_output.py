@@ -6,16 +6,11 @@ import subprocess
 import threading
 from pathlib import Path
 
-from live import FERMATA, Failure, poll
+from live import FERMATA, need, poll
 from scenario import scenario
 
 # Memory to copy; then deaf and mute as the other programs.
 MEMORY = "import time; m = bytearray(b'x') * (40 << 20); open('{}', 'w'); time.sleep(1000)"
-
-
-def need(condition, what):
-    if not condition:
-        raise Failure(what)
 
 
 def on_terminal(argv, env=None):
