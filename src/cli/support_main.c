@@ -38,7 +38,7 @@ static void print_mappings(void)
 {
 	const char *text, *remedy;
 	printf("\n## Memory\n\nPrivate and shared mappings of files, anonymous memory of all kinds "
-	       "with its protections, locks,\nadvice, names and guard pages, copy-on-write "
+	       "with its protections, locks,\nadvice, names, seals and guard pages, copy-on-write "
 	       "sharing, "
 	       "huge pages, System V segments, the vDSO.\nRefused is a mapping that\n\n"
 	       "| | what to do |\n|---|---|\n");

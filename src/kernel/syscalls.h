@@ -68,6 +68,10 @@
 #define MADV_GUARD_REMOVE  103
 #endif
 
+#ifndef SYS_mseal /* 6.10 */
+#define SYS_mseal 462
+#endif
+
 /* ptrace(2). <sys/ptrace.h> has them as enumerators, each with a macro of its own name. */
 #ifndef PTRACE_PEEKSIGINFO
 #define PTRACE_PEEKSIGINFO 0x4209
@@ -166,6 +170,11 @@ static inline ssize_t sys_process_vm_readv(pid_t pid, const struct iovec *local,
 	const struct iovec *remote, size_t n_remote)
 {
 	return sys_result(syscall(SYS_process_vm_readv, pid, local, n_local, remote, n_remote, 0));
+}
+
+static inline int sys_mseal(uint64_t addr, uint64_t len)
+{
+	return (int)sys_result(syscall(SYS_mseal, addr, len, 0));
 }
 
 /*

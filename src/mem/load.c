@@ -110,6 +110,8 @@ int mem_load(struct session *s, struct task *t)
 	if (r >= 0)
 		r = postpone(s, vma_policy_check(s, t));
 	if (r >= 0)
+		r = postpone(s, vma_extras_check(s, t));
+	if (r >= 0)
 		r = postpone(s, vdso_load(s, t));
 	return r;
 }

@@ -401,6 +401,16 @@ static void lock_and_advise(struct mapping *m)
 	}
 }
 
+/* After this, nothing can unmap it, move it or change its access. */
+static void seal(struct mapping *m)
+{
+	const FermataEntry *e = leader(m->t)->extras;
+	for (size_t i = 0; e && i < e->n_vmas; i++)
+		if (e->vmas[i]->sealed)
+			program_step(m->p, "seal", NULL, SYS_mseal, imm(e->vmas[i]->start),
+				imm(e->vmas[i]->end - e->vmas[i]->start), imm(0));
+}
+
 /* --- the stages --- */
 
 int mem_plan_early(struct stubs *st, struct file_set *files, struct task *t, struct program *p)
@@ -426,4 +436,5 @@ void mem_plan_final(struct task *t, struct program *p)
 	protect(&m);
 	install_guards(&m);
 	lock_and_advise(&m);
+	seal(&m);
 }

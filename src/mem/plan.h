@@ -110,6 +110,7 @@ int mem_plan_fill_early(struct stubs *st, struct task *t, struct program *p);
 bool mem_page_is_inherited(struct session *s, struct task *t, uint64_t addr);
 /* vma_extras.c: what the task's extras say of a mapping, NULL = nothing */
 const FermataVma *mem_vma_extra(const struct task *t, const VmaEntry *e);
+int vma_extras_check(struct session *s, const struct task *t);
 /* vma_plugin.c: that there is a plugin; what it says, *ret_fd is -1 if the path shall be opened */
 int vma_plugin_check(struct session *s, const struct task *t, const VmaEntry *e);
 int vma_plugin_update(struct session *s, const struct task *t, struct vma_plan *v, const char *path,

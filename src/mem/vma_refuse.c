@@ -17,7 +17,6 @@ static const struct {
 	uint64_t vmflag;
 	const char *text, *remedy;
 } refused_flags[] = {
-	{VMF(SL), "is sealed with mseal(2), which a restore cannot do again yet", NULL},
 	{VMF(UM) | VMF(UW) | VMF(UI), "is registered with userfaultfd, which is not supported yet",
 		"have the program unregister it before the dump"},
 	{VMF(SS), "is a shadow stack, which is not supported yet",
@@ -78,6 +77,17 @@ static bool leave_to_plugins(struct session *s, VmaEntry *e)
 	if (e->status & VMA_EXT_PLUGIN || !plugins_have(s, CR_PLUGIN_HOOK__HANDLE_DEVICE_VMA))
 		return false;
 	e->status |= VMA_EXT_PLUGIN;
+	return true;
+}
+
+/* Seals come before the rings are put into their places, and the kernel's own do not move then. */
+static bool refuse_sealed(
+	struct session *s, const struct task *t, const struct vma_info *info, const VmaEntry *e)
+{
+	const uint32_t special = VMA_VDSO | VMA_VVAR | VMA_AIORING | VMA_IO_URING | VMA_SOCKET;
+	if (!(info->vmflags & VMF(SL)) || !(e->status & special))
+		return false;
+	refuse(s, t, info, NULL, "is sealed with mseal(2), which is not supported for rings and vDSO");
 	return true;
 }
 
@@ -153,6 +163,8 @@ bool vma_refuse(
 			"means that somebody traces its functions");
 		return true;
 	}
+	if (refuse_sealed(s, t, info, e))
+		return true;
 	if (e->status & (VMA_IO_URING | VMA_SOCKET))
 		return false;
 	const uint32_t file = VMA_FILE_PRIVATE | VMA_FILE_SHARED;
