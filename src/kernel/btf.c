@@ -1,10 +1,11 @@
 /*
- * Finding a function in BTF: a header, a row of type records of varying length, whose ids are their
- * places in the row, and the strings that they name.
+ * Finding a function, or a member of a structure, in BTF: a header, a row of type records of
+ * varying length, whose ids are their places in the row, and the strings that they name.
  */
 #include "kernel/btf.h"
 
 #include <linux/btf.h>
+#include <stdbool.h>
 #include <string.h>
 
 /* Bytes that follow the common part of a record: some of each member, or of the kind. */
@@ -40,39 +41,115 @@ static uint32_t find_string(const char *strings, size_t len, const char *name)
 	return 0;
 }
 
-static uint32_t find_type(const char *types, size_t len, uint32_t name_off)
-{
-	uint32_t id = 1;
+/* A place in the row of types; id 0 is no type. */
+struct cursor {
+	const char *p, *end;
+	uint32_t id;
 	struct btf_type t;
-	for (size_t at = 0; len - at >= sizeof(t); id++) {
-		memcpy(&t, types + at, sizeof(t));
-		unsigned kind = BTF_INFO_KIND(t.info);
-		if (kind == BTF_KIND_FUNC && t.name_off == name_off)
-			return id;
-		if (kind >= N_KINDS)
-			return 0;
-		size_t size = sizeof(t) + sizes[kind].fixed +
-			      (size_t)sizes[kind].each * BTF_INFO_VLEN(t.info);
-		if (size > len - at)
-			return 0;
-		at += size;
-	}
-	return 0;
+	const char *rest; /* of the record: members of a structure */
+};
+
+static bool next_type(struct cursor *c)
+{
+	if ((size_t)(c->end - c->p) < sizeof(c->t))
+		return false;
+	memcpy(&c->t, c->p, sizeof(c->t));
+	unsigned kind = BTF_INFO_KIND(c->t.info);
+	if (kind >= N_KINDS)
+		return false;
+	size_t size = sizes[kind].fixed + (size_t)sizes[kind].each * BTF_INFO_VLEN(c->t.info);
+	c->rest = c->p + sizeof(c->t);
+	if (size > (size_t)(c->end - c->rest))
+		return false;
+	c->p = c->rest + size;
+	c->id++;
+	return true;
 }
 
-uint32_t btf_find_function(const void *data, size_t len, const char *name)
+struct btf {
+	struct cursor types; /* before the first */
+	const char *strings;
+	size_t strings_len;
+};
+
+static bool parse(const void *data, size_t len, struct btf *ret)
 {
 	struct btf_header h;
 	if (len < sizeof(h))
-		return 0;
+		return false;
 	memcpy(&h, data, sizeof(h));
 	if (h.magic != BTF_MAGIC || h.hdr_len < sizeof(h) || h.hdr_len > len)
-		return 0;
+		return false;
 	const char *rest = (const char *)data + h.hdr_len;
 	len -= h.hdr_len;
 	if (h.type_off > len || h.type_len > len - h.type_off || h.str_off > len ||
 		h.str_len > len - h.str_off)
-		return 0;
-	uint32_t name_off = find_string(rest + h.str_off, h.str_len, name);
-	return name_off ? find_type(rest + h.type_off, h.type_len, name_off) : 0;
+		return false;
+	const char *types = rest + h.type_off;
+	*ret = (struct btf){.types = {.p = types, .end = types + h.type_len},
+		.strings = rest + h.str_off,
+		.strings_len = h.str_len};
+	return true;
+}
+
+static bool find_named(const struct btf *b, unsigned kind, const char *name, struct cursor *ret)
+{
+	uint32_t name_off = find_string(b->strings, b->strings_len, name);
+	*ret = b->types;
+	while (name_off && next_type(ret))
+		if (ret->t.name_off == name_off && BTF_INFO_KIND(ret->t.info) == kind)
+			return true;
+	return false;
+}
+
+uint32_t btf_find_function(const void *data, size_t len, const char *name)
+{
+	struct btf b;
+	struct cursor c;
+	return parse(data, len, &b) && find_named(&b, BTF_KIND_FUNC, name, &c) ? c.id : 0;
+}
+
+static bool go_to(const struct btf *b, uint32_t id, struct cursor *ret)
+{
+	*ret = b->types;
+	while (ret->id < id && next_type(ret))
+		;
+	return id && ret->id == id;
+}
+
+/* Structures of the kernel nest deeper only by malice. */
+enum { DEPTH_MAX = 4 };
+
+static int find_member(const struct btf *b, const struct cursor *in, uint32_t name_off, int depth)
+{
+	unsigned kind = BTF_INFO_KIND(in->t.info);
+	if ((kind != BTF_KIND_STRUCT && kind != BTF_KIND_UNION) || depth > DEPTH_MAX)
+		return -1;
+	for (unsigned i = 0; i < BTF_INFO_VLEN(in->t.info); i++) {
+		struct btf_member m;
+		struct cursor inner;
+		memcpy(&m, in->rest + i * sizeof(m), sizeof(m));
+		uint32_t bits =
+			BTF_INFO_KFLAG(in->t.info) ? BTF_MEMBER_BIT_OFFSET(m.offset) : m.offset;
+		if (bits % 8 || bits / 8 > INT16_MAX)
+			continue;
+		if (m.name_off == name_off)
+			return (int)(bits / 8);
+		if (m.name_off || !go_to(b, m.type, &inner))
+			continue;
+		int at = find_member(b, &inner, name_off, depth + 1);
+		if (at >= 0)
+			return (int)(bits / 8) + at;
+	}
+	return -1;
+}
+
+int btf_find_member(const void *data, size_t len, const char *structure, const char *member)
+{
+	struct btf b;
+	struct cursor c;
+	if (!parse(data, len, &b) || !find_named(&b, BTF_KIND_STRUCT, structure, &c))
+		return -1;
+	uint32_t name_off = find_string(b.strings, b.strings_len, member);
+	return name_off ? find_member(&b, &c, name_off, 0) : -1;
 }

@@ -8,4 +8,10 @@
 /* The id of the function of that name; 0: there is none, or the data is malformed. */
 uint32_t btf_find_function(const void *data, size_t len, const char *name);
 
+/*
+ * Bytes from the beginning of the structure to its member, which may be in an anonymous structure
+ * or union of it; at most INT16_MAX, what an instruction of BPF can hold, twice. -1: there is none.
+ */
+int btf_find_member(const void *data, size_t len, const char *structure, const char *member);
+
 #endif

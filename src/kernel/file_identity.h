@@ -15,9 +15,8 @@ struct file_identity {
 typedef VEC(struct file_identity) file_identity_vec;
 
 /*
- * Ascending by fd.  A negative errno, without a failure record, if the kernel does not tell: it
- * takes Linux 6.1 with BTF, CAP_BPF and CAP_PERFMON.  Costs about a millisecond, and 0.2 us for
- * each descriptor.
+ * Ascending by fd.  A negative errno, without a failure record, if the kernel does not tell (see
+ * bpf_iter_open()).  Costs about a millisecond, and 0.2 us for each descriptor.
  */
 int file_identities_read(struct arena *a, int pidfd, file_identity_vec *ret);
 

@@ -16,15 +16,10 @@
 #include <unistd.h>
 
 #include "base/session.h"
+#include "kernel/maps_stream.h"
 #include "kernel/procfs.h"
-#include "kernel/read_ahead.h"
 #include "kernel/scan.h"
 #include "kernel/vma_flags.h"
-
-enum {
-	CHUNK = 16 * 1024, /* seq_file gives a page at a time */
-	LONG = 256 * 1024, /* as much as is read while a thread starts; some 350 VMAs */
-};
 
 static bool scan_permissions(struct scan *c, struct vma_info *vma)
 {
@@ -146,26 +141,12 @@ int proc_maps_parse(struct arena *a, const char *text, size_t len, vma_info_vec 
 	return parse_lines(a, SCAN(text, len), NULL, out);
 }
 
-/*
- * Thousands of VMAs make megabytes of smaps: whole lines are parsed as they come, out of a buffer
- * that stays in the cache. A line is shorter than a page: d_path() makes its name in one.
- */
-struct stream {
-	struct session *s;
-	int fd;
-	vma_info_vec *out;
-	size_t n_before; /* VMAs of others in it */
-	size_t have, had; /* bytes in text, and parsed before */
-	char *text;       /* CHUNK bytes */
-};
-
-/* Until the end, or until so many bytes were parsed. */
-static int parse_stream(struct stream *st, size_t until)
+int maps_stream_parse(struct maps_stream *st, size_t until)
 {
 	for (;;) {
 		if (st->had >= until)
 			return 0;
-		ssize_t n = read(st->fd, st->text + st->have, CHUNK - st->have);
+		ssize_t n = read(st->fd, st->text + st->have, MAPS_CHUNK - st->have);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
@@ -175,9 +156,10 @@ static int parse_stream(struct stream *st, size_t until)
 			return 0;
 		const char *newline =
 			n ? memrchr(st->text, '\n', st->have) : st->text + st->have - 1;
-		if (!newline && st->have == CHUNK)
+		if (!newline && st->have == MAPS_CHUNK)
 			return -EINVAL;
-		if (!newline || (st->have < CHUNK / 2 && n))
+		bool few = st->have < MAPS_CHUNK / 2 && st->had + st->have < until;
+		if (!newline || (few && n))
 			continue;
 		size_t whole = (size_t)(newline + 1 - st->text);
 		struct vma_info *last =
@@ -191,49 +173,29 @@ static int parse_stream(struct stream *st, size_t until)
 	}
 }
 
-/* The rest comes from another thread, which reads while we do something else. */
-static int parse_ahead(struct stream *st, proc_maps_meanwhile *meanwhile, void *arg)
+int maps_read_failed(struct session *s, pid_t pid, const char *name, int err)
 {
-	struct read_ahead ahead;
-	if (!read_ahead_begin(&ahead, st->fd))
-		return parse_stream(st, SIZE_MAX);
-	st->fd = ahead.from;
-	int err = meanwhile(arg);
-	if (!err)
-		err = parse_stream(st, SIZE_MAX);
-	int read_err = read_ahead_end(&ahead);
-	return err ? err : read_err;
-}
-
-/* ahead: bytes that this thread reads before another one reads for it. */
-static int read_name(struct session *s, pid_t pid, const char *name, vma_info_vec *out, size_t ahead,
-	proc_maps_meanwhile *meanwhile, void *arg)
-{
-	_cleanup_close_ int fd = proc_open_pid(s, pid, name, O_RDONLY);
-	if (fd < 0)
-		return fd;
-	char text[CHUNK];
-	struct stream st = {.s = s, .fd = fd, .out = out, .n_before = out->n, .text = text};
-	int err = parse_stream(&st, ahead);
-	if (!err && st.had >= ahead)
-		err = parse_ahead(&st, meanwhile, arg);
 	if (err == -EINVAL)
 		return proc_malformed(s, err, pid, name);
 	return !err || proc_gone(err) ? err : fail(s, err, "pid %d: cannot read its %s", pid, name);
 }
 
-int proc_smaps_read(struct session *s, pid_t pid, vma_info_vec *out)
+static int read_name(struct session *s, pid_t pid, const char *name, vma_info_vec *out)
 {
-	return read_name(s, pid, "smaps", out, SIZE_MAX, NULL, NULL);
+	_cleanup_close_ int fd = proc_open_pid(s, pid, name, O_RDONLY);
+	if (fd < 0)
+		return fd;
+	char text[MAPS_CHUNK];
+	struct maps_stream st = {.s = s, .fd = fd, .out = out, .n_before = out->n, .text = text};
+	return maps_read_failed(s, pid, name, maps_stream_parse(&st, SIZE_MAX));
 }
 
-int proc_smaps_read_while(struct session *s, pid_t pid, bool takes_long, vma_info_vec *out,
-	proc_maps_meanwhile *meanwhile, void *arg)
+int proc_smaps_read(struct session *s, pid_t pid, vma_info_vec *out)
 {
-	return read_name(s, pid, "smaps", out, takes_long ? 0 : LONG, meanwhile, arg);
+	return read_name(s, pid, "smaps", out);
 }
 
 int proc_maps_read(struct session *s, pid_t pid, vma_info_vec *out)
 {
-	return read_name(s, pid, "maps", out, SIZE_MAX, NULL, NULL);
+	return read_name(s, pid, "maps", out);
 }

@@ -15,7 +15,10 @@
 static const char strings[] = "\0int\0wanted_not\0wanted\0other";
 enum { INT = 1, WANTED_NOT = 5, WANTED = 16, OTHER = 23 };
 
-/* 1: int, 2: struct of 2 members, 3: a prototype of 1 parameter, 4: other(), 5: wanted() */
+/*
+ * 1: int, 2: struct of 2 members, 3: a prototype of 1 parameter, 4: other(), 5: wanted(),
+ * 6: a union of "wanted_not" at 32 bits, 7: struct wanted of 6 at 64 bits and, by malice, of itself
+ */
 static const uint32_t types[] = {
 	INT,
 	INFO(BTF_KIND_INT, 0),
@@ -41,6 +44,21 @@ static const uint32_t types[] = {
 	WANTED,
 	INFO(BTF_KIND_FUNC, 0),
 	3,
+	0,
+	INFO(BTF_KIND_UNION, 1),
+	8,
+	WANTED_NOT,
+	1,
+	32,
+	WANTED,
+	INFO(BTF_KIND_STRUCT, 2),
+	16,
+	0,
+	6,
+	64,
+	0,
+	7,
+	0,
 };
 
 struct blob {
@@ -72,6 +90,10 @@ static void test_find(void **state)
 	assert_int_equal(btf_find_function(&b, len, "int"), 0);	       /* no function */
 	assert_int_equal(btf_find_function(&b, len, "wanted_not"), 0); /* only a string */
 	assert_int_equal(btf_find_function(&b, len, "anted"), 0);      /* only a part of one */
+	assert_int_equal(btf_find_member(&b, len, "other", "int"), 0);
+	assert_int_equal(btf_find_member(&b, len, "wanted", "wanted_not"), 12);
+	assert_int_equal(btf_find_member(&b, len, "wanted", "int"), -1);
+	assert_int_equal(btf_find_member(&b, len, "int", "int"), -1);
 	b.types[1] = INFO(31, 0);
 	assert_int_equal(btf_find_function(&b, len, "wanted"), 0);
 }
@@ -80,6 +102,7 @@ static int parse_btf(struct arena *a, const char *text, size_t len)
 {
 	(void)a;
 	btf_find_function(text, len, "wanted");
+	btf_find_member(text, len, "wanted", "wanted_not");
 	return 0;
 }
 

@@ -1,0 +1,120 @@
+/*
+ * Loading a program for an iterator, as its instructions and without any library.
+ *
+ * An iterator is an attachment point: a function that the kernel describes in its BTF.  The same
+ * tells where members are that a program reads, and the kernel's verifier sees that they are of
+ * the structure that is meant.
+ */
+#include "kernel/bpf_iter.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "kernel/btf.h"
+
+#define KERNEL_BTF "/sys/kernel/btf/vmlinux"
+
+enum { INSNS_MAX = 64 };
+
+static int sys_bpf(enum bpf_cmd cmd, union bpf_attr *attr)
+{
+	long r = syscall(SYS_bpf, cmd, attr, sizeof(*attr));
+	return r < 0 ? -errno : (int)r;
+}
+
+struct kernel_btf {
+	void *text;
+	size_t len;
+};
+
+static void free_btf(const struct kernel_btf *b)
+{
+	if (b->text)
+		munmap(b->text, b->len);
+}
+
+/* Linux before 6.16 cannot map it. */
+static bool copy_btf(int fd, const struct kernel_btf *b)
+{
+	size_t have = 0;
+	while (have < b->len) {
+		ssize_t n = read(fd, (char *)b->text + have, b->len - have);
+		if (n <= 0)
+			return false;
+		have += (size_t)n;
+	}
+	return true;
+}
+
+static bool get_btf(struct kernel_btf *ret)
+{
+	struct stat st;
+	_cleanup_close_ int fd = open(KERNEL_BTF, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0 || st.st_size <= 0)
+		return false;
+	size_t len = (size_t)st.st_size;
+	void *text = mmap(NULL, len, PROT_READ, MAP_PRIVATE, fd, 0);
+	bool copy = text == MAP_FAILED;
+	if (copy)
+		text = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (text == MAP_FAILED)
+		return false;
+	*ret = (struct kernel_btf){text, len};
+	return !copy || copy_btf(fd, ret);
+}
+
+static int load(const struct bpf_iter *it)
+{
+	_cleanup_(free_btf) struct kernel_btf btf = {0};
+	struct bpf_insn insns[INSNS_MAX];
+	if (it->n_insns > INSNS_MAX || !get_btf(&btf))
+		return -ENOENT;
+	memcpy(insns, it->insns, it->n_insns * sizeof(*insns));
+	for (size_t i = 0; i < it->n_members; i++) {
+		const struct bpf_member *m = &it->members[i];
+		int offset = btf_find_member(btf.text, btf.len, m->structure, m->member);
+		if (offset < 0 || offset > INT16_MAX)
+			return -ENOENT;
+		insns[m->insn].off = (int16_t)offset;
+	}
+	union bpf_attr attr = {
+		.prog_type = BPF_PROG_TYPE_TRACING,
+		.expected_attach_type = BPF_TRACE_ITER,
+		.insns = (uintptr_t)insns,
+		.insn_cnt = (uint32_t)it->n_insns,
+		/* of these few lines; the helper asks for it */
+		.license = (uintptr_t) "Dual MIT/GPL",
+		.attach_btf_id = btf_find_function(btf.text, btf.len, it->attachment),
+	};
+	return attr.attach_btf_id ? sys_bpf(BPF_PROG_LOAD, &attr) : -ENOENT;
+}
+
+/*
+ * By pidfd, not by number: that has a place in the union which kernels that iterate over all tasks
+ * (before 6.1) do not know, and so they refuse.
+ */
+int bpf_iter_open(const struct bpf_iter *it, int pidfd)
+{
+	_cleanup_close_ int prog = load(it);
+	if (prog < 0)
+		return prog;
+	union bpf_iter_link_info of_task = {.task = {.pid_fd = (uint32_t)pidfd}};
+	union bpf_attr attr = {.link_create = {.prog_fd = (uint32_t)prog,
+				       .attach_type = BPF_TRACE_ITER,
+				       .iter_info = (uintptr_t)&of_task,
+				       .iter_info_len = sizeof(of_task)}};
+	_cleanup_close_ int link = sys_bpf(BPF_LINK_CREATE, &attr);
+	if (link < 0)
+		return link;
+	attr = (union bpf_attr){.iter_create = {.link_fd = (uint32_t)link}};
+	return sys_bpf(BPF_ITER_CREATE, &attr);
+}
