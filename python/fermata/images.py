@@ -46,6 +46,7 @@ KINDS = {
     "FDINFO": (0x56213732, "fdinfo_entry"),
     "FERMATA": (0x46524d54, "fermata_entry"),
     "FERMATA_FILES": (0x46524d46, "fermata_file_entry"),
+    "FERMATA_CHECKSUMS": (0x46524d43, "fermata_checksum_entry"),
     "FIFO": (0x58364939, "fifo_entry"),
     "FIFO_DATA": (0x59333054, "pipe_data_entry"),
     "FILES": (0x56303138, "file_entry"),

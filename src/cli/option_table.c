@@ -81,6 +81,8 @@ const struct option_def option_table[] = {
 		.help = "accept the limits of running without root", .rpc = "unprivileged"},
 	{"allow-uprobes", 0, OPT_BOOL, OPT_NEGATABLE, SECTION_GENERIC, AT(allow_uprobes), D | R,
 		.help = "allow a uprobes mapping"},
+	{"checksum", 0, OPT_BOOL, OPT_OURS | OPT_NEGATABLE, SECTION_GENERIC, AT(checksum), D | R,
+		.help = "add checksums to the images; restore checks them if they are there"},
 	{"explain", 0, OPT_BOOL, OPT_OURS, SECTION_GENERIC, AT(explain), D | R,
 		.help = "print what would be done, and what stands in the way; change nothing"},
 	{"json", 0, OPT_BOOL, OPT_OURS, SECTION_GENERIC, AT(json), D | R | C,

@@ -97,6 +97,9 @@ struct options {
 	int pre_dump_mode; /* enum pre_dump_mode */
 	bool allow_uprobes;
 
+	/* of dump: write them; of restore: look at them, which --no-checksum turns off */
+	bool checksum;
+
 	/* sockets */
 	bool tcp_established, tcp_close, skip_in_flight;
 	int network_lock; /* enum network_lock */

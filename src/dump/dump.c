@@ -13,6 +13,7 @@
 #include "cli/options.h"
 #include "dump/dump_tree.h"
 #include "file/external.h"
+#include "image/dir.h"
 #include "image/stats.h"
 #include "ipc/ipc.h"
 #include "mem/aio.h"
@@ -104,10 +105,19 @@ static int read_signals_again(struct session *s, void *arg, unsigned lane)
 	return sigqueue_read_again(s, &d->tree, lane, d->stopped_us);
 }
 
+/* A set that is about to be overwritten is no longer complete, nor are its checksums true. */
+static int invalidate_old_images(struct session *s)
+{
+	int r = image_unlink(s, s->images, IMG_INVENTORY, 0);
+	return r < 0 ? r : image_unlink(s, s->images, IMG_FERMATA_CHECKSUMS, 0);
+}
+
 static int write_all(struct dump *d)
 {
 	struct session *s = d->s;
-	int r = seccomp_write_image(s, &d->tree);
+	int r = invalidate_old_images(s);
+	if (r >= 0)
+		r = seccomp_write_image(s, &d->tree);
 	if (r >= 0)
 		r = ipc_write(s, &d->tree);
 	if (r >= 0)
@@ -126,6 +136,8 @@ static int write_all(struct dump *d)
 		r = dump_write_tree(d);
 	if (r >= 0)
 		r = aio_verify(s, &d->tree);
+	if (r >= 0)
+		r = cpuinfo_dump_if_asked(s);
 	return r < 0 ? r : dump_write_inventory(d);
 }
 
@@ -159,8 +171,6 @@ int dump_run(struct session *s)
 		r = verdict(s);
 	if (r >= 0)
 		r = write_all(&d);
-	if (r >= 0)
-		r = cpuinfo_dump_if_asked(s);
 	if (r >= 0)
 		r = ask_scripts(s);
 	plugins_finish(s, r);

@@ -6,6 +6,7 @@
 #include "base/progress.h"
 #include "base/share.h"
 #include "cli/options.h"
+#include "image/checksum.h"
 #include "image/codec.h"
 #include "mem/pages_dump.h"
 #include "inventory.pb-c.h"
@@ -199,7 +200,17 @@ int dump_write_tree(struct dump *d)
 	return r;
 }
 
-/* The last image of a dump: its presence tells that the set is complete. */
+/* The last image of a dump: its presence tells that the set is complete, and its checksums there. */
+static int write_last(struct session *s, const InventoryEntry *e)
+{
+	_cleanup_image_writer_ struct image_writer w = IMAGE_WRITER_NONE;
+	image_writer_init(&w, s->images, IMG_INVENTORY, 0);
+	int r = image_write(s, &w, &e->base);
+	if (r >= 0 && s->opt->checksum)
+		r = checksums_write(s, &w);
+	return r < 0 ? r : image_writer_close(s, &w);
+}
+
 int dump_write_inventory(struct dump *d)
 {
 	InventoryEntry e = INVENTORY_ENTRY__INIT;
@@ -221,5 +232,5 @@ int dump_write_inventory(struct dump *d)
 	plugins_store(d->s, &plugins);
 	e.plugins_entry = &plugins;
 	e.dump_criu_run_id = d->s->run_id;
-	return image_write_one(d->s, IMG_INVENTORY, 0, &e.base);
+	return write_last(d->s, &e);
 }

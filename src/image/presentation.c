@@ -14,6 +14,7 @@ static const struct presentation table[] = {
 	{"fanotify_mark_entry", "mask", PRESENT_HEX},
 	{"fanotify_mark_entry", "mflags", PRESENT_HEX},
 	{"fanotify_mark_entry", "s_dev", PRESENT_DEV},
+	{"fermata_checksum_entry", "xxh3", PRESENT_HEX},
 	{"fermata_entry", "coredump_filter", PRESENT_HEX},
 	{"fermata_entry", "cpus", PRESENT_HEX},
 	{"fermata_entry", "numa_nodes", PRESENT_HEX},

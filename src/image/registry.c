@@ -112,6 +112,8 @@ static const struct image_kind kinds[N_IMAGE_TYPES] = {
 	[IMG_FERMATA] = {RECORDS("fermata-%u.img", "FERMATA", 0x46524d54, fermata_entry)},
 	[IMG_FERMATA_FILES] = {RECORDS(
 		"fermata-files.img", "FERMATA_FILES", 0x46524d46, fermata_file_entry)},
+	[IMG_FERMATA_CHECKSUMS] = {RECORDS("fermata-checksums.img", "FERMATA_CHECKSUMS", 0x46524d43,
+		fermata_checksum_entry)},
 
 	[IMG_OLD_BINFMT_MISC] = {RECORDS("binfmt-misc-%u.img", "BINFMT_MISC", 0x67343323,
 		binfmt_misc_entry)},

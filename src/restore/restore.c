@@ -11,6 +11,7 @@
 #include "cli/options.h"
 #include "engine/seize.h"
 #include "file/external.h"
+#include "image/checksum.h"
 #include "image/stats.h"
 #include "ipc/ipc.h"
 #include "plugin/plugin.h"
@@ -18,7 +19,9 @@
 
 static int load_images(struct restore *re)
 {
-	int r = restore_load_tree(re);
+	int r = checksums_verify(re->s);
+	if (r >= 0)
+		r = restore_load_tree(re);
 	if (r >= 0)
 		r = ipc_load(re->s, &re->tree);
 	if (r >= 0)

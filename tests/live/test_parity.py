@@ -23,7 +23,7 @@ FIELDS_ONLY = {
 # Options that no request can give (spec/rpc.md 3), and those that are fields above by another name.
 OPTIONS_ONLY = {
     "allow-uprobes", "file-validation", "ghost-fiemap", "libdir", "stream", "action-script", "deprecated",
-    "all", "close", "config", "no-default-config", "explain", "experimental", "extra", "feature", "help", "json",
+    "all", "checksum", "close", "config", "no-default-config", "explain", "experimental", "extra", "feature", "help", "json",
     "log-pid", "ms", "version", "daemon", "pidfile", "restore-detached", "exec-cmd", "tree", "images-dir",
     "work-dir", "log-file", "verbosity", "address", "port", "page-server", "ps-socket",
     "veth-pair", "ext-mount-map", "enable-external-sharing", "enable-external-masters", "inherit-fd",

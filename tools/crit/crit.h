@@ -28,6 +28,7 @@ int crit_info(struct crit *c);
 int crit_show(struct crit *c);
 int crit_explore(struct crit *c);
 int crit_check(struct crit *c);
+int crit_checksum(struct crit *c);
 int crit_diff(struct crit *c);
 int crit_report(struct crit *c);
 

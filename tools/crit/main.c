@@ -25,6 +25,8 @@ static const struct command {
 		"show tasks, files or memory of a checkpoint"},
 	{"check", DIR_ARG, crit_check, "DIR",
 		"check that the images of a checkpoint are whole and fit together"},
+	{"checksum", DIR_ARG, crit_checksum, "DIR",
+		"add checksums to the images, or renew those of images that were edited"},
 	{"diff", DIR_ARG | OTHER, crit_diff, "DIR DIR",
 		"show what changed between two checkpoints"},
 	{"report", DIR_ARG | OUT, crit_report, "DIR [-o OUT]",
@@ -43,7 +45,7 @@ static int print_help(void)
 	print_usage(stdout);
 	printf("\nLooks into the images of a checkpoint, and changes them.\n\ncommands:\n");
 	for (size_t i = 0; i < N_COMMANDS; i++)
-		printf("  %-7s %-30s %s\n", commands[i].name, commands[i].usage, commands[i].help);
+		printf("  %-8s %-30s %s\n", commands[i].name, commands[i].usage, commands[i].help);
 	printf("\nIN, OUT: -i, --in and -o, --out; standard input and output if not given\n");
 	return 0;
 }
