@@ -6,8 +6,7 @@
 #ifndef FERMATA_KERNEL_BPF_ITER_H
 #define FERMATA_KERNEL_BPF_ITER_H
 
-#include <linux/bpf.h>
-#include <stddef.h>
+#include "kernel/bpf.h"
 
 /* A load instruction whose offset is where this kernel has a member of one of its structures. */
 struct bpf_member {
@@ -26,10 +25,6 @@ struct bpf_iter {
 /* struct bpf_iter__NAME starts with these, and what it iterates over follows: part of the ABI. */
 enum { BPF_CTX_META = 0, BPF_META_SEQ = 0, BPF_CTX_TASK = 8, BPF_CTX_ITEM = 16 };
 
-#define BPF_INSN(op, to, from, offset, number)                                                     \
-	{                                                                                          \
-		.code = (op), .dst_reg = (to), .src_reg = (from), .off = (offset), .imm = (number) \
-	}
 #define BPF_LOAD(size, to, from, offset) BPF_INSN(BPF_LDX | BPF_MEM | (size), to, from, offset, 0)
 #define BPF_STORE(to, offset, from)	 BPF_INSN(BPF_STX | BPF_MEM | BPF_DW, to, from, offset, 0)
 

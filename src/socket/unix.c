@@ -189,7 +189,8 @@ const struct file_type unix_type = {
 	.restored = "stream, datagram, seqpacket; names, queues with descriptors and "
 		"credentials, connections not yet accepted; peers outside with "
 		"`--external unix[...]`, `--ext-unix-sk` or a plugin",
-	.limits = "sockets of other network namespaces; eBPF filters",
+	.limits = "files and long messages sent before accept(2), unless `--skip-in-flight`; sockets "
+		  "of other network namespaces; eBPF filters",
 	.detail = offsetof(FileEntry, usk),
 	.recognize = unix_recognize,
 	.collect = unix_collect,

@@ -43,6 +43,7 @@ struct unix_info {
 	size_t n_waiting;
 	struct unix_dumped *dumped; /* in the tree */
 	bool external;		    /* has an entry as a peer outside */
+	bool sent_is_known; /* of a client that waits: its extras have what it sent */
 };
 
 struct unix_table {
@@ -88,6 +89,8 @@ int unix_name_dump(struct file_dump *d, const struct file_view *v, struct unix_d
 /* unix_queue.c: what is in its queue, files included; blocks what cannot be kept. */
 int unix_queue_look(struct file_dump *d, struct unix_dumped *u);
 int unix_queue_write(struct file_dump *d, void *object);
+/* unix_pending.c: what clients of this listener have sent by now, if the kernel lets us see it */
+void unix_pending_look(struct file_dump *d, struct unix_dumped *u);
 /* unix_peers.c: that all peers are there, or allowed not to be. */
 int unix_peers_dump(struct file_dump *d);
 /* unix_caller.c */
@@ -148,6 +151,8 @@ bool unix_same_name(const UnixSkEntry *a, const UnixSkEntry *b);
 int unix_queue_load(struct file_set *f);
 int unix_queue_check(struct file_set *f, const struct unix_sock *u);
 int unix_queue_feed(struct file_set *f, struct unix_sock *u);
+/* What a client has sent that waits to be accepted. */
+int unix_send_again(struct file_set *f, struct unix_sock *client);
 
 /* unix_caller.c: as the process with these credentials (NULL: the controller's own) would. */
 int unix_call_socketpair(struct file_set *f, const FermataUcred *who, int type, int ret[2]);

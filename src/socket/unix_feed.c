@@ -338,3 +338,20 @@ int unix_queue_feed(struct file_set *f, struct unix_sock *u)
 		r = feed_one(f, u, &u->queue.v[i]);
 	return r;
 }
+
+int unix_send_again(struct file_set *f, struct unix_sock *client)
+{
+	int r = 0;
+	for (size_t i = 0; client->x && i < client->x->n_sent && r >= 0; i++) {
+		const FermataUnixSent *sent = client->x->sent[i];
+		SkPacketEntry e = SK_PACKET_ENTRY__INIT;
+		e.length = (uint32_t)sent->data.len;
+		FermataUnixPacket x = FERMATA_UNIX_PACKET__INIT;
+		x.creds = sent->creds;
+		const struct unix_packet packet = {.e = &e, .extra = &x};
+		struct sending s = {.f = f, .u = client, .packet = &packet, .from = client->fd,
+			.connected = true, .data = (char *)sent->data.data};
+		r = send_packet(&s);
+	}
+	return r;
+}

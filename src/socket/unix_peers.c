@@ -3,8 +3,8 @@
  *
  *	peer in the tree            its inode in the image
  *	client of a connection      the listener's inode; the listener keeps their order (waiting).
- *	that waits to be accepted   What the client has sent by now is seen by accepting it
- *				    only: refused, or reset by --skip-in-flight
+ *	that waits to be accepted   What the client has sent by now is kept if the kernel lets us
+ *				    see it (unix_pending.c); refused, or reset by --skip-in-flight
  *	this tool                   of a client in the tree: says so, closed, no peer
  *	peer closed                 streams are shut down both ways and have none; datagram sockets
  *	                            go on failing until they notice (peer_gone)
@@ -128,7 +128,7 @@ static struct unix_info *listener_of(struct file_dump *d, uint32_t client)
 /* What was sent on it is lost, so it is, too. */
 static bool is_dropped(const struct file_dump *d, const struct unix_info *client)
 {
-	return client->out_bytes && d->s->opt->skip_in_flight;
+	return client->out_bytes && !client->sent_is_known && d->s->opt->skip_in_flight;
 }
 
 static void drop_client(struct file_dump *d, struct unix_dumped *u)
@@ -150,7 +150,7 @@ static int check_client(struct file_dump *d, struct unix_dumped *u)
 		return peer_outside(d, u, listener);
 	else if (is_dropped(d, u->info))
 		drop_client(d, u);
-	else if (u->info->out_bytes)
+	else if (u->info->out_bytes && !u->info->sent_is_known)
 		unix_block(d, u,
 			"let the other side accept it, or use --skip-in-flight to reset it",
 			"has sent data on a connection that is not accepted yet");
@@ -226,6 +226,9 @@ int unix_peers_dump(struct file_dump *d)
 {
 	const struct unix_dump *all = d->unix_socks;
 	int r = 0;
+	vec_for_each (&all->socks, u)
+		if ((*u)->info->n_waiting)
+			unix_pending_look(d, *u);
 	for (size_t i = 0; i < all->socks.n && r >= 0; i++) {
 		if (all->socks.v[i]->info->state == UNIX_LISTEN)
 			check_listener(d, all->socks.v[i]);

@@ -348,6 +348,8 @@ static int make_waiting(struct file_set *f, struct unix_sock *l)
 		r = listen_as(f, l, peer_of(client) ? peer_of(client) : peer_of(l));
 		if (r >= 0)
 			r = unix_call_connect(f, holder_of(f, client), client->fd, l->fd);
+		if (r >= 0)
+			r = unix_send_again(f, client);
 	}
 	return r < 0 ? r : unix_call_listen(f, peer_of(l), l->fd, (int)l->e->backlog);
 }

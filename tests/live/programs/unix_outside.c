@@ -38,6 +38,7 @@ static int client(int type)
 
 /* 50 and what the test waits for. */
 static int early;
+static char early_data[20000];
 
 static void build(const char *kind)
 {
@@ -59,11 +60,11 @@ static void build(const char *kind)
 	} else if (!strcmp(kind, "path")) {
 		set_name(in_dir("path"));
 		fd = listening();
-	} else if (!strcmp(kind, "sent")) { /* data that waits to be accepted */
+	} else if (!strcmp(kind, "sent")) { /* more than a page waits to be accepted */
 		set_name("@sent");
 		fd = listening();
 		early = client(SOCK_STREAM);
-		NEED(write(early, "early", 5) == 5);
+		NEED(write(early, early_data, sizeof(early_data)) == sizeof(early_data));
 	} else if (!strcmp(kind, "closed")) { /* a client that left before */
 		set_name("@closed");
 		fd = listening();
