@@ -194,13 +194,12 @@ static int collect_batch(
 	struct session *s, struct dump *d, unsigned lane, struct task *const *tasks, size_t n)
 {
 	struct visit *visits[VISITS_MAX] = {0};
-	void *room = n > 1 && !d->dry ? visits_reserve(n) : NULL;
+	void *room = n > 1 ? visits_reserve(n) : NULL;
 	int r = 0;
 	for (size_t i = 0; i < n && r >= 0; i++) {
 		r = inspect_threads(s, d, tasks[i], lane);
-		if (r < 0 || d->dry)
-			continue;
-		r = read_registers(s, leader(tasks[i]));
+		if (r >= 0)
+			r = read_registers(s, leader(tasks[i]));
 		if (r >= 0)
 			r = dump_begin_visit(s, tasks[i], visit_open, &visits[i]);
 		if (visits[i])
@@ -208,7 +207,7 @@ static int collect_batch(
 		if (r >= 0)
 			r = plan_leader(s, d, tasks[i], &d->programs[lane][i]);
 	}
-	if (r >= 0 && !d->dry)
+	if (r >= 0)
 		r = play_inside(s, d, lane, tasks, visits, n);
 	int left = visits_end(visits, n);
 	visits_unreserve(room, n);
@@ -246,7 +245,7 @@ static int enter_solo(struct session *s, void *arg, unsigned lane)
 	struct solo *o = arg;
 	struct program *p = &o->d->programs[lane][0];
 	int r = inspect_threads(s, o->d, o->t, lane);
-	if (r < 0 || o->d->dry || leader(o->t)->lane != lane)
+	if (r < 0 || leader(o->t)->lane != lane)
 		return r;
 	r = read_registers(s, leader(o->t));
 	if (r >= 0)
@@ -289,8 +288,6 @@ static int collect_solo(struct dump *d, struct task *t)
 {
 	struct solo o = {.d = d, .t = t};
 	int r = lanes_run(d->s, enter_solo, &o);
-	if (d->dry)
-		return r;
 	if (r >= 0)
 		r = visit_all_threads(d->s, &o);
 	int left = lane_run(d->s, leader(t)->lane, leave_solo, &o);

@@ -38,7 +38,7 @@ static int ask_semaphores_of(struct session *s, void *arg, unsigned lane)
 static int ask_semaphores(struct dump *d)
 {
 	int r = 0;
-	for (size_t i = 0; i < d->tree.tasks.n && r >= 0 && !d->dry; i++) {
+	for (size_t i = 0; i < d->tree.tasks.n && r >= 0; i++) {
 		struct task *t = d->tree.tasks.v[i];
 		if (t->may_undo)
 			r = lane_run(d->s, leader(t)->lane, ask_semaphores_of, t);

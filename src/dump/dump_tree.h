@@ -21,7 +21,7 @@ struct dump {
 	/* what the leaders of a batch play; their room is kept */
 	struct program programs[LANES_MAX][VISITS_MAX];
 	uint64_t start_us, stopped_us;
-	bool dry; /* preflight: nothing is written, nothing runs in the tasks */
+	bool dry; /* preflight: nothing is written */
 };
 
 /* seize_tree.c: stops the tree below s->opt->tree and builds the model of it. */

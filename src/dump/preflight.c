@@ -1,7 +1,7 @@
 /*
- * The preflight: a dump that stops short of running anything in the tasks and of writing anything.
+ * The preflight: a dump that stops short of writing anything.
  *
- * It stops the tree as a dump would, looks at everything that can be seen from outside, lets it go
+ * It stops the tree as a dump would, asks all that a dump asks, also inside of the tasks, lets it go
  * and says what a dump would say: every blocker, the size, the command line.
  */
 #include "dump/preflight.h"

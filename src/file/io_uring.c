@@ -261,7 +261,7 @@ static int uring_collect(struct file_dump *d, struct file_view *v, struct dumped
 		return r;
 	f->link = v->link;
 	*vec_push(&d->s->arena, &d->rings) = ring;
-	if (uring_refuse(d, v, &seen) || d->dry || uring_refuse_registered(d, v, &seen))
+	if (uring_refuse(d, v, &seen) || uring_refuse_registered(d, v, &seen))
 		return 0;
 	size_t before = d->s->blockers.n;
 	r = find_layout(d, v, &seen);

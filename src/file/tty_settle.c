@@ -243,7 +243,7 @@ static void note_no_tty(struct file_dump *d, const struct task *lead)
 {
 	vec_for_each (&d->tree->tasks, it) {
 		struct task *t = *it;
-		if (!task_lives(t) || t->sid != lead->sid || t->stat.tty_nr || d->dry)
+		if (!task_lives(t) || t->sid != lead->sid || t->stat.tty_nr)
 			continue;
 		FermataEntry *e = extras_make(d->s, leader(t));
 		e->has_no_tty = e->no_tty = true;

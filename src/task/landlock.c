@@ -8,7 +8,7 @@
  * executed a few bytes of code in memory of its own, so there is nothing of ours to be seen in it.
  *
  * What must hold: the controller may change users; otherwise, or where executable memfds are
- * forbidden, a thread without the capability is not asked.  In a dry dump nobody is.
+ * forbidden, a thread without the capability is not asked.
  */
 #include <elf.h>
 #include <errno.h>

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import snapshot
-from live import Failure, Program, Skipped, poll
+from live import Failure, Program, Skipped, need, poll
 from scenario import scenario
 
 PTRACE_SEIZE = 0x4206
@@ -23,10 +23,20 @@ def unharmed(case, before):
     case.advances(1)
 
 
+def obstacles(ran):
+    return {line for line in ran.text.splitlines() if line.startswith("Error: pid ")}
+
+
 def refused_unharmed(case, pattern, *options):
+    """A dump is refused, and a preflight says the same beforehand."""
     before = snapshot.take(case.pids())
+    preflight = case.run("dump", case.new_images(), "-t", case.root, *options, "--explain")
+    unharmed(case, before)
     ran = case.refused("dump", pattern, "-t", case.root, *options)
     unharmed(case, before)
+    if "to a dump" in ran.text:
+        need(preflight.status == 1 and obstacles(ran) <= obstacles(preflight),
+             f"the preflight does not say what the dump says: {preflight.describe()}")
     return ran
 
 

@@ -84,10 +84,12 @@ def cycles(case, program):
 
 
 def leave_running(case, program):
-    """The original goes on after the dump; the images outlive it.
+    """The original goes on after a preflight and after the dump; the images outlive it.
     PROVES: F027"""
     case.start_program(program)
     before = snapshot.take(case.pids())
+    preflight = case.run("dump", case.new_images(), "-t", case.root, "--explain", *program.words("DUMP"))
+    case.need(preflight, "the preflight of a dump that succeeds")
     images = case.dump("--leave-running", *program.words("DUMP"))
     compare(case, before, program)
     if "QUIET" not in program.meta:
