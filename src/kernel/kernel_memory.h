@@ -32,6 +32,8 @@ struct kernel_memory {
 int kernel_memory_open(struct kernel_memory *ret);
 void kernel_memory_close(struct kernel_memory *k);
 int kernel_memory_read(struct kernel_memory *k, uint64_t addr, void *ret, size_t len);
+/* Where the struct task_struct of the caller is. */
+int kernel_memory_current_task(struct kernel_memory *k, uint64_t *ret);
 
 struct kernel_member {
 	const char *structure, *member;

@@ -16,7 +16,7 @@
 #include <string.h>
 
 #include "plugin/plugin.h"
-#include "socket/unix.h"
+#include "socket/unix_kernel.h"
 
 static bool unix_recognize(struct file_dump *d, const struct file_view *v)
 {
@@ -144,7 +144,10 @@ static int unix_complete(struct file_dump *d)
 		return 0;
 	for (size_t i = 0; i < all->socks.n && r >= 0; i++)
 		r = unix_queue_look(d, all->socks.v[i]);
-	return r < 0 ? r : unix_peers_dump(d);
+	if (r >= 0)
+		r = unix_peers_dump(d);
+	unix_kernel_close(d);
+	return r;
 }
 
 /* --- restore --- */

@@ -68,6 +68,7 @@ struct unix_dumped {
 	UnixSkEntry *e;
 	struct file_source from;
 	bool has_input; /* poll(2) says so */
+	struct kernel_queue *in_kernel; /* NULL: not asked, or not told */
 	size_t n_written;
 	VEC(SkPacketEntry *) packets;
 };
@@ -75,6 +76,8 @@ struct unix_dumped {
 struct unix_dump {
 	struct unix_table *table;
 	VEC(struct unix_dumped *) socks; /* grows while queues are looked into */
+	struct unix_kernel *kernel;	 /* NULL: not open */
+	bool kernel_is_closed;		 /* to us */
 };
 
 FermataUnixSk *unix_extra_make(struct file_dump *d, struct dumped_file *f);
@@ -90,7 +93,7 @@ int unix_name_dump(struct file_dump *d, const struct file_view *v, struct unix_d
 int unix_queue_look(struct file_dump *d, struct unix_dumped *u);
 int unix_queue_write(struct file_dump *d, void *object);
 /* unix_pending.c: what clients of this listener have sent by now, if the kernel lets us see it */
-void unix_pending_look(struct file_dump *d, struct unix_dumped *u);
+int unix_pending_look(struct file_dump *d, struct unix_dumped *u);
 /* unix_peers.c: that all peers are there, or allowed not to be. */
 int unix_peers_dump(struct file_dump *d);
 /* unix_caller.c */

@@ -122,6 +122,7 @@ struct sending {
 	const struct unix_packet *packet;
 	int from;
 	bool connected; /* `from` is; otherwise by address */
+	bool sender_may_be_lost;
 	char *data;
 };
 
@@ -268,6 +269,18 @@ static ssize_t send_once(struct sending *s, struct msghdr *msg)
 	return n;
 }
 
+/* Who sent it is dead, and there cannot be one of that PID; nobody may ever ask. */
+static bool try_without_sender(struct sending *s, struct msghdr *msg)
+{
+	if (errno != ESRCH || !s->sender_may_be_lost)
+		return false;
+	log_warn(s->f->s, "%s: the sender (pid %u) of what was sent before it was accepted is lost",
+		open_file_label(s->f, s->u->o), s->packet->extra->creds->pid);
+	msg->msg_control = NULL;
+	msg->msg_controllen = 0;
+	return true;
+}
+
 static int send_failed(struct sending *s, int err)
 {
 	const char *label = open_file_label(s->f, s->u->o);
@@ -304,6 +317,8 @@ static int send_packet(struct sending *s)
 		return r;
 	do {
 		ssize_t n = send_once(s, &msg);
+		if (n < 0 && try_without_sender(s, &msg))
+			n = send_once(s, &msg);
 		if (n < 0)
 			return send_failed(s, errno);
 		iov.iov_base = (char *)iov.iov_base + n;
@@ -349,8 +364,13 @@ int unix_send_again(struct file_set *f, struct unix_sock *client)
 		FermataUnixPacket x = FERMATA_UNIX_PACKET__INIT;
 		x.creds = sent->creds;
 		const struct unix_packet packet = {.e = &e, .extra = &x};
-		struct sending s = {.f = f, .u = client, .packet = &packet, .from = client->fd,
-			.connected = true, .data = (char *)sent->data.data};
+		struct sending s = {.f = f,
+			.u = client,
+			.packet = &packet,
+			.from = client->fd,
+			.connected = true,
+			.sender_may_be_lost = true,
+			.data = (char *)sent->data.data};
 		r = send_packet(&s);
 	}
 	return r;

@@ -226,9 +226,8 @@ int unix_peers_dump(struct file_dump *d)
 {
 	const struct unix_dump *all = d->unix_socks;
 	int r = 0;
-	vec_for_each (&all->socks, u)
-		if ((*u)->info->n_waiting)
-			unix_pending_look(d, *u);
+	for (size_t i = 0; i < all->socks.n && r >= 0; i++)
+		r = unix_pending_look(d, all->socks.v[i]);
 	for (size_t i = 0; i < all->socks.n && r >= 0; i++) {
 		if (all->socks.v[i]->info->state == UNIX_LISTEN)
 			check_listener(d, all->socks.v[i]);

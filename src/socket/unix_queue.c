@@ -6,10 +6,12 @@
  * the sender (SCM_CREDENTIALS, if SO_PASSCRED is on) and, of datagram sockets, the sender's name.
  *
  * Dump: recvmsg(MSG_PEEK), with SO_PEEK_OFF moving from one message to the next; first to learn
- * lengths and files, again to copy the bytes once the verdict is known.  An empty packet is shown
- * only once that way (net/core/datagram.c marks it), which is enough; if it was shown to anyone
- * before and now stands first, that is noticed, and refused.  Files are dumped like those of a
- * task: peeking gives descriptors of the very files.
+ * lengths and files, again to copy the bytes once the verdict is known.  Files are dumped like
+ * those of a task: peeking gives descriptors of the very files.
+ *
+ * An empty packet is shown only once that way (net/core/datagram.c marks it), be it to a dump
+ * before.  So empty ones are taken from the kernel's own list (unix_kernel.h).  Where that may not
+ * be read, one that stands first and was shown before is noticed, and refused.
  *
  * Restore is in unix_feed.c.
  */
@@ -18,7 +20,14 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "socket/unix_kernel.h"
 #include "socket/unix_peek.h"
+
+static int queue_changed(struct file_dump *d, const struct unix_dumped *u)
+{
+	return fail(d->s, EAGAIN, "pid %d %s: its queue changed while it was read",
+		u->from.task->vpid, source_label(d, &u->from));
+}
 
 /* --- the first time: lengths, files, senders --- */
 
@@ -87,20 +96,92 @@ static void keep_sender(struct file_dump *d, const struct message *m)
 	}
 }
 
+static SkPacketEntry *new_packet(struct file_dump *d, struct unix_dumped *u, size_t len)
+{
+	SkPacketEntry *e = arena_new(&d->s->arena, SkPacketEntry);
+	sk_packet_entry__init(e);
+	e->id_for = u->f->id;
+	e->length = (uint32_t)len;
+	return e;
+}
+
+/* --- empty ones --- */
+
+static void ask_kernel(struct file_dump *d, struct unix_dumped *u)
+{
+	struct unix_kernel *k = u->info->type == SOCK_STREAM ? NULL : unix_kernel_get(d);
+	_cleanup_close_ int fd = k ? source_take(d, &u->from) : -1;
+	uint64_t sock = fd < 0 ? 0 : unix_kernel_sock(k, fd);
+	struct kernel_queue *q = arena_new(&d->s->arena, struct kernel_queue);
+	if (sock && unix_kernel_queue(k, sock, &q->all))
+		u->in_kernel = q;
+}
+
+static bool wants_creds(struct file_dump *d, const struct unix_dumped *u)
+{
+	_cleanup_close_ int fd = source_take(d, &u->from);
+	return fd >= 0 && socket_int(fd, SO_PASSCRED, 0) > 0;
+}
+
+static int add_empty(struct file_dump *d, struct unix_dumped *u, const struct kernel_message *m)
+{
+	struct unix_kernel *k = unix_kernel_get(d);
+	FermataUcred *creds = wants_creds(d, u) ? unix_kernel_creds(k, m) : NULL;
+	ProtobufCBinaryData from = {0};
+	if (u->info->type == SOCK_DGRAM && !unix_kernel_name(k, unix_kernel_owner(k, m), &from))
+		return queue_changed(d, u);
+	if (creds)
+		packet_extra(d, u)->creds = creds;
+	if (from.len) {
+		FermataUnixPacket *x = packet_extra(d, u);
+		x->has_from = true;
+		x->from = from;
+	}
+	*vec_push(&d->s->arena, &u->packets) = new_packet(d, u, 0);
+	return 0;
+}
+
+/* Those that come before the next one with anything in it. */
+static int add_empties(struct file_dump *d, struct unix_dumped *u)
+{
+	struct kernel_queue *q = u->in_kernel;
+	int r = 0;
+	while (q && r >= 0 && q->next < q->all.n && !q->all.v[q->next].len &&
+		!q->all.v[q->next].has_files)
+		r = add_empty(d, u, &q->all.v[q->next++]);
+	return r;
+}
+
+static int add_last_empties(struct file_dump *d, struct unix_dumped *u)
+{
+	int r = add_empties(d, u);
+	if (r >= 0 && u->in_kernel && u->in_kernel->next < u->in_kernel->all.n)
+		unix_block(d, u, "let the program receive it",
+			"has an empty message with files in its queue that was looked at before");
+	return r;
+}
+
+/* --- */
+
 static int look_at(struct file_dump *d, struct message *m, const char *data)
 {
 	struct arena *a = &d->s->arena;
 	(void)data;
+	struct kernel_queue *q = m->u->in_kernel;
+	if (q && !m->len && !m->n_fds)
+		return 0;
+	int r = add_empties(d, m->u);
+	if (r < 0)
+		return r;
+	if (q && (q->next == q->all.n || q->all.v[q->next++].len != m->len))
+		return queue_changed(d, m->u);
 	if (m->cut || m->has_label) {
 		unix_block(d, m->u, "let the program receive it",
 			"has a message with %s in its queue",
 			m->cut ? "more than can be looked at" : "a security label");
 		return 0;
 	}
-	SkPacketEntry *e = arena_new(a, SkPacketEntry);
-	sk_packet_entry__init(e);
-	e->id_for = m->u->f->id;
-	e->length = (uint32_t)m->len;
+	SkPacketEntry *e = new_packet(d, m->u, m->len);
 	if (m->n_fds) {
 		ScmEntry *scm = arena_new(a, ScmEntry);
 		scm_entry__init(scm);
@@ -110,7 +191,7 @@ static int look_at(struct file_dump *d, struct message *m, const char *data)
 		e->n_scm = 1;
 		e->scm = arena_memdup(a, &scm, sizeof(scm));
 		for (unsigned i = 0; i < m->n_fds; i++) {
-			int r = dump_file(d, m->u, &m->fds[i], &scm->rights[i]);
+			r = dump_file(d, m->u, &m->fds[i], &scm->rights[i]);
 			if (r < 0)
 				return r;
 		}
@@ -151,9 +232,10 @@ int unix_queue_look(struct file_dump *d, struct unix_dumped *u)
 	if (!u->has_input || (u->info->type != SOCK_DGRAM && u->info->state != UNIX_ESTABLISHED))
 		return 0;
 	raise_limit();
+	ask_kernel(d, u);
 	int r = unix_walk_queue(d, u, look_at);
 	if (r >= 0)
-		r = check_hidden(d, u);
+		r = u->in_kernel ? add_last_empties(d, u) : check_hidden(d, u);
 	if (r >= 0 && u->packets.n)
 		file_dump_later(d, unix_queue_write, u);
 	return r;
@@ -180,8 +262,7 @@ static int write_one(struct file_dump *d, struct message *m, const char *data)
 		return 0;
 	const SkPacketEntry *e = u->n_written < u->packets.n ? u->packets.v[u->n_written] : NULL;
 	if (!e || e->length != m->len)
-		return fail(d->s, EAGAIN, "pid %d %s: its queue changed while it was read",
-			u->from.task->vpid, source_label(d, &u->from));
+		return queue_changed(d, u);
 	u->n_written++;
 	r = image_write(d->s, &d->sk_queues, &e->base);
 	return r < 0 ? r : image_write_payload(d->s, &d->sk_queues, data, m->len, 1);
@@ -194,7 +275,6 @@ int unix_queue_write(struct file_dump *d, void *object)
 	if (r >= 0)
 		r = write_empty(d, u);
 	if (r >= 0 && u->n_written != u->packets.n)
-		r = fail(d->s, EAGAIN, "pid %d %s: its queue changed while it was read",
-			u->from.task->vpid, source_label(d, &u->from));
+		r = queue_changed(d, u);
 	return r;
 }
