@@ -27,8 +27,10 @@ struct arena {
 void *arena_alloc(struct arena *a, size_t size);
 void *arena_memdup(struct arena *a, const void *data, size_t size);
 char *arena_strdup(struct arena *a, const char *text);
-char *arena_printf(struct arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-char *arena_vprintf(struct arena *a, const char *fmt, va_list ap);
+char *arena_printf(struct arena *a, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3), nonnull));
+char *arena_vprintf(struct arena *a, const char *fmt, va_list ap)
+	__attribute__((format(printf, 2, 0), nonnull));
 void arena_release(struct arena *a);
 
 /* As arena_alloc(), but not zeroed; may be given back, and is then lent again. */

@@ -167,7 +167,7 @@ static bool wholly_kept(const struct mem_plan *mem, const VmaEntry *e)
 static int send_batch(struct mapping *m)
 {
 	struct file_batch *b = &m->batch;
-	int fds[STUB_FDS_MAX];
+	int fds[STUB_FDS_MAX] = {0};
 	unsigned n = 0;
 	int r = 0;
 	while (n < b->n_files && r >= 0) {
