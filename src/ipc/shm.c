@@ -5,12 +5,9 @@
  * read through a task's map_files link, which leaves no trace in the segment's times.  A segment
  * that was removed while attached lives until the last task is gone, so it is always made again,
  * and removed again when all have attached it.
- *
- * At restore a segment that still exists must be what it was.  If only the tree used it since
- * (nobody has it attached, and the last who had is of the tree), it is set back to the contents of
- * the dump; else its contents must be those of the dump.
+ * What becomes of one that still exists at restore is decided by shm_present.c.
  */
-#include "ipc/ipc.h"
+#include "ipc/shm.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -29,29 +26,11 @@
 #include "mem/shmem.h"
 #include "mem/vma.h"
 
-enum { BLOCK = 256 << 10 };
-
-enum fate { SEGMENT_UNUSED, SEGMENT_ATTACH, SEGMENT_REFILL, SEGMENT_MAKE };
-
-struct segment {
-	uint32_t id;
-	IpcShmEntry *e;
-	uint32_t map_flags; /* of a mapping of it */
-
-	/* dump: where it can be read */
-	const struct task *task;
-	const char *link;
-
-	/* restore */
-	enum fate fate;
-	bool made;
-};
-
 struct segments {
-	VEC(struct segment) all;
+	VEC(struct shm_segment) all;
 };
 
-static struct segment *find(const struct tree *tree, uint64_t id)
+static struct shm_segment *find(const struct tree *tree, uint64_t id)
 {
 	struct segments *list = tree->shm;
 	if (list)
@@ -61,21 +40,13 @@ static struct segment *find(const struct tree *tree, uint64_t id)
 	return NULL;
 }
 
-static struct segment *add(struct session *s, struct tree *tree, uint32_t id)
+static struct shm_segment *add(struct session *s, struct tree *tree, uint32_t id)
 {
 	if (!tree->shm)
 		tree->shm = arena_new(&s->arena, struct segments);
 	struct segments *list = tree->shm;
-	*vec_push(&s->arena, &list->all) = (struct segment){.id = id};
+	*vec_push(&s->arena, &list->all) = (struct shm_segment){.id = id};
 	return &list->all.v[list->all.n - 1];
-}
-
-static uint64_t mapped_size(const struct segment *g)
-{
-	uint64_t page = ARCH_PAGE_SIZE;
-	if (g->map_flags & VMA_MAP_HUGETLB)
-		page = UINT64_C(1) << (g->map_flags >> VMA_MAP_HUGE_SHIFT);
-	return (g->e->size + page - 1) & ~(page - 1);
 }
 
 bool shm_is_segment(const struct vma_info *info)
@@ -114,7 +85,7 @@ static int new_segment(struct session *s, struct file_dump *files, struct task *
 		block_mapping(s, t, e, "is none of this IPC namespace");
 		return 0;
 	}
-	struct segment *g = add(s, t->tree, (uint32_t)e->shmid);
+	struct shm_segment *g = add(s, t->tree, (uint32_t)e->shmid);
 	IpcShmEntry *m = g->e = arena_new(&s->arena, IpcShmEntry);
 	ipc_shm_entry__init(m);
 	m->desc = arena_new(&s->arena, IpcDescEntry);
@@ -141,7 +112,7 @@ int shm_collect(struct session *s, struct file_dump *files, struct task *t,
 
 /* Where in the segment the piece before ended; 0: none, or complete. */
 struct attachment {
-	const struct segment *g;
+	const struct shm_segment *g;
 	const VmaEntry *last;
 	uint64_t done;
 };
@@ -158,7 +129,8 @@ static const VmaEntry *find_torn(const struct task *t)
 	struct attachment a = {0};
 	for (size_t i = 0; i < t->mm->n_vmas; i++) {
 		const VmaEntry *e = t->mm->vmas[i];
-		const struct segment *g = e->status & VMA_SYSVIPC ? find(t->tree, e->shmid) : NULL;
+		const struct shm_segment *g =
+			e->status & VMA_SYSVIPC ? find(t->tree, e->shmid) : NULL;
 		if (a.g && !continues(&a, e))
 			return a.last;
 		if (!g)
@@ -168,7 +140,7 @@ static const VmaEntry *find_torn(const struct task *t)
 		a.g = g;
 		a.last = e;
 		a.done = e->pgoff + (e->end - e->start);
-		if (a.done == mapped_size(g))
+		if (a.done == shm_mapped_size(g))
 			a.g = NULL;
 	}
 	return a.g ? a.last : NULL;
@@ -183,7 +155,7 @@ int shm_check_whole(struct session *s, const struct task *t)
 	return 0;
 }
 
-static int write_contents(struct session *s, const struct segment *g)
+static int write_contents(struct session *s, const struct shm_segment *g)
 {
 	_cleanup_close_ int fd = proc_open_pid(s, g->task->pid, g->link, O_RDONLY);
 	if (fd < 0)
@@ -208,117 +180,6 @@ int shm_write(struct session *s, struct tree *tree)
 	return r < 0 ? r : image_writer_close(s, &w);
 }
 
-/* --- restore: what is there --- */
-
-static int bad(struct session *s, int err, const struct segment *g, const char *why)
-{
-	return fail(s, err, "shared memory segment %u (key %#x, %ju bytes): %s", g->id,
-		g->e->desc->key, (uintmax_t)g->e->size, why);
-}
-
-/* The controller's own attachment, and the file behind it. */
-struct attached {
-	void *at;
-	int fd;
-};
-
-static void detach(struct attached *a)
-{
-	if (a->fd >= 0)
-		close(take_fd(&a->fd));
-	if (a->at)
-		shmdt(a->at);
-	a->at = NULL;
-}
-
-static int attach(struct session *s, const struct segment *g, int open_flags, struct attached *ret)
-{
-	*ret = (struct attached){.fd = -1};
-	void *at = shmat((int)g->id, NULL, open_flags == O_RDONLY ? SHM_RDONLY : 0);
-	if (at == (void *)-1)
-		return bad(s, errno, g, "attach it");
-	ret->at = at;
-	char path[80];
-	snprintf(path, sizeof(path), "/proc/self/map_files/%lx-%lx", (unsigned long)at,
-		(unsigned long)at + (unsigned long)mapped_size(g));
-	ret->fd = open(path, open_flags | O_CLOEXEC);
-	if (ret->fd >= 0)
-		return 0;
-	int r = bad(s, errno, g, "open it");
-	detach(ret);
-	return r;
-}
-
-static int compare_files(struct session *s, const struct segment *g, int a, int b)
-{
-	_cleanup_free_ char *buf = malloc((size_t)2 * BLOCK);
-	if (!buf)
-		return bad(s, ENOMEM, g, "compare it");
-	for (uint64_t at = 0; at < g->e->size; at += BLOCK) {
-		ssize_t n = pread(a, buf, BLOCK, (off_t)at);
-		ssize_t m = pread(b, buf + BLOCK, BLOCK, (off_t)at);
-		if (n < 0 || m < 0)
-			return bad(s, errno, g, "compare it");
-		if (n != m || memcmp(buf, buf + BLOCK, (size_t)n) != 0)
-			return 0;
-	}
-	return 1;
-}
-
-/* 1: the contents are those of the dump; 0: they are not. */
-static int is_unchanged(struct session *s, const struct segment *g)
-{
-	_cleanup_close_ int dumped = memfd_create("segment", MFD_CLOEXEC);
-	if (dumped < 0 || ftruncate(dumped, (off_t)g->e->size) < 0)
-		return bad(s, errno, g, "compare it");
-	struct attached now;
-	int r = shmem_fill(s, dumped, g->id, /* mapped= */ false);
-	if (r >= 0)
-		r = attach(s, g, O_RDONLY, &now);
-	if (r < 0)
-		return r;
-	r = compare_files(s, g, dumped, now.fd);
-	detach(&now);
-	return r;
-}
-
-static int look_at_existing(
-	struct session *s, const struct tree *tree, struct segment *g, const struct shmid_ds *ds)
-{
-	if (ds->shm_segsz != g->e->size || !ipc_desc_same(g->e->desc, &ds->shm_perm))
-		return bad(s, EEXIST, g, "its id belongs to another segment now");
-	g->fate = SEGMENT_ATTACH;
-	if (!ds->shm_nattch && ipc_is_of_tree(tree, ds->shm_lpid)) {
-		g->fate = SEGMENT_REFILL;
-		return 0;
-	}
-	int r = is_unchanged(s, g);
-	if (r)
-		return r < 0 ? r : 0;
-	return bad(s, EBUSY, g,
-		ds->shm_nattch ? arena_printf(&s->arena,
-					 "others have it attached (%lu times) and changed it since "
-					 "the dump",
-					 (unsigned long)ds->shm_nattch)
-			       : arena_printf(&s->arena, "pid %d changed it since the dump",
-					 ds->shm_lpid));
-}
-
-static int look_at(struct session *s, const struct tree *tree, struct segment *g)
-{
-	struct shmid_ds ds;
-	if (shmctl((int)g->id, IPC_STAT, &ds) == 0)
-		return look_at_existing(s, tree, g, &ds);
-	if (errno != EINVAL && errno != EIDRM)
-		return bad(s, errno, g, "examine it");
-	int other = g->e->desc->key ? shmget((key_t)g->e->desc->key, 0, 0) : -1;
-	if (other >= 0)
-		return bad(s, EEXIST, g,
-			arena_printf(&s->arena, "its key belongs to segment %d now", other));
-	g->fate = SEGMENT_MAKE;
-	return 0;
-}
-
 /* --- restore: the images --- */
 
 static int load_segment(struct session *s, struct tree *tree, IpcShmEntry *e)
@@ -326,12 +187,12 @@ static int load_segment(struct session *s, struct tree *tree, IpcShmEntry *e)
 	if (find(tree, e->desc->id))
 		return fail(
 			s, EBADMSG, "the images have shared memory segment %u twice", e->desc->id);
-	struct segment *g = add(s, tree, e->desc->id);
+	struct shm_segment *g = add(s, tree, e->desc->id);
 	g->e = e;
 	if (!e->has_in_pagemaps || !e->in_pagemaps)
-		return bad(s, EOPNOTSUPP, g, "its image is of an old format");
+		return shm_bad(s, EOPNOTSUPP, g, "its image is of an old format");
 	if (!e->size || e->size > INT64_MAX / 2)
-		return bad(s, EBADMSG, g, "its image is not sane");
+		return shm_bad(s, EBADMSG, g, "its image is not sane");
 	return shmem_check(s, g->id, e->size);
 }
 
@@ -351,7 +212,7 @@ static int check_mappings(struct session *s, const struct task *t)
 		const VmaEntry *e = t->mm->vmas[i];
 		if (!(e->status & VMA_SYSVIPC))
 			continue;
-		struct segment *g = find(t->tree, e->shmid);
+		struct shm_segment *g = find(t->tree, e->shmid);
 		if (!g)
 			return fail(s, EBADMSG,
 				"pid %d: shared memory segment %llu is not in the images", t->vpid,
@@ -388,13 +249,13 @@ int shm_load(struct session *s, struct tree *tree)
 	struct segments *list = tree->shm;
 	for (size_t i = 0; list && i < list->all.n && r >= 0 && !s->images_only; i++)
 		if (list->all.v[i].fate != SEGMENT_UNUSED)
-			r = postpone(s, look_at(s, tree, &list->all.v[i]));
+			r = postpone(s, shm_look_at(s, tree, &list->all.v[i]));
 	return r;
 }
 
 /* --- restore: making them --- */
 
-static int set_owner(const struct segment *g)
+static int set_owner(const struct shm_segment *g)
 {
 	const IpcDescEntry *d = g->e->desc;
 	struct shmid_ds ds = {.shm_perm = {.uid = d->uid, .gid = d->gid, .mode = d->mode & 0777}};
@@ -403,7 +264,7 @@ static int set_owner(const struct segment *g)
 
 static int get(const void *object)
 {
-	const struct segment *g = object;
+	const struct shm_segment *g = object;
 	const IpcDescEntry *d = g->e->desc;
 	int flags = IPC_CREAT | IPC_EXCL | (int)(d->mode & 0777);
 	if (g->e->has_hugetlb_flag)
@@ -413,32 +274,32 @@ static int get(const void *object)
 	return shmget((key_t)d->key, g->e->size, flags);
 }
 
-static int make_segment(struct session *s, struct segment *g)
+static int make_segment(struct session *s, struct shm_segment *g)
 {
 	int id = ipc_create("shm", g->e->desc, get, g);
 	if (id < 0)
-		return bad(s, id, g, "make it again");
+		return shm_bad(s, id, g, "make it again");
 	if ((uint32_t)id != g->id) {
 		shmctl(id, IPC_RMID, NULL);
-		return bad(s, EEXIST, g, "its id is taken");
+		return shm_bad(s, EEXIST, g, "its id is taken");
 	}
 	g->made = true;
 	int r = set_owner(g);
-	return r < 0 ? bad(s, r, g, "give it to its owner") : 0;
+	return r < 0 ? shm_bad(s, r, g, "give it to its owner") : 0;
 }
 
-static int fill_segment(struct session *s, const struct segment *g)
+static int fill_segment(struct session *s, const struct shm_segment *g)
 {
-	struct attached a;
-	int r = attach(s, g, O_RDWR, &a);
+	struct shm_attached a;
+	int r = shm_attach(s, g, O_RDWR, &a);
 	if (r < 0)
 		return r;
 	if (g->fate == SEGMENT_REFILL && fallocate(a.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-						 0, (off_t)mapped_size(g)) < 0)
-		r = bad(s, errno, g, "empty it");
+						 0, (off_t)shm_mapped_size(g)) < 0)
+		r = shm_bad(s, errno, g, "empty it");
 	if (r >= 0)
 		r = shmem_fill(s, a.fd, g->id, g->e->has_hugetlb_flag);
-	detach(&a);
+	shm_detach(&a);
 	return r;
 }
 
@@ -447,7 +308,7 @@ int shm_make(struct session *s, struct tree *tree)
 	struct segments *list = tree->shm;
 	int r = 0;
 	for (size_t i = 0; list && i < list->all.n && r >= 0; i++) {
-		struct segment *g = &list->all.v[i];
+		struct shm_segment *g = &list->all.v[i];
 		if (g->fate == SEGMENT_MAKE)
 			r = make_segment(s, g);
 		if (r >= 0 && (g->fate == SEGMENT_MAKE || g->fate == SEGMENT_REFILL))
@@ -488,13 +349,13 @@ int shm_settle(struct session *s, struct tree *tree)
 {
 	struct segments *list = tree->shm;
 	for (size_t i = 0; list && i < list->all.n; i++) {
-		struct segment *g = &list->all.v[i];
+		struct shm_segment *g = &list->all.v[i];
 		if (!g->made)
 			continue;
 		if (g->e->desc->mode & SHM_LOCKED && shmctl((int)g->id, SHM_LOCK, NULL) < 0)
-			return bad(s, errno, g, "lock it");
+			return shm_bad(s, errno, g, "lock it");
 		if (g->e->desc->mode & SHM_DEST && shmctl((int)g->id, IPC_RMID, NULL) < 0)
-			return bad(s, errno, g, "remove it, as it was");
+			return shm_bad(s, errno, g, "remove it, as it was");
 	}
 	return 0;
 }
