@@ -2,8 +2,8 @@
  * Socket options of level SOL_SOCKET (socket(7)), of any family.
  *
  * Read by getsockopt() on the controller's copy, which never changes a socket but for SO_ERROR:
- * that one is not asked.  sk_opts_entry has a field for the usual ones; those it lacks go to
- * fermata-files.img, if they differ from a new socket's.  Set again after queues are filled.
+ * that one is not asked.  sk_opts_entry has a field for the usual ones, which are here; those it
+ * lacks are in options_extra.c.  Set again after queues are filled.
  *
  * Buffer sizes: getsockopt() tells what the kernel uses, twice what setsockopt() was given, so half
  * is set, and only if it differs: a size grows by no number of restores.  Setting one also locks
@@ -25,18 +25,6 @@
 #ifndef SO_BUF_LOCK /* 5.14 */
 #define SO_BUF_LOCK 72
 #endif
-#ifndef SO_RCVMARK /* 5.19 */
-#define SO_RCVMARK 75
-#endif
-#ifndef SO_PASSPIDFD /* 6.5 */
-#define SO_PASSPIDFD 76
-#endif
-#ifndef SO_RCVPRIORITY /* 6.14 */
-#define SO_RCVPRIORITY 82
-#define SO_PASSRIGHTS  83 /* 6.16 */
-#define SO_INQ	       84 /* 6.17 */
-#endif
-
 /* --- the plain ones of sk_opts_entry: a number each, 0 in a new socket --- */
 
 static const struct plain {
@@ -63,33 +51,6 @@ static const struct plain {
 #undef NUMBER
 };
 
-/* --- those without a field --- */
-
-static const struct extra {
-	int option;
-	const char *name;
-	uint8_t len;
-	uint64_t usual; /* in a new socket */
-	bool unix_netlink;
-} extras[] = {
-	{SO_DEBUG, "SO_DEBUG", 4, 0}, {SO_TIMESTAMP_OLD, "SO_TIMESTAMP", 4, 0},
-	{SO_TIMESTAMP_NEW, "SO_TIMESTAMP_NEW", 4, 0}, {SO_TIMESTAMPNS_OLD, "SO_TIMESTAMPNS", 4, 0},
-	{SO_TIMESTAMPNS_NEW, "SO_TIMESTAMPNS_NEW", 4, 0},
-	/* the old one is told also when the new one was set: it comes first */
-	{SO_TIMESTAMPING_OLD, "SO_TIMESTAMPING", 8, 0},
-	{SO_TIMESTAMPING_NEW, "SO_TIMESTAMPING_NEW", 8, 0}, {SO_RXQ_OVFL, "SO_RXQ_OVFL", 4, 0},
-	{SO_WIFI_STATUS, "SO_WIFI_STATUS", 4, 0}, {SO_NOFCS, "SO_NOFCS", 4, 0},
-	{SO_SELECT_ERR_QUEUE, "SO_SELECT_ERR_QUEUE", 4, 0}, {SO_BUSY_POLL, "SO_BUSY_POLL", 4, 0},
-	{SO_PREFER_BUSY_POLL, "SO_PREFER_BUSY_POLL", 4, 0},
-	{SO_MAX_PACING_RATE, "SO_MAX_PACING_RATE", 8, UINT64_MAX},
-	{SO_ZEROCOPY, "SO_ZEROCOPY", 4, 0}, {SO_TXTIME, "SO_TXTIME", 8, 0},
-	{SO_RCVMARK, "SO_RCVMARK", 4, 0}, {SO_RCVPRIORITY, "SO_RCVPRIORITY", 4, 0},
-	{SO_PASSPIDFD, "SO_PASSPIDFD", 4, 0, .unix_netlink = true},
-	{SO_PASSRIGHTS, "SO_PASSRIGHTS", 4, 1, .unix_netlink = true},
-	{SO_INQ, "SO_INQ", 4, 0, .unix_netlink = true}, {SO_PEEK_OFF, "SO_PEEK_OFF", 4, UINT32_MAX},
-	{SO_LOCK_FILTER, "SO_LOCK_FILTER", 4, 0}, /* after the filter */
-};
-
 int socket_int(int fd, int option, int absent)
 {
 	int value = 0;
@@ -102,7 +63,7 @@ int socket_family(const struct file_view *v)
 	return v->family ? v->family : -1;
 }
 
-static bool passes_messages(const struct file_view *v)
+bool socket_passes_messages(const struct file_view *v)
 {
 	int family = socket_family(v);
 	return family == AF_UNIX || family == AF_NETLINK;
@@ -183,40 +144,6 @@ static int read_filter(struct file_dump *d, const struct file_view *v, SkOptsEnt
 	return 0;
 }
 
-void sk_option_keep(struct file_dump *d, struct dumped_file *f, int level, int option,
-	const void *value, size_t len)
-{
-	FermataFileEntry *extra = file_extra_make(d, f);
-	FermataSocketOption *o = arena_new(&d->s->arena, FermataSocketOption);
-	fermata_socket_option__init(o);
-	o->level = (uint32_t)level;
-	o->option = (uint32_t)option;
-	o->value.data = arena_memdup(&d->s->arena, value, len);
-	o->value.len = len;
-	size_t n = extra->n_socket_options;
-	FermataSocketOption **all = arena_array(&d->s->arena, FermataSocketOption *, n + 1);
-	if (n)
-		memcpy(all, extra->socket_options, n * sizeof(*all));
-	all[n] = o;
-	extra->socket_options = all;
-	extra->n_socket_options = n + 1;
-}
-
-static void read_extras(struct file_dump *d, int fd, bool unix_netlink, struct dumped_file *f)
-{
-	for (size_t i = 0; i < sizeof(extras) / sizeof(*extras); i++) {
-		const struct extra *x = &extras[i];
-		uint64_t value = 0;
-		socklen_t len = x->len;
-		if ((x->unix_netlink && !unix_netlink) ||
-			getsockopt(fd, SOL_SOCKET, x->option, &value, &len) < 0)
-			continue;
-		uint64_t usual = x->len == 8 ? x->usual : (uint32_t)x->usual;
-		if (len == x->len && value != usual)
-			sk_option_keep(d, f, SOL_SOCKET, x->option, &value, len);
-	}
-}
-
 bool sk_option_is_kept(int option)
 {
 	static const int others[] = {SO_SNDBUF, SO_RCVBUF, SO_SNDBUFFORCE, SO_RCVBUFFORCE,
@@ -228,44 +155,7 @@ bool sk_option_is_kept(int option)
 	for (size_t i = 0; i < sizeof(plain) / sizeof(*plain); i++)
 		if (plain[i].option == option)
 			return true;
-	for (size_t i = 0; i < sizeof(extras) / sizeof(*extras); i++)
-		if (extras[i].option == option)
-			return true;
-	return false;
-}
-
-/*
- * Counters that some options start, which number what is sent from then on and are told only with
- * the next of it.
- */
-static void block_counters(struct file_dump *d, const struct file_view *v)
-{
-	struct {
-		int flags, phc;
-	} stamps = {0};
-	socklen_t len = sizeof(stamps);
-	if (getsockopt(v->fd, SOL_SOCKET, SO_TIMESTAMPING_OLD, &stamps, &len) == 0 &&
-		stamps.flags & SOF_TIMESTAMPING_OPT_ID)
-		view_block(d, v, "have it turn that off",
-			"a socket that numbers what it sends for timestamps "
-			"(SOF_TIMESTAMPING_OPT_ID); the kernel does not tell at which number it is");
-	if (socket_int(v->fd, SO_ZEROCOPY, 0) > 0)
-		view_block(d, v, "have it turn SO_ZEROCOPY off",
-			"a socket that numbers what it sends without copying (SO_ZEROCOPY); the "
-			"kernel does not tell at which number it is");
-}
-
-/* Whoever made the socket: shown by fstat(2), and compared when ports are shared. */
-static void read_owner(struct file_dump *d, const struct file_view *v, struct dumped_file *f)
-{
-	const struct statx *st = &v->st;
-	if (!st->stx_uid && !st->stx_gid && (st->stx_mode & 07777) == 0777)
-		return;
-	FermataFileEntry *extra = file_extra_make(d, f);
-	extra->has_socket_uid = extra->has_socket_gid = extra->has_socket_mode = true;
-	extra->socket_uid = st->stx_uid;
-	extra->socket_gid = st->stx_gid;
-	extra->socket_mode = st->stx_mode & 07777;
+	return sk_extra_is_kept(option);
 }
 
 int sk_opts_dump(
@@ -273,7 +163,7 @@ int sk_opts_dump(
 {
 	SkOptsEntry *e = *ret = arena_new(&d->s->arena, SkOptsEntry);
 	sk_opts_entry__init(e);
-	bool unix_netlink = passes_messages(v);
+	bool unix_netlink = socket_passes_messages(v);
 	e->so_sndbuf = (uint32_t)socket_int(v->fd, SO_SNDBUF, 0);
 	e->so_rcvbuf = (uint32_t)socket_int(v->fd, SO_RCVBUF, 0);
 	int lock = socket_int(v->fd, SO_BUF_LOCK, -1);
@@ -284,9 +174,7 @@ int sk_opts_dump(
 	read_plain(v->fd, unix_netlink, e);
 	read_times(v->fd, e);
 	read_device(d, v->fd, e);
-	read_extras(d, v->fd, unix_netlink, f);
-	read_owner(d, v, f);
-	block_counters(d, v);
+	sk_extras_dump(d, v, f);
 	return read_filter(d, v, e);
 }
 
@@ -399,37 +287,6 @@ static int set_filter(struct file_set *f, const struct open_file *o, const SkOpt
 	return set(f, o, fd, SO_ATTACH_FILTER, "the filter", &program, sizeof(program));
 }
 
-static const char *extra_name(struct file_set *f, const FermataSocketOption *x)
-{
-	for (size_t i = 0; i < sizeof(extras) / sizeof(*extras); i++)
-		if (x->level == SOL_SOCKET && (uint32_t)extras[i].option == x->option)
-			return extras[i].name;
-	return arena_printf(&f->s->arena, "option %u of level %u", x->option, x->level);
-}
-
-static int set_extras(struct file_set *f, const struct open_file *o, int fd)
-{
-	for (size_t i = 0; o->extra && i < o->extra->n_socket_options; i++) {
-		const FermataSocketOption *x = o->extra->socket_options[i];
-		if (setsockopt(fd, (int)x->level, (int)x->option, x->value.data,
-			    (socklen_t)x->value.len) < 0)
-			return fail(f->s, errno, "%s: set %s of the socket", open_file_label(f, o),
-				extra_name(f, x));
-	}
-	return 0;
-}
-
-static int set_owner(struct file_set *f, const struct open_file *o, int fd)
-{
-	const FermataFileEntry *x = o->extra;
-	if (!x || !x->has_socket_uid || !x->has_socket_gid || !x->has_socket_mode)
-		return 0;
-	if (fchown(fd, x->socket_uid, x->socket_gid) < 0 || fchmod(fd, x->socket_mode) < 0)
-		return fail(f->s, errno, "%s: make user %u the owner of the socket",
-			open_file_label(f, o), x->socket_uid);
-	return 0;
-}
-
 int sk_opts_restore(struct file_set *f, const struct open_file *o, const SkOptsEntry *e, int fd)
 {
 	const char *dev = e->so_bound_dev;
@@ -444,9 +301,7 @@ int sk_opts_restore(struct file_set *f, const struct open_file *o, const SkOptsE
 		r = set(f, o, fd, SO_BINDTODEVICE, "SO_BINDTODEVICE", dev, strlen(dev) + 1);
 	if (r >= 0)
 		r = set_filter(f, o, e, fd);
-	if (r >= 0)
-		r = set_owner(f, o, fd);
-	return r < 0 ? r : set_extras(f, o, fd);
+	return r < 0 ? r : sk_extras_restore(f, o, fd);
 }
 
 int sk_shutdown(struct file_set *f, const struct open_file *o, SkShutdown how, int fd)

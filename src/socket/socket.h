@@ -20,6 +20,9 @@
 /* SO_DOMAIN of a file under examination, -1 if it is no socket (or one opened with O_PATH). */
 int socket_family(const struct file_view *v);
 
+/* Of a family that has SO_PASSCRED and its like, unix or netlink; others lie. */
+bool socket_passes_messages(const struct file_view *v);
+
 /* getsockopt() of SOL_SOCKET for an int; absent if the kernel does not know it here. */
 int socket_int(int fd, int option, int absent);
 
@@ -36,6 +39,11 @@ void sk_option_keep(struct file_dump *d, struct dumped_file *f, int level, int o
 
 /* Whether a dump asks for that option of level SOL_SOCKET; for tests. */
 bool sk_option_is_kept(int option);
+
+/* The part of sk_opts_dump(), sk_opts_restore() and sk_option_is_kept() that is options_extra.c. */
+void sk_extras_dump(struct file_dump *d, const struct file_view *v, struct dumped_file *f);
+int sk_extras_restore(struct file_set *f, const struct open_file *o, int fd);
+bool sk_extra_is_kept(int option);
 
 /* Before anything is forked: sane, its interface is there. */
 int sk_opts_check(struct file_set *f, const struct open_file *o, const SkOptsEntry *e);
