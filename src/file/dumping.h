@@ -152,8 +152,8 @@ const char *view_label(struct file_dump *d, const struct file_view *v);
 const char *source_label(struct file_dump *d, const struct file_source *from);
 
 /*
- * examine.c: reads what the kernel tells about v's fd, which is the controller's.  v has from, fd and
- * path_only; and link, dev and st if these are known.
+ * examine.c: reads what the kernel tells about v's fd, which is the controller's.  v has from, fd
+ * and path_only; and link, dev and st if these are known.
  */
 int file_examine(struct file_dump *d, struct file_view *v);
 /* The same in two steps: nothing is known; the first may be done by another thread. */
@@ -180,6 +180,8 @@ struct inode_info *file_inode(struct file_dump *d, uint64_t dev, uint64_t ino);
 int file_dump_view(struct file_dump *d, struct file_view *v, struct dumped_file **ret);
 /* What the type knows to tell its files apart by, 0: nothing. */
 uint64_t file_own_key(struct file_dump *d, struct file_view *v);
+/* paths.c: the entry of a file of that inode, mount and path, if there is one. */
+struct dumped_file *file_find_path(const struct file_view *v);
 /* A new entry with the next id. */
 struct dumped_file *file_dump_new(struct file_dump *d, FdTypes type);
 /* Has done what takes the descriptors of all tasks: before the verdict, also in a dry dump. */
@@ -201,7 +203,8 @@ int fown_dump(struct file_dump *d, const struct file_view *v, FownEntry **ret);
 /* A pid as the tree sees it, if it is one of the tree; otherwise as it is. */
 pid_t file_tree_pid(const struct file_dump *d, pid_t pid);
 
-/* ext_file.c: the file becomes an EXT entry if a plugin takes it; -ENOTSUP, unrecorded, if none does. */
+/* ext_file.c: the file becomes an EXT entry if a plugin takes it; -ENOTSUP, unrecorded, if none
+ * does. */
 int ext_file_collect(struct file_dump *d, const struct file_view *v, struct dumped_file *f);
 
 /* regular.c: a REG entry for any file with a path; used by other types for theirs. */

@@ -59,11 +59,15 @@ const struct inet_listed *inet_listed(
 
 /* inet_options.c: IP, IPv6, TCP and UDP; those the image has no field for go to f->extra. */
 void inet_options_dump(struct file_dump *d, int fd, InetSkEntry *e, struct dumped_file *f);
-/* What that needs beside its own socket; before it is called in another thread. */
+/* inet_extras.c: what that needs beside its own socket; before it is called in another thread. */
 void inet_options_prepare(struct file_dump *d, const InetSkEntry *e);
 
 /* Whether a dump asks for that option, of any inet socket; for tests. */
 bool inet_option_is_kept(int level, int option);
+
+/* inet_extras.c: the part of the above, and of inet_options_before(), that has no field. */
+void inet_extras_dump(struct file_dump *d, int fd, const InetSkEntry *e, struct dumped_file *f);
+bool inet_extra_is_kept(int level, int option);
 
 /* inet_hidden.c: blocks what no option tells; true if it did. */
 bool inet_hidden_block(struct file_dump *d, const struct file_view *v, const InetSkEntry *e,
@@ -118,6 +122,7 @@ bool inet_is_any(const struct sockaddr_storage *name);
 /* inet_options.c: what bind(2) and connect(2) depend on; then the rest. */
 int inet_options_before(struct file_set *f, const struct open_file *o, int fd);
 int inet_options_after(struct file_set *f, const struct open_file *o, int fd);
+int inet_extras_before(struct file_set *f, const struct open_file *o, int fd);
 
 /* inet_bind.c: probes the address; makes all sockets that are no connections. */
 int inet_plain_check(struct file_set *f, struct open_file *o);
