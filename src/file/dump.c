@@ -31,7 +31,7 @@ int file_dump_begin(struct session *s, struct tree *tree, bool dry, struct file_
 		.next_id = 1,
 		.next_ghost = 1,
 		.proc_self_fdinfo = -1,
-		.desks = {{-1, -1}, {-1, -1}},
+		.desks = {DESK_NONE, DESK_NONE},
 		.pipes_data = IMAGE_WRITER_NONE,
 		.fifo_data = IMAGE_WRITER_NONE,
 		.sk_queues = IMAGE_WRITER_NONE,
@@ -262,8 +262,10 @@ static void release(struct file_dump *d)
 	vec_for_each (&d->handle_mounts, m)
 		close(m->fd);
 	d->handle_mounts.n = 0;
+	struct desk *desks = d->desks;
 	int *owned[] = {&d->proc_self_fd, &d->proc_self_fdinfo, &d->scratch[0], &d->scratch[1],
-		&d->desks[0].fd, &d->desks[0].fdinfo, &d->desks[1].fd, &d->desks[1].fdinfo};
+		&desks[0].fd, &desks[0].fdinfo, &desks[0].link, &desks[1].fd, &desks[1].fdinfo,
+		&desks[1].link};
 	for (size_t i = 0; i < sizeof(owned) / sizeof(*owned); i++)
 		if (*owned[i] >= 0)
 			close(take_fd(owned[i]));

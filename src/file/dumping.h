@@ -69,13 +69,15 @@ struct file_view {
 };
 
 /*
- * Where a thread looks at copies of descriptors, one after another under one number: /proc
- * remembers names that were looked up before, and an fdinfo that stays open tells each time of the
- * file that has the number then.
+ * Where a thread looks at copies of descriptors, one after another under one number: an fdinfo
+ * that stays open, and so the link in /proc/self/fd, tell each time of the file that has the number
+ * then.
  */
 struct desk {
-	int fd, fdinfo; /* -1: not there yet */
+	int fd, fdinfo, link; /* -1: not there yet */
 };
+
+#define DESK_NONE {-1, -1, -1}
 
 /* An open file that got an entry in files.img, or a blocker. */
 struct dumped_file {

@@ -70,11 +70,11 @@ static int read_fs_type(struct file_dump *d, struct file_view *v)
 	return 0;
 }
 
-static int read_link(struct session *s, const struct file_dump *d, struct file_view *v, int number)
+/* As readlinkat(2) takes them; the name of a link that is open itself is empty. */
+static int read_link(struct session *s, int dir, const char *name, struct file_view *v)
 {
-	char name[16], text[PATH_MAX + 1];
-	snprintf(name, sizeof(name), "%d", number);
-	ssize_t n = readlinkat(d->proc_self_fd, name, text, sizeof(text));
+	char text[PATH_MAX + 1];
+	ssize_t n = readlinkat(dir, name, text, sizeof(text));
 	if (n < 0)
 		return -errno;
 	if ((size_t)n == sizeof(text))
@@ -84,11 +84,18 @@ static int read_link(struct session *s, const struct file_dump *d, struct file_v
 	return 0;
 }
 
-static int open_fdinfo(const struct file_dump *d, int number)
+static int read_own_link(struct session *s, const struct file_dump *d, struct file_view *v)
+{
+	char name[16];
+	snprintf(name, sizeof(name), "%d", v->fd);
+	return read_link(s, d->proc_self_fd, name, v);
+}
+
+static int open_number(int dir, int number, int flags)
 {
 	char name[16];
 	snprintf(name, sizeof(name), "%d", number);
-	int fd = openat(d->proc_self_fdinfo, name, O_RDONLY | O_CLOEXEC);
+	int fd = openat(dir, name, flags | O_CLOEXEC);
 	return fd < 0 ? -errno : fd;
 }
 
@@ -99,9 +106,12 @@ int desk_make(struct file_dump *d, struct desk *desk)
 	_cleanup_close_ int fd = fcntl(d->proc_self_fd, F_DUPFD_CLOEXEC, 0);
 	if (fd < 0)
 		return fail(d->s, errno, "duplicate a descriptor");
-	desk->fdinfo = open_fdinfo(d, fd);
+	desk->fdinfo = open_number(d->proc_self_fdinfo, fd, O_RDONLY);
 	if (desk->fdinfo < 0)
 		return fail(d->s, desk->fdinfo, "open /proc/self/fdinfo/%d", fd);
+	desk->link = open_number(d->proc_self_fd, fd, O_PATH | O_NOFOLLOW);
+	if (desk->link < 0)
+		return fail(d->s, desk->link, "open /proc/self/fd/%d", fd);
 	desk->fd = take_fd(&fd);
 	return 0;
 }
@@ -221,6 +231,12 @@ int view_malformed(struct file_dump *d, const struct file_view *v)
 		v->from.task->vpid, view_label(d, v), v->link);
 }
 
+/* The link of an open socket says nothing that was not asked: sockfs_dname() in net/socket.c. */
+static bool is_socket(const struct file_view *v)
+{
+	return S_ISSOCK(v->st.stx_mode) && !(v->flags & O_PATH);
+}
+
 /* On the desk, or where it lies. */
 static int look_at(
 	struct session *s, const struct file_dump *d, const struct desk *desk, struct file_view *v)
@@ -228,10 +244,15 @@ static int look_at(
 	_cleanup_close_ int own = -1;
 	if (desk && dup3(v->fd, desk->fd, O_CLOEXEC) < 0)
 		return -errno;
-	int fdinfo = desk ? desk->fdinfo : (own = open_fdinfo(d, v->fd));
-	int r = fdinfo < 0 ? fdinfo : read_link(s, d, v, desk ? desk->fd : v->fd);
-	if (r >= 0)
-		r = read_fdinfo(s, fdinfo, v);
+	int fdinfo = desk ? desk->fdinfo
+			  : (own = open_number(d->proc_self_fdinfo, v->fd, O_RDONLY));
+	int r = fdinfo < 0 ? fdinfo : read_fdinfo(s, fdinfo, v);
+	if (r < 0)
+		return r;
+	if (is_socket(v))
+		v->link = arena_printf(&s->arena, "socket:[%ju]", (uintmax_t)v->st.stx_ino);
+	else
+		r = desk ? read_link(s, desk->link, "", v) : read_own_link(s, d, v);
 	return r < 0 ? r : read_open(v);
 }
 
@@ -241,7 +262,7 @@ int file_look(
 	int r = read_status(s, v);
 	if (r < 0)
 		return r;
-	return v->path_only ? read_link(s, d, v, v->fd) : look_at(s, d, desk, v);
+	return v->path_only ? read_own_link(s, d, v) : look_at(s, d, desk, v);
 }
 
 int file_look_further(struct file_dump *d, struct file_view *v)
