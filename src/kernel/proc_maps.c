@@ -158,8 +158,7 @@ int maps_stream_parse(struct maps_stream *st, size_t until)
 			n ? memrchr(st->text, '\n', st->have) : st->text + st->have - 1;
 		if (!newline && st->have == MAPS_CHUNK)
 			return -EINVAL;
-		bool few = st->have < MAPS_CHUNK / 2 && st->had + st->have < until;
-		if (!newline || (few && n))
+		if (!newline || (st->have < MAPS_CHUNK / 2 && n))
 			continue;
 		size_t whole = (size_t)(newline + 1 - st->text);
 		struct vma_info *last =

@@ -2,8 +2,8 @@
  * All mappings of a task with their flags, also when there are thousands.
  *
  * Few are read from smaps, like everywhere else. Once that has told some hundreds, the rest is
- * dearer than the flags from a BPF iterator (vma_bits.c) and everything else from maps; where there
- * is no iterator, another thread reads smaps.
+ * dearer than the flags from a BPF iterator (vma_bits.c) and everything else from maps. Where there
+ * is no iterator, and where few mappings may have many pages, another thread reads smaps.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -43,7 +43,8 @@ static int read_maps_and_bits(struct session *s, pid_t pid, const vma_bits_vec *
 	if (fd < 0)
 		return fd;
 	char text[MAPS_CHUNK];
-	vma_info_vec all = {0};
+	size_t cap = bits->n + 1;
+	vma_info_vec all = {.v = arena_array(&s->arena, struct vma_info, cap), .cap = cap};
 	struct maps_stream st = {.s = s, .fd = fd, .out = &all, .text = text};
 	int r = maps_read_failed(s, pid, "maps", parse_ahead(&st, meanwhile, arg));
 	if (r < 0)
@@ -62,12 +63,12 @@ int proc_smaps_read_while(struct session *s, pid_t pid, bool takes_long, vma_inf
 		return fd;
 	char text[MAPS_CHUNK];
 	struct maps_stream st = {.s = s, .fd = fd, .out = out, .text = text};
-	size_t begin = takes_long ? 1 : LONG;
+	size_t begin = takes_long ? 0 : LONG;
 	int r = maps_stream_parse(&st, begin);
 	if (r < 0 || st.had < begin)
 		return maps_read_failed(s, pid, "smaps", r);
 	vma_bits_vec bits = {0};
-	if (vma_bits_read(&s->arena, pid, &bits) < 0)
+	if (takes_long || vma_bits_read(&s->arena, pid, &bits) < 0)
 		return maps_read_failed(s, pid, "smaps", parse_ahead(&st, meanwhile, arg));
 	r = read_maps_and_bits(s, pid, &bits, out, meanwhile, arg);
 	return r <= 0 ? r : maps_read_failed(s, pid, "smaps", maps_stream_parse(&st, SIZE_MAX));

@@ -104,6 +104,8 @@ static int read_vmas(struct vma_dump *v, uint64_t visit_start, uint64_t visit_en
 	int r = proc_smaps_read_while(v->s, v->t->pid, large, &v->smaps, pages_scan_early, v);
 	if (r < 0)
 		return fail(v->s, r, "pid %d: read its mappings", v->t->pid);
+	v->vmas.cap = v->smaps.n;
+	v->vmas.v = arena_array(&v->s->arena, struct dumped_vma, v->vmas.cap);
 	for (size_t i = 0; i < v->smaps.n && r >= 0; i++) {
 		const struct vma_info *info = &v->smaps.v[i];
 		if (info->start >= visit_end || info->end <= visit_start)
