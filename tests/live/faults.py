@@ -4,20 +4,21 @@ each call that the tool has made in a task fails.
 After a dump that fails the target must be as it was, and nothing of the tool may be left; after a
 restore that fails there must be no task, and the same images restore at the next try.  A fault may
 also be coped with: then the dump or the restore must be a good one.  See inject.c for what is made
-to fail.
+to fail, and scenes.py for what is dumped and restored, and how.
 """
 import os
-import re
-import subprocess
+import shutil
+import time
+from pathlib import Path
 
+import deep
 import nft
 import snapshot
-from live import BUILD, FERMATA, Failure, poll, tail
-from variants import finish
+from live import BUILD, Failure, tail
 
-HOW = ("fail", "kill", "fail2")
-KILLED = 137
 PATIENCE = 3  # seconds, for what a guard or the kernel does after the death of the tool
+BATCH = 40  # points after which the target itself is asked
+TEMPORARY = ("/tmp", "/var/tmp", "/dev/shm", "/run")
 
 
 def everything():
@@ -25,203 +26,329 @@ def everything():
     return os.environ.get("FAULTS") == "all"
 
 
+# --- what a run of the tool could leave behind, besides tasks and images
+
+
+def files_in(directory):
+    return [str(p) for p in directory.rglob("*") if not p.relative_to(directory).parts[0]
+            .startswith(("images", "tool.out", "report", "run."))]
+
+
+def temporary_files():
+    return [f"{d}/{name}" for d in TEMPORARY if os.path.isdir(d) for name in os.listdir(d)
+            if name.startswith((".criu", "criu", ".fermata", "fermata."))]
+
+
+def cgroups():
+    path = snapshot.read("/proc/self/cgroup").rsplit("::", 1)[-1].strip()
+    base = Path("/sys/fs/cgroup") / path.lstrip("/")
+    return [str(p) for p in base.glob("*/")] if path and path != "/" else []
+
+
+def sockets():
+    """Without those of connections that are over, which have no owner."""
+    out = []
+    for name in ("tcp", "tcp6", "udp", "udp6", "raw", "packet"):
+        for line in snapshot.read(f"/proc/net/{name}").splitlines()[1:]:
+            words = line.split()
+            if name == "packet":
+                out.append("packet")
+            elif words[3] not in ("06", "0B"):
+                out.append(f"{name} {words[1]} {words[2]} {words[3]}")
+    for line in snapshot.read("/proc/net/unix").splitlines()[1:]:
+        words = line.split()
+        out += [f"unix {words[4]} {words[5]} {words[7]}"] if len(words) > 7 else []
+    return out
+
+
 def left_over(case):
-    """What a run of the tool could leave behind, besides tasks and images."""
-    files = sorted(str(p) for p in case.dir.rglob("*") if not p.relative_to(case.dir).parts[0]
-                   .startswith(("images", "tool.out", "report")))
-    with open("/proc/self/mounts") as mounts:
-        return {"files": files, "mounts": mounts.read().splitlines(), "tables": nft.tables()}
+    return {"files": files_in(case.dir), "mounts": snapshot.read("/proc/self/mounts").splitlines(),
+            "tables": nft.tables(), "temporary": temporary_files(), "cgroups": cgroups(),
+            "sockets": sockets(), "ipc": [line for kind in ("shm", "sem", "msg") for line in
+                                          snapshot.read(f"/proc/sysvipc/{kind}").splitlines()[1:]]}
+
+
+def settle(complaints):
+    """What complaints() still says after a while: nothing, if all is well."""
+    end, pause = time.monotonic() + PATIENCE, 0.001
+    while (lines := complaints()) and time.monotonic() < end:
+        time.sleep(pause)
+        pause = min(pause * 1.5, 0.05)
+    return lines
+
+
+class Fault:
+    """What is to go wrong: the n-th system call, or with how "step" the n-th call in a task."""
+
+    def __init__(self, n, how):
+        self.n, self.how = n, how
+        self.step = how == "step"
+
+    def prefix(self, report, *options):
+        """The words to put before a command."""
+        how = "none" if self.step or not self.n else self.how
+        return [str(w) for w in (BUILD / "inject", *options, 1 << 40 if self.step else self.n, how,
+                                 report)]
+
+    def environment(self):
+        return {"FERMATA_FAULT_STEP": str(self.n)} if self.step else {}
+
+    def __str__(self):
+        return f"{self.n} {self.how}"
+
+
+class Outcome:
+    """status: 0 if it was a good one; hit: what went wrong, None if nothing."""
+
+    def __init__(self, status, hit, calls):
+        self.status, self.hit, self.calls = status, hit, calls
+        self.killed = self.over = False  # over: what was restored has been looked at, and ended
 
 
 class Sweep:
-    """One program, and one verb applied to it with a fault at each of many points."""
+    """One scene, with a fault at each of many points."""
 
-    def __init__(self, case, program, verb):
-        self.case, self.program, self.verb = case, program, verb
+    def __init__(self, case, scene):
+        self.case, self.scene = case, scene
         self.base, self.rounds = case.dir, 0
         self.points, self.harmed = 0, []
-        self.images = None
+        self.batch, self.images = [], None
+        self.ignored = {*scene.program.words("COMPARE"), *scene.ignored}
+        scene.judge = lambda: self.need_no(self.changes_by_restore)
 
     def begin(self):
         """A fresh target, in a directory of its own."""
-        self.rounds += 1
-        self.case.dir = self.base / f"target{self.rounds}"
-        self.case.dir.mkdir(mode=0o777)
-        self.case.dir.chmod(0o777)
-        self.case.images = 0
-        self.case.start_program(self.program)
-        self.before = snapshot.take(self.case.pids())
-        if self.verb == "restore":
-            self.images = self.case.dump(*self.program.words("DUMP"))
-        self.nothing = left_over(self.case)
-
-    def run(self, n, how, images):
-        """The tool with a fault at its n-th system call: (exit status, calls counted, which)."""
         case = self.case
-        report = case.dir / "report"
-        report.unlink(missing_ok=True)
-        extra = (["-t", case.root, *self.program.words("DUMP")] if self.verb == "dump"
-                 else ["-d", *self.program.words("RESTORE")])
-        env = {**os.environ, "FERMATA_FAULT_STEP": str(n)} if how == "step" else None
-        argv = [BUILD / "inject", n, "none" if how == "step" else how, report, FERMATA, self.verb, "-D", images, "-o",
-                f"{self.verb}.log", "-v4", *extra]
-        with open(case.dir / "tool.out", "wb") as out:
-            tool = subprocess.Popen([str(a) for a in argv], stdin=subprocess.DEVNULL, stdout=out,
-                                    stderr=out, env=env)
-            case.tools.add(tool.pid)
-            try:
-                tool.wait(20)
-            except subprocess.TimeoutExpired:
-                tool.kill()
-                tool.wait()
-                raise Failure("no end within 20 s") from None
-            finally:
-                case.tools.discard(tool.pid)
-        count, name = report.read_text().split(" ", 1)
-        if how == "step":
-            hit = re.search(r"Fault injected: (.*)", snapshot.read(images / f"{self.verb}.log"))
-            name = hit[1] if hit else "-"
-        return tool.returncode, int(count), name.strip()
+        case.kill()
+        if self.rounds:
+            shutil.rmtree(case.dir, ignore_errors=True)
+        self.rounds += 1
+        self.batch = []
+        case.dir = self.base / f"target{self.rounds}"
+        case.dir.mkdir(mode=0o777)
+        case.dir.chmod(0o777)
+        case.images = 0
+        self.scene.start(case)
+        self.before = snapshot.take(case.pids())
+        self.deep, self.moving = deep.learn(case.pids())
+        self.state = self.scene.state(case)
+        if self.scene.verb == "restore":
+            self.images = self.scene.dump(case)
+            self.sizes = self.sizes_of_images()
+        self.nothing = left_over(case)
+
+    def sizes_of_images(self):
+        return {p.name: (p.stat().st_size, p.stat().st_mtime_ns) for p in self.images.iterdir()
+                if not p.name.endswith(".log") and not p.name.startswith("stats-")}
 
     # --- what must hold afterwards
 
-    def differences(self):
+    def changes(self):
+        """Of the processes that were never dumped, or whose dump failed."""
+        pids = self.case.pids()
+        if pids != sorted(self.before):
+            return [f"tasks: {sorted(self.before)} -> {snapshot.stats()}"]
+        state = self.scene.state(self.case)
+        return deep.differences(self.deep, deep.take(pids), self.moving) + [
+            f"{k}: {self.state[k]} -> {state[k]}" for k in state if state[k] != self.state[k]]
+
+    def changes_by_restore(self):
         case = self.case
-        after = snapshot.take(case.pids())
-        before = dict(self.before)
+        pids = case.pids()
+        if pids != sorted(self.before):
+            return [f"tasks: {sorted(self.before)} -> {snapshot.stats()}"]
+        before, after = dict(self.before), snapshot.take(pids)
         for s in (before, after):
-            if case.root in s:
-                s[case.root] = {**s[case.root]}
-                thread = s[case.root].get(f"thread {case.root}", {})
-                s[case.root][f"thread {case.root}"] = {k: v for k, v in thread.items()
-                                                       if k != "ppid"}
-        return snapshot.differences(before, after, set(self.program.words("COMPARE")))
+            s[case.root] = {**s[case.root]}
+            thread = s[case.root].get(f"thread {case.root}", {})
+            s[case.root][f"thread {case.root}"] = {k: v for k, v in thread.items() if k != "ppid"}
+        lines = snapshot.differences(before, after, self.ignored)
+        if not lines:
+            self.restored = deep.take(pids)
+            lines = deep.differences(self.deep, self.restored, self.moving, restored=True)
+            lines += [f"traced: {k}" for k, v in self.restored.items()
+                      if v.startswith(b"TracerPid:") and v != b"TracerPid:\t0"]
+        return lines
 
-    def traced(self):
-        return [tid for pid in self.case.pids() for tid in snapshot.threads(pid)
-                if "TracerPid:\t0\n" not in snapshot.read(f"/proc/{pid}/task/{tid}/status")]
-
-    def is_as_before(self):
-        return not self.differences() and not self.traced()
+    def need_no(self, changes):
+        lines = settle(changes)
+        if lines:
+            raise Failure("changed: " + "; ".join(lines[:6]))
 
     def surplus(self, killed):
-        """What is there that was not; a lock of the dump may go with the restore that needed it.
-        A removed file that is made again has its name for a moment, in which it is empty."""
+        """What is there that was not; a lock of the dump may go with the restore that needed it."""
         now = left_over(self.case)
-        if killed:
-            now["files"] = [f for f in now["files"] if os.path.isfile(f) and os.path.getsize(f)]
+        if killed and self.scene.verb == "restore":
+            now["files"] = [f for f in now["files"] if not self.scene.may_stay(f)]
         return [f"{key}: {more}" for key, was in self.nothing.items()
                 if (more := sorted(set(now[key]) - set(was)))]
 
     def need_clean(self, killed=False):
-        poll_quietly(lambda: not self.surplus(killed))
-        if self.surplus(killed):
-            raise Failure(f"left behind: {'; '.join(self.surplus(killed))}")
-        for name in sorted(set(left_over(self.case)["files"]) - set(self.nothing["files"]))[::-1]:
+        surplus = settle(lambda: self.surplus(killed))
+        if surplus:
+            raise Failure(f"left behind: {'; '.join(surplus)}")
+        if not killed:
+            return
+        for name in sorted(set(files_in(self.case.dir)) - set(self.nothing["files"]))[::-1]:
             (os.rmdir if os.path.isdir(name) else os.unlink)(name)
 
-    def need_as_before(self):
-        poll_quietly(self.is_as_before)
-        changes = self.differences()
-        if changes:
-            raise Failure("changed: " + "; ".join(changes[:6]))
-        if self.traced():
-            raise Failure(f"traced: {self.traced()}")
-        if "QUIET" not in self.program.meta:
-            self.case.advances()
-
     def restore(self, images):
+        """A restore without a fault must be a good one; what is there then is compared from now on."""
         self.case.gone()
-        self.case.restore(images, *self.program.words("RESTORE"))
-        self.need_as_before()
+        self.scene.restore(self.case, images)
+        self.need_no(self.changes_by_restore)
+        self.deep = self.restored
 
-    def after_dump(self, status, images):
-        case = self.case
-        if not (images / "inventory.img").exists():
-            if status == 0:
-                raise Failure("status 0, but no inventory.img")
-            self.need_as_before()
-            self.need_clean(killed=status == KILLED)
-        elif status == 0 or set(case.pids()) != set(self.before):
-            case.kill()  # one that was killed while it ended the tree
+    def after_dump(self, out, images):
+        case, scene = self.case, self.scene
+        done = (images / "inventory.img").exists()
+        if done != (scene.writes and out.status == 0) and not (out.killed and done):
+            raise Failure(f"status {out.status}, and {'an' if done else 'no'} inventory.img")
+        if done and scene.ends:
+            # All or none: one that is killed while it ends the tree has it ended by its guard.
+            settle(lambda: case.pids() and self.changes())
+            if not case.pids():
+                self.restore(images)
+                return
+            if out.status == 0:
+                raise Failure(f"status 0, but tasks are left: {snapshot.stats()}")
+        self.need_no(self.changes)
+        self.need_clean(out.killed)
+        if done and not scene.ends and self.points % 8 == 0:
+            case.kill()
             self.restore(images)
-        else:
-            self.need_as_before()
 
-    def after_restore(self, status, retry):
+    def after_restore(self, out):
         """Nothing at all or, also if the tool was killed when all was done, everything."""
         case = self.case
-        if status == 0:
-            self.need_as_before()
-            case.kill()
+        if self.sizes_of_images() != self.sizes:
+            raise Failure(f"images changed: {self.sizes} -> {self.sizes_of_images()}")
+        if out.over:
+            case.gone()
+            self.need_clean(out.killed)
             return
-        poll_quietly(lambda: not case.pids() or (status == KILLED and self.is_as_before()))
-        if case.pids() and not (status == KILLED and self.is_as_before()):
-            raise Failure(f"tasks left: {snapshot.stats()}")
-        case.kill()
-        self.need_clean(killed=status == KILLED)
-        if retry:
+        complete = out.killed and self.scene.writes
+        if out.status:
+            settle(lambda: case.pids() and (not complete or self.changes_by_restore()))
+        if case.pids() and (complete or (out.status == 0 and self.scene.writes)):
+            self.need_no(self.changes_by_restore)
+            self.judge_restored(out)
+            return
+        if case.pids() or (out.status == 0 and self.scene.writes):
+            raise Failure(f"status {out.status}, tasks: {snapshot.stats()}")
+        self.need_clean(out.killed)
+        if self.scene.writes:
             self.restore(self.images)
             case.kill()
+
+    def judge_restored(self, out):
+        """A fault that was coped with: the tasks judge themselves."""
+        if out.hit and not out.killed:
+            self.scene.verdict(self.case)
+            self.begin()
+        self.case.kill()
 
     # --- the sweep
 
-    def try_point(self, n, how):
-        images = self.images or self.case.new_images()
-        name = ""
+    def try_point(self, fault):
+        case, name = self.case, ""
+        images = self.images or case.new_images()
+        self.points += 1
+        self.batch.append(fault)
         try:
-            status, _, name = self.run(n, how, images)
-            if self.verb == "dump":
-                self.after_dump(status, images)
+            out = self.scene.attempt(case, fault, images)
+            name = out.hit
+            out.killed = bool(fault.how == "kill" and out.hit)
+            if self.scene.verb == "restore":
+                self.after_restore(out)
             else:
-                self.after_restore(status, retry=self.points % 4 == 0)
-            self.points += 1
+                self.after_dump(out, images)
+                shutil.rmtree(images)
         except Failure as e:
-            self.points += 1
-            self.harmed.append(f"{self.program.name} {self.verb} {n} {how} {name}: {e}\n"
-                               f"    {tail(self.case.dir / 'tool.out', 3)}")
-            self.case.kill()
+            self.harm(fault, name, e)
             self.begin()
+            return name
+        if len(self.batch) >= BATCH:
+            self.end_batch()
         return name
 
-    def sweep_steps(self, most):
-        """Their number is not known before: ever larger steps if not all are wanted."""
-        n = 1
-        while self.try_point(n, "step") != "-":
-            n += 1 + (n // max(1, most // 6) if most else 0)
+    def harm(self, fault, name, why):
+        self.harmed.append(f"{self.scene.name} {self.scene.verb} {fault} {name}: {why}\n"
+                           f"    {tail(self.case.dir / 'tool.out', 3)}")
 
-    def sweep(self, most):
-        """Try at most so many points, spread evenly, each with one way to fail; 0: all, all ways."""
+    def judge(self):
+        """The target's own verdict."""
+        if self.scene.verb == "restore" and self.scene.writes:
+            self.restore(self.images)
+        if self.scene.verb != "restore":
+            self.scene.verdict(self.case)
+        elif self.scene.writes:
+            self.scene.verdict(self.case)
+
+    def end_batch(self):
+        """If the target says that something is wrong, each point of the batch is tried on its own."""
+        batch = self.batch
+        try:
+            self.judge()
+        except Failure as e:
+            if len(batch) == 1:
+                self.harm(batch[0], "(verdict)", e)
+            else:
+                self.single_out(batch, e)
+        self.begin()
+
+    def single_out(self, batch, why):
+        known, points = len(self.harmed), self.points
+        for fault in batch:
+            self.begin()
+            name = self.try_point(fault)
+            try:
+                if self.batch:
+                    self.judge()
+            except Failure as e:
+                self.harm(fault, name, e)
+        self.points = points
+        if len(self.harmed) == known:
+            self.harm(batch[0], f"(one of {len(batch)} points, to {batch[-1]})", why)
+
+    def calls(self):
+        """What the tool does without a fault, each call with the ways in which it may go wrong."""
         self.begin()
         images = self.images or self.case.new_images()
-        status, count, _ = self.run(0, "none", images)
-        if status:
+        out = self.scene.attempt(self.case, Fault(0, "none"), images)
+        if out.status:
             raise Failure(f"without a fault: {tail(self.case.dir / 'tool.out')}")
-        if self.verb == "dump":
-            self.restore(images)
+        if self.scene.verb == "restore":
+            self.after_restore(out)
         else:
-            self.case.kill()
-        step = max(1, count // most) if most else 1
-        for i, n in enumerate(range(1, count + 1, step)):
-            for how in [HOW[i % 2]] if most else HOW:
-                self.try_point(n, how)
-        self.sweep_steps(most)
-        if self.verb == "restore":
-            self.restore(self.images)
-        finish(self.case, self.program)
+            self.after_dump(out, images)
+        return out.calls
+
+    def sweep_steps(self, most, shard, shards):
+        """Their number is not known before: ever larger steps if not all are wanted."""
+        n = 1 + shard
+        while self.scene.steps and self.try_point(Fault(n, "step")):
+            n += shards + (n // max(1, most // 6) if most else 0)
+
+    def sweep(self, most, shard=0, shards=1):
+        """Try at most so many points, spread evenly, each in one way; 0: all of this shard, all ways."""
+        calls = self.calls()
+        step = max(1, len(calls) // most) if most else shards
+        for i, n in enumerate(range(shard, len(calls), step)):
+            ways = calls[n].split(" kill", 1)[1].split()
+            ways.append("kill")
+            for how in [ways[i % len(ways)]] if most else ways:
+                self.try_point(Fault(n + 1, how))
+        self.sweep_steps(most, shard, shards)
+        if self.batch:
+            self.end_batch()
+        self.case.kill()
         self.tell()
 
     def tell(self):
-        line = f"{self.program.name} {self.verb}: points {self.points}, harmed {len(self.harmed)}"
+        line = f"{self.scene.name} {self.scene.verb}: points {self.points}, harmed {len(self.harmed)}"
         with open(BUILD / "faults.txt", "a") as f:
             f.write(line + "\n" + "".join(h + "\n" for h in self.harmed))
         if self.harmed:
             raise Failure(line + "\n" + "\n".join(self.harmed[:20]))
-
-
-def poll_quietly(condition):
-    """Give it time; the caller looks again and says what is wrong."""
-    try:
-        poll(condition, PATIENCE, "")
-    except Failure:
-        pass
+        print(line)

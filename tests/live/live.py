@@ -21,6 +21,7 @@ BUILD = ROOT / "build" / "live"
 FERMATA = os.environ.get("FERMATA", str(ROOT / "build" / "fermata"))
 CRIT = str(Path(FERMATA).parent / "crit")
 PR_SET_CHILD_SUBREAPER = 36
+TOOLS = ("ns_init", "inject", "peek")  # programs of ours, beside those under test
 
 
 class Failure(Exception):
@@ -320,10 +321,10 @@ def compile_all(only=None):
     """Compile what is older than its source (or just one); return complaints of the compiler."""
     BUILD.mkdir(parents=True, exist_ok=True)
     header = max(h.stat().st_mtime for h in (HERE / "programs").glob("*.h"))
-    sources = [HERE / "ns_init.c", HERE / "inject.c", *sorted((HERE / "programs").glob("*.c"))]
+    sources = [*(HERE / f"{name}.c" for name in TOOLS), *sorted((HERE / "programs").glob("*.c"))]
     running = []
     for source in sources:
-        if only and source.stem not in ("ns_init", "inject", only):
+        if only and source.stem not in (*TOOLS, only):
             continue
         target = BUILD / source.stem
         if target.exists() and target.stat().st_mtime > max(source.stat().st_mtime, header):
