@@ -5,8 +5,10 @@
 #include "cli/check.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -96,10 +98,18 @@ int result(long ret)
 	return ret < 0 ? -errno : 0;
 }
 
+pid_t fork_probe(void)
+{
+	pid_t parent = getpid(), pid = fork();
+	if (pid == 0 && (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent))
+		_exit(EIO);
+	return pid;
+}
+
 int in_child(int (*probe)(void))
 {
 	int status;
-	pid_t pid = fork();
+	pid_t pid = fork_probe();
 	if (pid < 0)
 		return -errno;
 	if (!pid) {

@@ -5,6 +5,9 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+/* fork(); the child is killed when we end. */
+pid_t fork_probe(void);
+
 /* Runs the probe in a forked child, so that what it changes dies with it. */
 int in_child(int (*probe)(void));
 

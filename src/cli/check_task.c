@@ -111,7 +111,7 @@ int probe_sigqueueinfo(void)
 static int with_traced(int (*prepare)(void), int (*probe)(pid_t))
 {
 	int status;
-	pid_t pid = fork();
+	pid_t pid = fork_probe();
 	if (pid < 0)
 		return -errno;
 	if (!pid) {
