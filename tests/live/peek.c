@@ -31,6 +31,7 @@ enum { PAGE = 4096, ROOM = 1 << 20, MOST_SHARED = 4 << 20, RSEQ_SIZE = 32 };
 struct thread {
 	pid_t pid, tid;
 	int status; /* of the stop; -1: not ours */
+	struct __ptrace_rseq_configuration rseq;
 };
 
 static struct thread *threads;
@@ -271,9 +272,8 @@ static void show_queue(const struct thread *t, int flags)
 	}
 }
 
-static void show_stopped(const struct thread *t)
+static void show_stopped(struct thread *t)
 {
-	struct __ptrace_rseq_configuration rseq = {0};
 	void *head = NULL;
 	size_t len = 0;
 	char key[64], out[128];
@@ -283,9 +283,9 @@ static void show_stopped(const struct thread *t)
 	if (t->pid == t->tid)
 		show_queue(t, PTRACE_PEEKSIGINFO_SHARED);
 	syscall(SYS_get_robust_list, t->tid, &head, &len);
-	ptrace(PTRACE_GET_RSEQ_CONFIGURATION, t->tid, sizeof(rseq), &rseq);
+	ptrace(PTRACE_GET_RSEQ_CONFIGURATION, t->tid, sizeof(t->rseq), &t->rseq);
 	snprintf(out, sizeof(out), "robust %p rseq %llx %x", head,
-		(unsigned long long)rseq.rseq_abi_pointer, rseq.signature);
+		(unsigned long long)t->rseq.rseq_abi_pointer, t->rseq.signature);
 	snprintf(key, sizeof(key), "thread %d areas", t->tid);
 	show(t->pid, key, out);
 }
@@ -296,12 +296,7 @@ static void show_stopped(const struct thread *t)
 static void clear_rseq(pid_t pid, uint64_t address, char *page)
 {
 	for (size_t i = 0; i < n_threads; i++) {
-		struct __ptrace_rseq_configuration rseq = {0};
-		if (threads[i].pid != pid || threads[i].status < 0 ||
-			ptrace(PTRACE_GET_RSEQ_CONFIGURATION, threads[i].tid, sizeof(rseq), &rseq) <
-				0)
-			continue;
-		uint64_t at = rseq.rseq_abi_pointer;
+		uint64_t at = threads[i].pid == pid ? threads[i].rseq.rseq_abi_pointer : 0;
 		if (at >= address && at + RSEQ_SIZE <= address + PAGE)
 			memset(page + (at - address), 0, RSEQ_SIZE);
 	}
@@ -379,7 +374,8 @@ static void find_threads(pid_t pid)
 		threads = realloc(threads, (n_threads + 1) * sizeof(*threads));
 		if (!threads)
 			exit(1);
-		threads[n_threads++] = (struct thread){pid, atoi(e->d_name), -1};
+		threads[n_threads++] =
+			(struct thread){.pid = pid, .tid = atoi(e->d_name), .status = -1};
 	}
 	closedir(d);
 }
