@@ -4,8 +4,8 @@
  * An open file is flags, owner, a REG entry for its path, and the id of a record of tty-info.img
  * that all open files of one end of one terminal share.  Everything is asked on the controller's
  * copy of the descriptor; the session and foreground group, which the kernel tells only its
- * members, come from /proc/PID/stat of those (tty_settle.c).  What an ioctl says of a hung-up
- * terminal is EIO.
+ * members, come from /proc/PID/stat of those (tty_settle.c).  A hung-up terminal has
+ * nothing more to tell.
  */
 #include "file/tty.h"
 
@@ -98,6 +98,13 @@ static uint64_t real_device(const struct file_view *v)
 	return ioctl(v->fd, TIOCGDEV, &dev) < 0 ? 0 : dev;
 }
 
+/* 1, 0 or -errno. Only hung-up terminals have POLLERR (hung_up_tty_poll()); EIO may mean other things. */
+static int is_hung_up(int fd)
+{
+	struct pollfd p = {.fd = fd};
+	return poll(&p, 1, 0) < 0 ? -errno : (p.revents & POLLERR) != 0;
+}
+
 /* A look at the slave through its master, without opening it (which masters can tell). */
 static uint64_t find_devpts(const struct file_view *v)
 {
@@ -156,7 +163,7 @@ static int new_record(struct file_dump *d, const struct file_view *v, TtyType ty
 		e->pty->index = id / 2;
 	}
 	int r = tty_params_read(&d->s->arena, v->fd, e);
-	if (r == -EIO && type == TTY_TYPE__PTY && !master) {
+	if (r == -EIO && type == TTY_TYPE__PTY && !master && is_hung_up(v->fd) > 0) {
 		t->hung_up = true;
 	} else if (r < 0) {
 		view_block(d, v, NULL, "%s, whose parameters cannot be read: %s", v->link,
@@ -283,7 +290,10 @@ static int tty_collect(struct file_dump *d, struct file_view *v, struct dumped_f
 	if (r < 0 || !t)
 		return r;
 	unsigned dev;
-	bool hung_up = ioctl(v->fd, TIOCGDEV, &dev) < 0 && errno == EIO;
+	int hung_up = is_hung_up(v->fd);
+	if (hung_up < 0 || (!hung_up && ioctl(v->fd, TIOCGDEV, &dev) < 0))
+		return fail(d->s, hung_up < 0 ? hung_up : errno, "pid %d fd %d: examine its terminal",
+			v->from.task->vpid, v->from.number);
 	if (!is_dumpable(d, v, t, hung_up))
 		return 0;
 	if (t->hung_up && !hung_up) { /* hung up once, and opened again */
