@@ -162,11 +162,13 @@ static int look(struct session *s, void *arg, size_t i)
 	const struct desk *desk = &w->d->desks[s != w->d->s]; /* each thread has a session */
 	struct fresh_fd *f = &w->v[i];
 	int fd = sys_pidfd_getfd(w->pidfd, f->l->fd);
-	if (fd == -EBADF)
+	if (fd == -EBADF && f->l->closed)
 		return 0;
 	if (fd < 0)
 		return fail(s, fd, "pid %d fd %d: get it", w->t->vpid, f->l->fd);
 	f->v.fd = fd;
+	if (f->l->closed)
+		return fail(s, EBADF, "pid %d fd %d: get its flags", w->t->vpid, f->l->fd);
 	int r = file_look(s, w->d, desk, &f->v);
 	return r < 0 ? fail(s, r, "pid %d fd %d: examine it", w->t->vpid, f->l->fd) : 0;
 }
