@@ -3,8 +3,8 @@
  *
  * A directory is made under its own name, which is removed when the tasks are complete or the
  * restore failed.  Any other file loses its names at once and is opened through descriptors of
- * ours, one for each name: so a killed restore leaves nothing, and the kernel's idea of its path is
- * what it was.  Only where a name is taken now, and for what no link below /proc leads to (symbolic
+ * ours, one for each name, so that the kernel's idea of its path is what it was.  A killed restore
+ * leaves no name (brief_names.c).  Only where a name is taken now, and for what no link below /proc leads to (symbolic
  * links, what O_NOFOLLOW is to open), the file is made as
  * NAME.cr.<number>.ghost, in the nearest directory that exists, is linked to each name as it is
  * opened, and goes with the directories.
@@ -213,14 +213,27 @@ void ghost_close_anchors(struct ghost *g)
 			close(take_fd(&n->anchor));
 }
 
+struct making {
+	struct ghost *g;
+	int fd; /* as of make_node() */
+};
+
+static int give_and_take_names(struct file_set *f, void *arg)
+{
+	struct making *m = arg;
+	int r = 0;
+	size_t n = 0;
+	for (; n < m->g->names.n && r >= 0; n += r >= 0)
+		r = give_name(f, m->g, &m->g->names.v[n], &m->fd);
+	while (n--)
+		take_name(f, &m->g->names.v[n]);
+	return r;
+}
+
 static int make_nameless(struct file_set *f, struct ghost *g, int *ret_fd)
 {
-	int r = 0, fd = -1;
-	size_t n = 0;
-	for (; n < g->names.n && r >= 0; n += r >= 0)
-		r = give_name(f, g, &g->names.v[n], &fd);
-	while (n--)
-		take_name(f, &g->names.v[n]);
+	struct making m = {g, -1};
+	int r = brief_names_do(f, give_and_take_names, &m), fd = m.fd;
 	g->nameless = r >= 0;
 	g->path = g->name;
 	if (S_ISREG(g->e->mode) && fd >= 0)
@@ -235,20 +248,30 @@ static int make_nameless(struct file_set *f, struct ghost *g, int *ret_fd)
 
 /* --- */
 
-static int make_directory(struct file_set *f, struct ghost *g)
+static int make_directory(struct file_set *f, void *arg)
 {
-	int none, r = make_parents(f, g->name);
-	return r < 0 ? r : make_named(f, g, g->name, &none);
+	struct making *m = arg;
+	int r = make_parents(f, m->g->name);
+	return r < 0 ? r : make_named(f, m->g, m->g->name, &m->fd);
+}
+
+static int make_elsewhere(struct file_set *f, void *arg)
+{
+	struct making *m = arg;
+	return make_somewhere(f, m->g, &m->fd);
 }
 
 static int make_named_ghost(struct file_set *f, struct ghost *g)
 {
 	_cleanup_close_ int fd = -1;
-	int r = ghost_is_directory(g)		      ? make_directory(f, g)
+	struct making m = {g, -1};
+	int r = ghost_is_directory(g)		      ? brief_names_do(f, make_directory, &m)
 		: S_ISLNK(g->e->mode) || g->no_follow ? -EEXIST
 						      : make_nameless(f, g, &fd);
-	if (r == -EEXIST && !ghost_is_directory(g))
-		r = make_somewhere(f, g, &fd);
+	if (r == -EEXIST && !ghost_is_directory(g)) {
+		r = brief_names_do(f, make_elsewhere, &m);
+		fd = m.fd;
+	}
 	if (r < 0) {
 		g->path = NULL;
 		return fail(f->s, r, "make the removed file %s again", g->name);

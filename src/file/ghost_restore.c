@@ -154,12 +154,13 @@ void ghost_remove_all(struct file_set *f)
 		ghost_close_anchors(g);
 	}
 	while (f->doomed.n) {
-		const struct doomed *gone = &f->doomed.v[--f->doomed.n];
-		bool directory = !gone->ghost || ghost_is_directory(gone->ghost);
-		if (gone->ghost && directory)
+		const struct doomed *gone = &f->doomed.v[f->doomed.n - 1];
+		const char *path = gone->path;
+		if (gone->ghost && ghost_is_directory(gone->ghost))
 			ghost_set_times(f, gone->ghost); /* what was made in it changed them */
-		if (unlinkat(f->root_fd, path_relative(gone->path), directory ? AT_REMOVEDIR : 0) <
-			0)
-			log_warn(f->s, "cannot remove %s: %s", gone->path, strerror(errno));
+		int r = brief_names_take_last(f);
+		if (r < 0)
+			log_warn(f->s, "cannot remove %s: %s", path, strerror(-r));
 	}
+	brief_names_end(f);
 }

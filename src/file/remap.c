@@ -83,20 +83,32 @@ static int link_name(struct file_set *f, const char *target, const char **name)
 	return linkat(f->root_fd, from, f->root_fd, path_relative(*name), 0) < 0 ? -errno : 0;
 }
 
-int remap_open(struct file_set *f, const char *target, const char *name, int flags)
+struct opening {
+	const char *target, *name;
+	int flags;
+};
+
+static int open_linked(struct file_set *f, void *arg)
 {
+	const struct opening *o = arg;
 	unsigned made;
-	const char *at = name;
-	int r = remap_make_parents(f, name, &made);
+	const char *at = o->name;
+	int r = remap_make_parents(f, o->name, &made);
 	if (r < 0)
 		return r;
-	int fd = link_name(f, target, &at);
+	int fd = link_name(f, o->target, &at);
 	if (fd >= 0) {
-		fd = path_open(f, at, flags);
+		fd = path_open(f, at, o->flags);
 		unlinkat(f->root_fd, path_relative(at), 0);
 	}
-	remap_remove_parents(f, name, made);
+	remap_remove_parents(f, o->name, made);
 	return fd;
+}
+
+int remap_open(struct file_set *f, const char *target, const char *name, int flags)
+{
+	struct opening o = {target, name, flags};
+	return brief_names_do(f, open_linked, &o);
 }
 
 /* --- loading --- */

@@ -96,7 +96,8 @@ struct file_set {
 	VEC(const char *) links; /* link remaps to remove when all went well */
 	VEC(struct inherited) inherited;
 	VEC(struct open_file *) rings; /* io_uring_restore.c */
-	VEC(struct doomed) doomed; /* in order of making */
+	VEC(struct doomed) doomed; /* in order of making; see brief_names.c */
+	struct brief_names *names; /* NULL: none yet */
 	int root_fd;		   /* what paths of the image begin at */
 	int pipes_data, fifo_data, bpf_data; /* the images, for contents; -1 */
 	bool epoll_holders_known;  /* epoll_restore.c */
@@ -141,6 +142,16 @@ int remap_open(struct file_set *f, const char *target, const char *name, int fla
 /* Makes the missing directories above path; they are removed by remap_remove_parents(). */
 int remap_make_parents(struct file_set *f, const char *path, unsigned *ret_made);
 void remap_remove_parents(struct file_set *f, const char *path, unsigned made);
+
+/*
+ * brief_names.c: the result of call(), which gives and takes names and is not interrupted by a
+ * SIGKILL for us; other failures are recorded.  What is in f->doomed is taken if we die before
+ * brief_names_end().
+ */
+int brief_names_do(struct file_set *f, int (*call)(struct file_set *f, void *arg), void *arg);
+/* Takes the last of f->doomed. */
+int brief_names_take_last(struct file_set *f);
+void brief_names_end(struct file_set *f);
 
 /* ghost_restore.c */
 int ghost_load(struct file_set *f, uint32_t number, const RegFileEntry *first, struct ghost **ret);
