@@ -7,7 +7,7 @@ from live import Failure, Program
 from scenario import scenario
 from scenes import all_scenes
 
-SAMPLE = int(os.environ.get("SAMPLE", 12))
+SAMPLE = int(os.environ.get("SAMPLE", 6))
 SCENES = all_scenes()
 
 
