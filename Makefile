@@ -40,10 +40,7 @@ test: bootstrap
 	@tools/run-tests $(BUILD)
 
 faults: all
-	@rm -f $(BUILD)/live/faults.txt
-	@FAULTS=all tests/live/run -k test_faults; \
-	awk '/points/ {p += $$4; h += $$6} END {printf "points %d, harmed %d\n", p, h; exit h > 0}' \
-		$(BUILD)/live/faults.txt
+	@tests/live/sweep
 
 bench: all
 	@python3 bench/run.py --fermata $(BUILD)/fermata $(if $(CRIU),--tool criu=$(CRIU)) $(BENCH_ARGS)
