@@ -324,20 +324,20 @@ static size_t comparisons(struct file_dump *d, struct member *const *all, size_t
 	return sum;
 }
 
-static uint64_t identity_of(const struct identities *table, int fd)
+const struct file_identity *identity_of(const struct identities *table, int fd)
 {
 	size_t low = 0, high = table->all.n;
 	while (low < high) {
 		size_t middle = (low + high) / 2;
 		const struct file_identity *i = &table->all.v[middle];
 		if (i->fd == (uint64_t)fd)
-			return i->file;
+			return i;
 		if (i->fd < (uint64_t)fd)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	return 0;
+	return NULL;
 }
 
 /* Whether all are known now. */
@@ -348,9 +348,10 @@ static bool identify(
 		table->all.n = 0;
 	table->asked = true;
 	for (size_t i = 0; i < n; i++) {
-		members[i].identity = identity_of(table, members[i].v->from.number);
-		if (!members[i].identity)
+		const struct file_identity *of = identity_of(table, members[i].v->from.number);
+		if (!of)
 			return false;
+		members[i].identity = of->file;
 	}
 	return true;
 }
@@ -386,7 +387,8 @@ int descriptions_find(
 	}
 	qsort(all, n, sizeof(*all), by_key);
 	int r = 0;
-	if (comparisons(d, all, n) >= WORTH_ASKING && identify(d, table, members, n)) {
+	size_t expected = n ? comparisons(d, all, n) * table->n_fds / n : 0;
+	if ((table->all.n || expected >= WORTH_ASKING) && identify(d, table, members, n)) {
 		for (size_t i = 0; i < n && r >= 0; i++)
 			r = find_identified(d, &members[i]);
 		return r;

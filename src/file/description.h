@@ -22,9 +22,13 @@ int description_find(struct file_dump *d, struct file_view *v);
 /* What the kernel tells of all descriptors of a table, when it is worth asking. */
 struct identities {
 	int pidfd;
+	size_t n_fds; /* in the table, or more */
 	bool asked;
 	file_identity_vec all; /* empty: it does not tell */
 };
+
+/* NULL: it was not asked yet, or it does not tell. */
+const struct file_identity *identity_of(const struct identities *table, int fd);
 
 /*
  * The same for each of views, all of that table: in fewer calls of kcmp(2), which two threads make,

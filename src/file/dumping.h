@@ -65,6 +65,8 @@ struct file_view {
 	struct proc_fdinfo fdinfo;	 /* of the copy */
 	bool has_fdinfo;		 /* false: the file is for its path only */
 	struct description *description; /* NULL: not looked for yet */
+	const struct file_identity *identity; /* NULL: not known */
+	const struct file_view *like;	      /* has the same path; NULL: nobody knows */
 	bool stays;			 /* until view_read_later() has had its way */
 };
 
@@ -75,9 +77,10 @@ struct file_view {
  */
 struct desk {
 	int fd, fdinfo, link; /* -1: not there yet */
+	const struct file_view *last; /* NULL: none of those that still lie there */
 };
 
-#define DESK_NONE {-1, -1, -1}
+#define DESK_NONE {-1, -1, -1, NULL}
 
 /* An open file that got an entry in files.img, or a blocker. */
 struct dumped_file {

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "base/share.h"
+#include "kernel/file_identity.h"
 #include "kernel/proc_fdinfo.h"
 
 const char *source_label(struct file_dump *d, const struct file_source *from)
@@ -187,6 +188,11 @@ static int read_dead_directory(struct session *s, struct file_view *v)
 static int read_status(struct session *s, struct file_view *v)
 {
 	unsigned want = STATX_BASIC_STATS | STATX_MNT_ID;
+	if (v->like) {
+		v->st = v->like->st;
+		v->dev = v->like->dev;
+		return 0;
+	}
 	int r = statx(v->fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, want, &v->st) < 0 ? -errno : 0;
 	if (r == -ENOENT)
 		r = read_dead_directory(s, v);
@@ -206,6 +212,9 @@ static int read_open(struct file_view *v)
 		return 0;
 	if (S_ISSOCK(v->st.stx_mode))
 		getsockopt(v->fd, SOL_SOCKET, SO_DOMAIN, &v->family, &len);
+	v->owner = (struct f_owner_ex){.type = F_OWNER_TID};
+	if (v->identity && !v->identity->owner)
+		return 0;
 	v->signum = fcntl(v->fd, F_GETSIG);
 	return v->signum < 0 || fcntl(v->fd, F_GETOWN_EX, &v->owner) < 0 ? -errno : 0;
 }
@@ -249,7 +258,9 @@ static int look_at(
 	int r = fdinfo < 0 ? fdinfo : read_fdinfo(s, fdinfo, v);
 	if (r < 0)
 		return r;
-	if (is_socket(v))
+	if (v->like)
+		v->link = v->like->link;
+	else if (is_socket(v))
 		v->link = arena_printf(&s->arena, "socket:[%ju]", (uintmax_t)v->st.stx_ino);
 	else
 		r = desk ? read_link(s, desk->link, "", v) : read_own_link(s, d, v);

@@ -140,6 +140,9 @@ enum {
 	FEW = 32, /* that many copies fit into a table of the first size (NR_OPEN_DEFAULT) */
 	WINDOW_MAX = 1024, /* how many wait at a time */
 	WINDOW_MIN = 16,
+	/* The first of several: what it tells of them all may save asking for each. */
+	WINDOW_FIRST = 128,
+	MANY = 4 * WINDOW_FIRST,
 };
 
 struct fresh_fd {
@@ -152,15 +155,23 @@ struct window {
 	struct task *t;
 	int pidfd;
 	struct fresh_fd *v;
-	size_t n;
+	size_t n, most; /* in this one, in any one of the table */
 	struct identities *table;
 };
+
+static bool same_path(const struct file_identity *a, const struct file_identity *b)
+{
+	return a && b && a->dentry == b->dentry && a->mount == b->mount;
+}
 
 static int look(struct session *s, void *arg, size_t i)
 {
 	const struct window *w = arg;
-	const struct desk *desk = &w->d->desks[s != w->d->s]; /* each thread has a session */
+	struct desk *desk = &w->d->desks[s != w->d->s]; /* each thread has a session */
 	struct fresh_fd *f = &w->v[i];
+	f->v.identity = identity_of(w->table, f->l->fd);
+	if (desk->last && same_path(desk->last->identity, f->v.identity))
+		f->v.like = desk->last;
 	int fd = sys_pidfd_getfd(w->pidfd, f->l->fd);
 	if (fd == -EBADF && f->l->closed)
 		return 0;
@@ -169,6 +180,7 @@ static int look(struct session *s, void *arg, size_t i)
 	f->v.fd = fd;
 	if (f->l->closed)
 		return fail(s, EBADF, "pid %d fd %d: get its flags", w->t->vpid, f->l->fd);
+	desk->last = &f->v;
 	int r = file_look(s, w->d, desk, &f->v);
 	return r < 0 ? fail(s, r, "pid %d fd %d: examine it", w->t->vpid, f->l->fd) : 0;
 }
@@ -178,11 +190,12 @@ static int look(struct session *s, void *arg, size_t i)
  */
 static int make_room(struct window *w)
 {
+	w->d->desks[0].last = w->d->desks[1].last = NULL;
 	int r = desk_make(w->d, &w->d->desks[0]);
-	if (w->n <= FEW || r < 0)
+	if (w->most <= FEW || r < 0)
 		return r;
 	r = desk_make(w->d, &w->d->desks[1]);
-	close(fcntl(w->d->proc_self_fd, F_DUPFD_CLOEXEC, 2 * FEW + (int)w->n));
+	close(fcntl(w->d->proc_self_fd, F_DUPFD_CLOEXEC, 2 * FEW + (int)w->most));
 	return r;
 }
 
@@ -266,13 +279,15 @@ static int store_fresh(
 	_cleanup_close_ int pidfd = sys_pidfd_open(t->pid, 0);
 	if (pidfd < 0)
 		return fail(d->s, pidfd, "pid %d: open a pidfd", t->vpid);
-	size_t most = window_size();
-	struct identities table = {.pidfd = pidfd};
-	struct window w = {.d = d, .t = t, .pidfd = pidfd, .table = &table};
-	w.v = arena_array(&d->s->arena, struct fresh_fd, n < most ? n : most);
+	struct identities table = {.pidfd = pidfd, .n_fds = n};
+	struct window w = {.d = d, .t = t, .pidfd = pidfd, .most = window_size(), .table = &table};
+	if (w.most > n)
+		w.most = n;
+	w.v = arena_array(&d->s->arena, struct fresh_fd, w.most);
 	int r = 0;
 	for (size_t i = 0; i < n && r >= 0; i += w.n) {
-		w.n = n - i < most ? n - i : most;
+		size_t room = !i && w.most > MANY ? WINDOW_FIRST : w.most;
+		w.n = n - i < room ? n - i : room;
 		r = store_window(&w, fresh + i);
 	}
 	return r;

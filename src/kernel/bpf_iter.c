@@ -17,6 +17,24 @@
 
 enum { INSNS_MAX = 64 };
 
+static bool place(const struct kernel_btf *b, const struct bpf_member *m, struct bpf_insn *insn)
+{
+	int (*find)(const void *, size_t, const char *, const char *) =
+		m->optional_pointer ? btf_find_pointer : btf_find_member;
+	int offset = find(b->text, b->len, m->structure, m->member);
+	if (offset >= 0 && m->inner_structure) {
+		int inner = btf_find_member(b->text, b->len, m->inner_structure, m->inner_member);
+		offset = inner < 0 ? inner : offset + inner;
+	}
+	if (offset < 0 && m->optional_pointer) {
+		*insn = (struct bpf_insn)BPF_INSN(
+			BPF_ALU64 | BPF_MOV | BPF_K, insn->dst_reg, 0, 0, 1);
+		return true;
+	}
+	insn->off = (int16_t)offset;
+	return offset >= 0 && offset <= INT16_MAX;
+}
+
 static int load(const struct bpf_iter *it)
 {
 	_cleanup_(kernel_btf_free) struct kernel_btf btf = {0};
@@ -24,13 +42,9 @@ static int load(const struct bpf_iter *it)
 	if (it->n_insns > INSNS_MAX || !kernel_btf_get(&btf))
 		return -ENOENT;
 	memcpy(insns, it->insns, it->n_insns * sizeof(*insns));
-	for (size_t i = 0; i < it->n_members; i++) {
-		const struct bpf_member *m = &it->members[i];
-		int offset = btf_find_member(btf.text, btf.len, m->structure, m->member);
-		if (offset < 0 || offset > INT16_MAX)
+	for (size_t i = 0; i < it->n_members; i++)
+		if (!place(&btf, &it->members[i], &insns[it->members[i].insn]))
 			return -ENOENT;
-		insns[m->insn].off = (int16_t)offset;
-	}
 	union bpf_attr attr = {
 		.prog_type = BPF_PROG_TYPE_TRACING,
 		.expected_attach_type = BPF_TRACE_ITER,

@@ -6,12 +6,19 @@
 #ifndef FERMATA_KERNEL_BPF_ITER_H
 #define FERMATA_KERNEL_BPF_ITER_H
 
+#include <stdbool.h>
+
 #include "kernel/bpf.h"
 
-/* A load instruction whose offset is where this kernel has a member of one of its structures. */
+/*
+ * A load instruction whose offset is where this kernel has a member of one of its structures, or
+ * a member of that member.
+ */
 struct bpf_member {
 	size_t insn;
 	const char *structure, *member;
+	const char *inner_structure, *inner_member; /* NULL: none */
+	bool optional_pointer; /* 1 is loaded where this kernel has no such pointer */
 };
 
 struct bpf_iter {

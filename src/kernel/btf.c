@@ -120,7 +120,14 @@ static bool go_to(const struct btf *b, uint32_t id, struct cursor *ret)
 /* Structures of the kernel nest deeper only by malice. */
 enum { DEPTH_MAX = 4 };
 
-static int find_member(const struct btf *b, const struct cursor *in, uint32_t name_off, int depth)
+static bool is_pointer(const struct btf *b, uint32_t id)
+{
+	struct cursor c;
+	return go_to(b, id, &c) && BTF_INFO_KIND(c.t.info) == BTF_KIND_PTR;
+}
+
+static int find_member(
+	const struct btf *b, const struct cursor *in, uint32_t name_off, bool pointer, int depth)
 {
 	unsigned kind = BTF_INFO_KIND(in->t.info);
 	if ((kind != BTF_KIND_STRUCT && kind != BTF_KIND_UNION) || depth > DEPTH_MAX)
@@ -134,22 +141,33 @@ static int find_member(const struct btf *b, const struct cursor *in, uint32_t na
 		if (bits % 8 || bits / 8 > INT16_MAX)
 			continue;
 		if (m.name_off == name_off)
-			return (int)(bits / 8);
+			return pointer && !is_pointer(b, m.type) ? -1 : (int)(bits / 8);
 		if (m.name_off || !go_to(b, m.type, &inner))
 			continue;
-		int at = find_member(b, &inner, name_off, depth + 1);
+		int at = find_member(b, &inner, name_off, pointer, depth + 1);
 		if (at >= 0)
 			return (int)(bits / 8) + at;
 	}
 	return -1;
 }
 
-int btf_find_member(const void *data, size_t len, const char *structure, const char *member)
+static int find(
+	const void *data, size_t len, const char *structure, const char *member, bool pointer)
 {
 	struct btf b;
 	struct cursor c;
 	if (!parse(data, len, &b) || !find_named(&b, BTF_KIND_STRUCT, structure, &c))
 		return -1;
 	uint32_t name_off = find_string(b.strings, b.strings_len, member);
-	return name_off ? find_member(&b, &c, name_off, 0) : -1;
+	return name_off ? find_member(&b, &c, name_off, pointer, 0) : -1;
+}
+
+int btf_find_member(const void *data, size_t len, const char *structure, const char *member)
+{
+	return find(data, len, structure, member, /* pointer= */ false);
+}
+
+int btf_find_pointer(const void *data, size_t len, const char *structure, const char *member)
+{
+	return find(data, len, structure, member, /* pointer= */ true);
 }

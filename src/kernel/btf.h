@@ -14,4 +14,7 @@ uint32_t btf_find_function(const void *data, size_t len, const char *name);
  */
 int btf_find_member(const void *data, size_t len, const char *structure, const char *member);
 
+/* The same; -1 also if it is no pointer. */
+int btf_find_pointer(const void *data, size_t len, const char *structure, const char *member);
+
 #endif

@@ -6,10 +6,14 @@
 
 #include "base/arena.h"
 
-/* Two with the same file have the same open file, as long as neither is closed; never 0. */
+/*
+ * Two with the same file have the same open file, as long as neither is closed; never 0. Two of the
+ * same dentry and mount have the same path and inode.
+ */
 struct file_identity {
-	uint64_t file;
-	uint64_t fd;
+	uint64_t file, fd;
+	uint64_t dentry, mount;
+	uint64_t owner; /* 0: F_SETOWN, F_SETSIG and the like were never used on it */
 };
 
 typedef VEC(struct file_identity) file_identity_vec;

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/btf.h>
+#include <signal.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -91,6 +92,7 @@ static void test_find(void **state)
 	assert_int_equal(btf_find_function(&b, len, "wanted_not"), 0); /* only a string */
 	assert_int_equal(btf_find_function(&b, len, "anted"), 0);      /* only a part of one */
 	assert_int_equal(btf_find_member(&b, len, "other", "int"), 0);
+	assert_int_equal(btf_find_pointer(&b, len, "other", "int"), -1);
 	assert_int_equal(btf_find_member(&b, len, "wanted", "wanted_not"), 12);
 	assert_int_equal(btf_find_member(&b, len, "wanted", "int"), -1);
 	assert_int_equal(btf_find_member(&b, len, "int", "int"), -1);
@@ -102,7 +104,7 @@ static int parse_btf(struct arena *a, const char *text, size_t len)
 {
 	(void)a;
 	btf_find_function(text, len, "wanted");
-	btf_find_member(text, len, "wanted", "wanted_not");
+	btf_find_pointer(text, len, "wanted", "wanted_not");
 	return 0;
 }
 
@@ -114,12 +116,12 @@ static void test_torture(void **state)
 		offsetof(struct blob, strings) + sizeof(strings));
 }
 
-static uint64_t identity_of(const file_identity_vec *all, int fd)
+static struct file_identity identity_of(const file_identity_vec *all, int fd)
 {
 	vec_for_each (all, i)
 		if (i->fd == (uint64_t)fd)
-			return i->file;
-	return 0;
+			return *i;
+	return (struct file_identity){0};
 }
 
 static void test_identities(void **state)
@@ -127,17 +129,25 @@ static void test_identities(void **state)
 	struct session *s = *state;
 	file_identity_vec all = {0};
 	int pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
-	int a = open("/", O_PATH), b = open("/", O_PATH), c = dup(a);
-	assert_true(pidfd >= 0 && a >= 0 && b >= 0 && c >= 0);
+	int a = open("/", O_RDONLY), b = open("/", O_RDONLY), c = dup(a), d = open("/proc", O_RDONLY);
+	assert_true(pidfd >= 0 && a >= 0 && b >= 0 && c >= 0 && d >= 0);
+	assert_int_equal(fcntl(b, F_SETSIG, SIGUSR1), 0);
 	int r = file_identities_read(&s->arena, pidfd, &all);
 	if (r < 0) {
 		print_message("the kernel does not tell: %s\n", strerror(-r));
 		skip();
 	}
-	assert_true(identity_of(&all, a) && identity_of(&all, b));
-	assert_true(identity_of(&all, a) == identity_of(&all, c));
-	assert_true(identity_of(&all, a) != identity_of(&all, b));
-	assert_true(identity_of(&all, c + 1) == 0);
+	struct file_identity ia = identity_of(&all, a), ib = identity_of(&all, b);
+	struct file_identity ic = identity_of(&all, c), id = identity_of(&all, d);
+	assert_true(ia.file && ib.file && id.file);
+	assert_true(ia.file == ic.file && ia.file != ib.file);
+	assert_true(ia.dentry == ib.dentry && ia.mount == ib.mount);
+	assert_true(ia.dentry != id.dentry && ia.mount != id.mount);
+	assert_true(ib.owner != 0);
+	if (ia.owner)
+		print_message("the kernel does not tell of owners\n");
+	assert_true(identity_of(&all, d + 1).file == 0);
+	close(d);
 	close(a);
 	close(b);
 	close(c);
