@@ -4,6 +4,7 @@
 #   make demo       checkpoint and restore a live program, from nothing
 #   make test       unit and live tests, from nothing; ends with "N passed, N failed"
 #   make faults     a fault at every system call of the tool; ends with "points P, harmed N"
+#   make races      a thousand dumps (N=) of each target that does not hold still
 #   make bench      timings beside machine floors; CRIU=/path/to/criu adds another tool
 #   make install    DESTDIR= PREFIX= CRIU_LINK=true adds the name `criu`
 #   make features   docs/features.md from the tests
@@ -18,7 +19,7 @@ PREFIX    ?= /usr/local
 SETUP     ?=
 CRIU_LINK ?= false
 
-.PHONY: all demo test faults bench install features support format clean bootstrap
+.PHONY: all demo test faults races bench install features support format clean bootstrap
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD)
@@ -41,6 +42,11 @@ test: bootstrap
 
 faults: all
 	@tests/live/sweep
+
+races: all
+	@rm -f $(BUILD)/live/races.txt
+	@RACES=$(or $(N),1000) tests/live/run -k test_races; status=$$?; \
+	cat $(BUILD)/live/races.txt; exit $$status
 
 bench: all
 	@python3 bench/run.py --fermata $(BUILD)/fermata $(if $(CRIU),--tool criu=$(CRIU)) $(BENCH_ARGS)

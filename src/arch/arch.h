@@ -65,6 +65,12 @@ void arch_regs_enter(struct user_regs_struct *gp, uint64_t entry, uint64_t chann
  */
 void arch_fix_restart(pid_t tid, struct user_regs_struct *gp);
 
+/*
+ * For a thread that was stopped by nothing but PTRACE_INTERRUPT: calls that say EINTR after any stop
+ * do so only if a handler runs. Changes gp and, if need be, the thread's registers.
+ */
+int arch_forget_interruption(pid_t tid, struct user_regs_struct *gp);
+
 /* --- code put into a task (x86_64/stub.c, x86_64/sigframe.c) --- */
 
 /* Offset of a system call instruction in code, or -1. */

@@ -23,4 +23,19 @@ typedef VEC(struct candidate) candidate_vec;
  */
 int dump_stop_candidates(struct session *s, candidate_vec *candidates, uint64_t deadline_us);
 
+/*
+ * changed.c: the leader was replaced (another thread made an execve()) or has died (a thread ended the
+ * process, or somebody killed it) since it was stopped.  From any lane: a new incarnation or the end has
+ * been seen already.  dump_find_changed() also sees what is only about to happen, and asks all that
+ * are in the tree; *ret is one of them, or NULL.
+ */
+bool dump_leader_changed(const struct task *t);
+int dump_find_changed(struct session *s, const struct tree *tree, struct task **ret);
+
+/* Lets this task and all below it go, as they are, and takes them out of the tree. */
+int dump_forget(struct session *s, struct tree *tree, struct task *t);
+
+/* One that was stopped and is not in the tree; in its lane. */
+void dump_let_go(pid_t tid);
+
 #endif

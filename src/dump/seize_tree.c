@@ -13,6 +13,7 @@
 #include "dump/dump_tree.h"
 
 #include <errno.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/share.h"
@@ -26,6 +27,7 @@
 enum {
 	/* Dying takes a child that is on no list any more, or a zombie, within a few. */
 	VAIN_ROUNDS = 1000,
+	VAIN_NAP_NS = 10000, /* more with each */
 	/* What is worth a second lane: so many tasks, or threads in one. */
 	MANY_TASKS = 8,
 	MANY_THREADS = 32,
@@ -51,12 +53,26 @@ struct seizing {
 
 /* --- the model --- */
 
+static int let_go(struct session *s, void *arg, unsigned lane)
+{
+	(void)s;
+	(void)lane;
+	dump_let_go(*(pid_t *)arg);
+	return 0;
+}
+
+/* The child of the list has died, unseen, and somebody else's has its number. */
+static int leave_stranger(struct session *s, const struct candidate *c)
+{
+	pid_t tid = c->tid;
+	return c->th->seized ? lane_run(s, c->lane, let_go, &tid) : 0;
+}
+
 static int add_task(struct seizing *z, const struct candidate *c)
 {
 	struct session *s = z->d->s;
 	if (c->parent && c->stat.ppid != c->parent->pid)
-		return fail(
-			s, EAGAIN, "pid %d was reused while the tree was being stopped", c->tid);
+		return leave_stranger(s, c);
 	struct task *t = task_new(s, &z->d->tree, c->parent, c->th->vtid);
 	thread_add(s, t, c->th);
 	t->pid = c->tid;
@@ -165,6 +181,8 @@ static int count_threads(struct session *s, struct growing *g)
 	if (g->t->threads.n == 1)
 		return 0;
 	int r = proc_status_read(s, g->t->pid, &status);
+	if (r == -ENOENT || r == -ESRCH)
+		return 0;
 	if (r < 0)
 		return fail(s, r, "pid %d: read its status", g->t->pid);
 	g->all_threads = status.threads == (int)g->t->threads.n;
@@ -174,6 +192,8 @@ static int count_threads(struct session *s, struct growing *g)
 static int list_threads(struct session *s, struct growing *g)
 {
 	int r = proc_list_tids(s, g->t->pid, &g->list);
+	if (r == -ENOENT || r == -ESRCH)
+		return 0;
 	if (r < 0)
 		return fail(s, r, "pid %d: list its threads", g->t->pid);
 	find_fresh(s, g);
@@ -188,6 +208,9 @@ static int list_one(struct session *s, void *arg, size_t i)
 	g->vain_rounds = size > g->size ? 0 : g->vain_rounds + 1;
 	g->size = size;
 	g->list.n = g->fresh.n = 0;
+	/* what changed is found when the others are stopped, and begun with once more */
+	if (!g->all_threads && dump_leader_changed(g->t))
+		return 0;
 	int r = g->all_threads ? 0 : count_threads(s, g);
 	if (r >= 0 && !g->all_threads)
 		r = list_threads(s, g);
@@ -195,6 +218,8 @@ static int list_one(struct session *s, void *arg, size_t i)
 		return r;
 	g->list.n = 0;
 	r = list_children(s, g);
+	if (r == -ENOENT || r == -ESRCH)
+		return 0;
 	if (r < 0)
 		return fail(s, r, "pid %d: list its children", g->t->pid);
 	find_fresh(s, g);
@@ -256,10 +281,22 @@ static int nominate_all(struct seizing *z)
 	return r;
 }
 
+/* Who has died, or is about to, may need the processor that this thread is on. */
+static void wait_for_the_dying(const struct seizing *z)
+{
+	int vain_rounds = VAIN_ROUNDS;
+	vec_for_each (&z->growing, g)
+		vain_rounds = g->vain_rounds < vain_rounds ? g->vain_rounds : vain_rounds;
+	struct timespec nap = {.tv_nsec = vain_rounds * VAIN_NAP_NS};
+	if (vain_rounds > 1)
+		nanosleep(&nap, NULL);
+}
+
 static int stop_all_growing(struct seizing *z)
 {
 	int r = 0;
 	while (z->growing.n && r >= 0) {
+		wait_for_the_dying(z);
 		r = share_out(z->d->s, z->growing.n, list_one, z);
 		if (r >= 0)
 			r = nominate_all(z);
@@ -295,6 +332,7 @@ static int seize_root(struct seizing *z)
 {
 	struct session *s = z->d->s;
 	pid_t pid = s->opt->tree;
+	z->candidates.n = 0;
 	struct proc_stat stat;
 	int r = proc_stat_read(s, pid, &stat);
 	if (r == -ENOENT || r == -ESRCH)
@@ -342,6 +380,21 @@ static int seize_orphans(struct seizing *z)
 	return r;
 }
 
+static int begin_again(struct seizing *z, struct task *changed)
+{
+	struct session *s = z->d->s;
+	struct task *parent = changed->parent;
+	if (z->deadline_us && now_us() > z->deadline_us)
+		return fail_remedy(s, ETIMEDOUT, "try again, or raise --timeout",
+			"pid %d executes programs or ends faster than it can be stopped",
+			changed->pid);
+	int r = dump_forget(s, &z->d->tree, changed);
+	if (r >= 0 && !parent)
+		return seize_root(z);
+	*vec_push(&s->arena, &z->growing) = (struct growing){.t = parent, .all_threads = true};
+	return r;
+}
+
 static void put_in_order(struct tree *tree, struct task *t)
 {
 	t->index = (uint32_t)tree->tasks.n;
@@ -356,10 +409,16 @@ static int stop_tree(struct seizing *z)
 	z->deadline_us = timeout_s ? now_us() + timeout_s * UINT64_C(1000000) : 0;
 	seize_without_sigchld();
 	int r = seize_root(z);
-	if (r >= 0)
+	for (struct task *changed = NULL; r >= 0; changed = NULL) {
 		r = stop_all_growing(z);
-	if (r >= 0)
-		r = seize_orphans(z);
+		if (r >= 0)
+			r = seize_orphans(z);
+		if (r >= 0)
+			r = dump_find_changed(z->d->s, &z->d->tree, &changed);
+		if (r < 0 || !changed)
+			break;
+		r = begin_again(z, changed);
+	}
 	return r;
 }
 

@@ -3,12 +3,18 @@
  *
  * All are asked before any is waited for, which hides the time that they take to stop.  Waiting is
  * bounded by an alarm in each lane: it interrupts wait4().
+ *
+ * The alarm also prevents a deadlock.  A thread in execve() waits until the others of its process
+ * are dead and, of those that are traced, until the tracer has waited for them; meanwhile
+ * PTRACE_SEIZE of it does not return, nor does it stop.  So whatever its lane is waiting for, at
+ * every alarm it waits for those that are dead.
  */
 #include "dump/candidate.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <sys/ptrace.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -21,9 +27,40 @@ struct stopping {
 	bool failed; /* in some lane: the other one stops */
 };
 
-static void on_alarm(int signo)
+enum {
+	ALARM_NS = 10000000,
+	/* for a process in execve() or exit_group(): */
+	TRANSITION_NAP_NS = 200000,
+	TRANSITION_NAPS = 500,
+};
+
+/* Looked at first: a stop would be reported too, whatever is asked for. */
+static void bury(pid_t tid)
 {
+	siginfo_t info = {0};
+	const int options = WEXITED | WNOHANG | __WALL;
+	bool known = waitid(P_PID, (id_t)tid, &info, options | WNOWAIT) == 0 && info.si_pid;
+	if (known && info.si_code != CLD_STOPPED && info.si_code != CLD_TRAPPED)
+		waitid(P_PID, (id_t)tid, NULL, options);
+}
+
+/* The leaders' deaths are left: they are waited for by no execve(), and say that they are dead. */
+static void on_alarm(int signo, siginfo_t *info, void *context)
+{
+	const struct stopping *z = info->si_value.sival_ptr;
+	int err = errno;
 	(void)signo;
+	(void)context;
+	if (info->si_code != SI_TIMER)
+		return;
+	vec_for_each (z->candidates, c) {
+		if (!c->task)
+			continue;
+		bury(c->tid);
+		for (size_t i = 1; i < c->task->threads.n; i++)
+			bury(c->task->threads.v[i]->tid);
+	}
+	errno = err;
 }
 
 struct alarm {
@@ -31,18 +68,12 @@ struct alarm {
 	bool armed;
 };
 
-static void start_alarm(struct alarm *a, uint64_t deadline_us)
+static void start_alarm(struct alarm *a, struct stopping *z)
 {
-	uint64_t now = now_us();
-	if (!deadline_us)
-		return;
 	struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGALRM};
+	event.sigev_value.sival_ptr = z;
 	event._sigev_un._tid = gettid();
-	uint64_t left_us = now < deadline_us ? deadline_us - now : 1;
-	struct itimerspec when = {
-		.it_interval = {.tv_sec = 1},
-		.it_value = {(time_t)(left_us / 1000000), (long)(left_us % 1000000) * 1000},
-	};
+	struct itimerspec when = {{.tv_nsec = ALARM_NS}, {.tv_nsec = ALARM_NS}};
 	sigset_t set;
 	sigemptyset(&set);
 	sigaddset(&set, SIGALRM);
@@ -58,29 +89,38 @@ static void stop_alarm(const struct alarm *a)
 		timer_delete(a->timer);
 }
 
-static int read_registers(struct session *s, struct thread *th)
+/* -ESRCH without a failure: it was killed since it stopped. */
+static int read_registers(struct session *s, struct thread *th, int how)
 {
 	if (ptrace(PTRACE_GETSIGMASK, th->tid, sizeof(th->sigmask), &th->sigmask) < 0)
-		return fail(s, errno, "pid %d: read its signal mask", th->tid);
+		return errno == ESRCH ? -ESRCH
+				      : fail(s, errno, "pid %d: read its signal mask", th->tid);
 	int r = arch_get_gp(th->tid, &th->regs.gp);
 	if (r == -ENOEXEC)
 		return fail(s, EOPNOTSUPP, "pid %d runs 32-bit code, which is not supported yet",
 			th->tid);
-	if (r < 0)
-		return fail(s, r, "pid %d: read registers", th->tid);
-	return 0;
+	/* who was in a group-stop before is left as it was */
+	if (r >= 0 && how == SEIZED_RUNNING)
+		r = arch_forget_interruption(th->tid, &th->regs.gp);
+	if (r == -ESRCH)
+		return r;
+	return r < 0 ? fail(s, r, "pid %d: read registers", th->tid) : 0;
 }
 
 static int read_status(struct session *s, struct thread *th, pid_t pid)
 {
 	const long options = PTRACE_O_TRACESYSGOOD | PTRACE_O_SUSPEND_SECCOMP;
 	int r = proc_status_read_tid(s, pid, th->tid, &th->status);
+	if (r == -ENOENT || r == -ESRCH)
+		return -ESRCH;
 	if (r < 0)
 		return fail(s, r, "pid %d: read its status", th->tid);
 	if (th->status.n_nspid > 0)
 		th->vtid = th->status.nspid[th->status.n_nspid - 1];
 	if (th->status.seccomp && ptrace(PTRACE_SETOPTIONS, th->tid, NULL, (void *)options) < 0)
-		return fail(s, errno, "pid %d: suspend its seccomp filters", th->tid);
+		return errno == ESRCH
+			       ? -ESRCH
+			       : fail(s, errno, "pid %d: suspend its seccomp filters", th->tid);
 	return 0;
 }
 
@@ -92,24 +132,48 @@ static int read_stopped(struct session *s, struct candidate *c)
 	int r = 0;
 	if (c->how != SEIZED_ZOMBIE) {
 		th->seized = true;
-		r = read_registers(s, th);
+		r = read_registers(s, th, c->how);
 		if (r >= 0)
 			r = read_status(s, th, c->task ? c->task->pid : c->tid);
 	}
-	if (r < 0 || c->task)
+	if (r >= 0 && !c->task) {
+		r = proc_stat_read(s, c->tid, &c->stat);
+		if (r < 0 && r != -ESRCH && r != -ENOENT)
+			fail(s, r, "pid %d: read its state", c->tid);
+	}
+	if (r != -ESRCH && r != -ENOENT)
 		return r;
-	r = proc_stat_read(s, c->tid, &c->stat);
-	return r < 0 ? fail(s, r, "pid %d: read its state", c->tid) : 0;
+	dump_let_go(c->tid);
+	c->th = NULL;
+	return 0;
+}
+
+/*
+ * A dead leader whose threads live, as it seems: usually they end, too, or one of them is about to
+ * become the leader.
+ */
+static int await_transition(struct stopping *z, struct session *s, struct candidate *c)
+{
+	const struct timespec nap = {.tv_nsec = TRANSITION_NAP_NS};
+	for (int i = 0; i < TRANSITION_NAPS && c->how == SEIZED_ZOMBIE; i++) {
+		struct proc_stat stat;
+		if (proc_stat_read(s, c->tid, &stat) >= 0 && stat.num_threads <= 1)
+			return 0;
+		nanosleep(&nap, NULL);
+		c->how = seize_thread(s, c->tid, z->deadline_us, &c->signo);
+	}
+	return c->how < 0 ? c->how : 0;
 }
 
 static int stop_one(struct stopping *z, struct session *s, struct candidate *c)
 {
-	if (c->how == SEIZED_RUNNING) {
-		int r = seize_wait(s, c->tid, z->deadline_us, &c->signo);
-		if (r < 0)
-			return r;
-		c->how = r;
-	}
+	int r = 0;
+	if (c->how == SEIZED_RUNNING)
+		r = c->how = seize_wait(s, c->tid, z->deadline_us, &c->signo);
+	if (r >= 0 && c->how == SEIZED_ZOMBIE && !c->task)
+		r = await_transition(z, s, c);
+	if (r < 0)
+		return r;
 	bool nobody = c->how == SEIZED_GONE || (c->how == SEIZED_ZOMBIE && c->task);
 	return nobody ? 0 : read_stopped(s, c);
 }
@@ -141,7 +205,7 @@ static int stop_mine(struct session *s, void *arg, unsigned lane)
 {
 	struct stopping *z = arg;
 	struct alarm alarm = {0};
-	start_alarm(&alarm, z->deadline_us);
+	start_alarm(&alarm, z);
 	int r = for_each_of(z, s, lane, begin_one);
 	if (r >= 0)
 		r = for_each_of(z, s, lane, stop_one);
@@ -155,7 +219,8 @@ int dump_stop_candidates(struct session *s, candidate_vec *candidates, uint64_t 
 	bool only_first = true;
 	vec_for_each (candidates, c)
 		only_first &= !c->lane;
-	sigaction(SIGALRM, &(struct sigaction){.sa_handler = on_alarm}, NULL);
+	sigaction(SIGALRM, &(struct sigaction){.sa_sigaction = on_alarm, .sa_flags = SA_SIGINFO},
+		NULL);
 	int r = only_first ? stop_mine(s, &z, 0) : lanes_run(s, stop_mine, &z);
 	signal(SIGALRM, SIG_DFL);
 	return r;

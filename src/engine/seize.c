@@ -11,9 +11,13 @@
 #include <signal.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "kernel/proc_stat.h"
 #include "kernel/proc_status.h"
+
+/* For as long as a thread takes to become a leader in execve(). */
+enum { NAP_NS = 200000, NAPS = 500 };
 
 void seize_without_sigchld(void)
 {
@@ -42,6 +46,16 @@ static int explain_refusal(struct session *s, pid_t tid, int err)
 	return fail(s, err, "pid %d (state %c): seize", tid, status.state);
 }
 
+static int fail_late(struct session *s, pid_t tid)
+{
+	struct proc_status status = {.state = '?'};
+	proc_status_read(s, tid, &status);
+	return fail_remedy(s, ETIMEDOUT, "try again, or raise --timeout",
+		"pid %d (state %c) did not stop in time (in an uninterruptible call, or a parent in "
+		"vfork?)",
+		tid, status.state);
+}
+
 /* Passes signals that came first on to the task, until it is in the stop that was asked for. */
 int seize_wait(struct session *s, pid_t tid, uint64_t deadline_us, int *ret_signo)
 {
@@ -53,9 +67,7 @@ int seize_wait(struct session *s, pid_t tid, uint64_t deadline_us, int *ret_sign
 			if (errno == ECHILD || errno == ESRCH)
 				return SEIZED_GONE;
 			if (errno == EINTR)
-				return fail_remedy(s, ETIMEDOUT, "try again, or raise --timeout",
-					"pid %d did not stop in time (in an uninterruptible call, "
-					"or a parent in vfork?)", tid);
+				return fail_late(s, tid);
 			return fail(s, errno, "pid %d: wait for its stop", tid);
 		}
 		if (!WIFSTOPPED(status))
@@ -71,10 +83,32 @@ int seize_wait(struct session *s, pid_t tid, uint64_t deadline_us, int *ret_sign
 	}
 }
 
+/* It was dead when it was to be seized, and is alive: one of its threads has taken its place. */
+static bool came_back(struct session *s, pid_t tid)
+{
+	struct proc_status status;
+	return proc_status_read(s, tid, &status) >= 0 && !status.tracer && status.state != 'Z' &&
+	       status.state != 'X';
+}
+
+static int seize(struct session *s, pid_t tid)
+{
+	const struct timespec nap = {.tv_nsec = NAP_NS};
+	for (int i = 0;; i++) {
+		if (ptrace(PTRACE_SEIZE, tid, NULL, (void *)(intptr_t)PTRACE_O_TRACESYSGOOD) >= 0)
+			return SEIZED_RUNNING;
+		int err = errno;
+		if (i == NAPS || err != EPERM || !came_back(s, tid))
+			return explain_refusal(s, tid, err);
+		nanosleep(&nap, NULL);
+	}
+}
+
 int seize_begin(struct session *s, pid_t tid)
 {
-	if (ptrace(PTRACE_SEIZE, tid, NULL, (void *)(intptr_t)PTRACE_O_TRACESYSGOOD) < 0)
-		return explain_refusal(s, tid, errno);
+	int r = seize(s, tid);
+	if (r != SEIZED_RUNNING)
+		return r;
 	if (ptrace(PTRACE_INTERRUPT, tid, NULL, NULL) < 0 && errno != ESRCH)
 		return fail(s, errno, "pid %d: interrupt", tid);
 	return SEIZED_RUNNING;

@@ -10,6 +10,11 @@
  * If the task was already inside restart_syscall, the original number is gone from the registers;
  * it is taken from the `mov $nr, %eax` in front of the instruction where that is there, and the
  * call returns -EINTR otherwise.
+ *
+ * Some calls (signal(7): epoll_wait, semop, sigtimedwait, sockets with a timeout, ...) have no
+ * restart code: any stop, also ours, ends them with EINTR.  While the thread is still on its way
+ * out of the call, the code can be put there: the kernel then returns EINTR if a handler runs
+ * first, and makes the call again if not.
  */
 #include "arch/arch.h"
 
@@ -30,7 +35,52 @@ enum {
 static bool has_restart_block(uint32_t nr)
 {
 	return nr == SYS_nanosleep || nr == SYS_clock_nanosleep || nr == SYS_poll ||
-		nr == SYS_futex || nr == 449 /* futex_waitv */;
+	       nr == SYS_futex || nr == 449 /* futex_waitv */;
+}
+
+/*
+ * Calls that have done nothing when they say EINTR, so they can be made again.  Of what is done
+ * with descriptors, these are sockets with a timeout; close() is none of them.
+ */
+static bool ends_by_any_stop(uint64_t nr)
+{
+	static const uint16_t calls[] = {
+		SYS_epoll_wait,
+		SYS_epoll_pwait,
+		441, /* epoll_pwait2 */
+		SYS_semop,
+		SYS_semtimedop,
+		SYS_rt_sigtimedwait,
+		SYS_io_getevents,
+		333, /* io_pgetevents */
+		426, /* io_uring_enter */
+		SYS_accept,
+		SYS_accept4,
+		SYS_connect,
+		SYS_read,
+		SYS_readv,
+		SYS_recvfrom,
+		SYS_recvmsg,
+		SYS_recvmmsg,
+		SYS_write,
+		SYS_writev,
+		SYS_sendto,
+		SYS_sendmsg,
+		SYS_sendmmsg,
+	};
+	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
+		if (calls[i] == nr)
+			return true;
+	return false;
+}
+
+int arch_forget_interruption(pid_t tid, struct user_regs_struct *gp)
+{
+	if ((int64_t)gp->orig_rax < 0 || (int64_t)gp->rax != -EINTR ||
+		!ends_by_any_stop(gp->orig_rax))
+		return 0;
+	gp->rax = (uint64_t)-ERESTARTNOHAND;
+	return arch_set_gp(tid, gp);
 }
 
 /* The number that `mov $nr, %eax; syscall` at ip loaded, or -1. */
@@ -57,8 +107,8 @@ void arch_fix_restart(pid_t tid, struct user_regs_struct *gp)
 		break;
 	case ERESTART_RESTARTBLOCK: {
 		int64_t nr = gp->orig_rax == SYS_restart_syscall
-			? number_before(tid, gp->rip - SYSCALL_INSN_LEN)
-			: (int64_t)gp->orig_rax;
+				     ? number_before(tid, gp->rip - SYSCALL_INSN_LEN)
+				     : (int64_t)gp->orig_rax;
 		if (nr < 0) {
 			gp->rax = (uint64_t)-EINTR;
 			break;
