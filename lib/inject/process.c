@@ -198,8 +198,8 @@ static int open_task(struct fermata_inject *t)
 static void let_go(struct fermata_inject *t)
 {
 	struct task *task = t->task;
-	if (task->stop_signo && task->state != TASK_STOPPED)
-		kill(task->pid, task->stop_signo); /* was held back while the agent was in */
+	if (visit_owes_stop(&t->s, task))
+		kill(task->pid, SIGSTOP); /* was held back while the agent was in */
 	vec_for_each (&task->threads, th)
 		ptrace(PTRACE_DETACH, (*th)->tid, NULL, NULL);
 	cleanup_close(&t->pidfd);

@@ -2,7 +2,8 @@
  * The end of a dump: what becomes of the tasks.
  *
  * Detaching from a thread that was in a group-stop puts it back there by itself.  A stop signal
- * that arrived while the agent was at work was held back; it is sent again before.
+ * that arrived while the agent was at work was held back; it is sent again before, unless a SIGCONT
+ * came after it.
  */
 #include "dump/dump_tree.h"
 
@@ -92,8 +93,8 @@ void dump_release(struct dump *d, enum release how)
 		}
 		if (how == RELEASE_STOPPED)
 			kill(t->pid, SIGSTOP);
-		else if (t->stop_signo && t->state != TASK_STOPPED)
-			kill(t->pid, t->stop_signo);
+		else if (visit_owes_stop(d->s, t))
+			kill(t->pid, SIGSTOP);
 	}
 	if (how == RELEASE_KILLED)
 		pact_end(&pact);

@@ -37,9 +37,10 @@ static int write_images(struct session *s, struct task *t)
 	if (!task_lives(t))
 		return write_zombie(s, t);
 	TaskCoreEntry *tc = leader(t)->core->tc;
-	/* a stop signal that was pending, or came meanwhile, counts as delivered */
-	tc->task_state = t->stop_signo ? TASK_STOPPED : t->state;
-	if (t->stop_signo) {
+	/* a stop signal that was pending, or came meanwhile, counts as delivered; so does SIGCONT */
+	bool stopped = t->stop_signo && !t->continued;
+	tc->task_state = stopped ? TASK_STOPPED : TASK_ALIVE;
+	if (stopped) {
 		tc->has_stop_signo = 1;
 		tc->stop_signo = (uint32_t)t->stop_signo;
 	}

@@ -157,7 +157,7 @@ static int await_stop(struct visit *v, struct seat *seat)
 static int leave_seat(struct visit *v, size_t k)
 {
 	struct seat *seat = &v->seats[k];
-	int r = seat->stopped ? 0 : seize_await(v->s, seat->t->tid);
+	int r = seat->stopped ? 0 : seize_await(v->s, seat->t->tid, &v->t->stop_signo);
 	seat->taken = false;
 	/* its window stays writable for the next thread on this seat */
 	seat->channel.shared->unprotect = 0;

@@ -76,8 +76,7 @@ static int await_call_stop(struct visit *v)
 		if (WSTOPSIG(status) == SIGSEGV || WSTOPSIG(status) == SIGILL)
 			return fail(v->s, EFAULT, "pid %d: signal %d in the injected call", tid,
 				WSTOPSIG(status));
-		if (WSTOPSIG(status) == SIGSTOP && status >> 16 == 0)
-			v->t->stop_signo = SIGSTOP; /* sent again when the task is let go */
+		visit_hold_stop(v, status);
 		if (ptrace(PTRACE_SYSCALL, tid, NULL, NULL) < 0)
 			return fail(v->s, errno, "pid %d: run a system call in it", tid);
 	}
@@ -345,7 +344,7 @@ static int ask_to_stop(struct visit *v)
 
 static int make_unmap_call(struct visit *v)
 {
-	int r = v->running ? seize_await(v->s, v->t->pid) : 0;
+	int r = v->running ? seize_await(v->s, v->t->pid, &v->t->stop_signo) : 0;
 	v->running = false;
 	/* the agent leaves the extended state alone, code in the room may not */
 	if (r >= 0 && v->shared && v->len > REGION_LEN &&
@@ -376,6 +375,7 @@ static int await_event_stop(struct visit *v)
 	do {
 		if (wait4(tid, &status, __WALL, NULL) < 0 || !WIFSTOPPED(status))
 			return fail(v->s, ESRCH, "pid %d died while it was being dumped", tid);
+		visit_hold_stop(v, status);
 	} while (status >> 16 != PTRACE_EVENT_STOP && ptrace(PTRACE_CONT, tid, NULL, NULL) == 0);
 	return 0;
 }

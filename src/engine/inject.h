@@ -38,6 +38,9 @@ uint64_t visit_controller_word(const struct visit *v);
 /* Plays a program on the leader; returns when it is done. */
 int visit_play(struct visit *v, struct program *p);
 
+/* A SIGSTOP came while the agent was in, and no SIGCONT since: who lets the task go sends it again. */
+bool visit_owes_stop(struct session *s, const struct task *t);
+
 /* Takes the agent out; the task is stopped with its own registers, as before visit_begin(). */
 int visit_end(struct visit *v);
 

@@ -121,9 +121,11 @@ int seize_ask(struct session *s, pid_t tid)
 	return 0;
 }
 
-int seize_await(struct session *s, pid_t tid)
+int seize_await(struct session *s, pid_t tid, int *signo)
 {
-	int r = seize_wait(s, tid, 0, NULL);
+	int now = 0, r = seize_wait(s, tid, 0, &now);
+	if (now)
+		*signo = now;
 	if (r == SEIZED_GONE)
 		return fail(s, ESRCH, "pid %d died while it was being dumped", tid);
 	return r < 0 ? r : 0;

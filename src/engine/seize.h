@@ -45,12 +45,14 @@ static inline int seize_thread(struct session *s, pid_t tid, uint64_t deadline_u
 
 /* Asks for a stop, and waits for it; for a thread that was seized before and runs. */
 int seize_ask(struct session *s, pid_t tid);
-int seize_await(struct session *s, pid_t tid);
+/* *signo: set if it is in a group-stop by then. */
+int seize_await(struct session *s, pid_t tid, int *signo);
 
 static inline int seize_interrupt(struct session *s, pid_t tid)
 {
 	int r = seize_ask(s, tid);
-	return r < 0 ? r : seize_await(s, tid);
+	int signo;
+	return r < 0 ? r : seize_await(s, tid, &signo);
 }
 
 #endif

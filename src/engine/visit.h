@@ -88,6 +88,9 @@ int visit_go(struct visit *v, pid_t tid);
  */
 int visit_go_on(struct visit *v, pid_t tid, int status);
 
+/* A stop by SIGSTOP, which is not passed on: it is noted. Others are none of its business. */
+void visit_hold_stop(struct visit *v, int status);
+
 /* Plays the rest of p; what was loaded into ch before is being played already. */
 int visit_play_out(struct visit *v, pid_t tid, struct channel *ch, struct program *p);
 

@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "kernel/proc_status.h"
 #include "kernel/syscalls.h"
 
 enum {
@@ -43,6 +44,24 @@ static int look_after(struct visit *v, pid_t tid)
 	return visit_go_on(v, tid, status);
 }
 
+/* It would stop the agent. visit_owes_stop() tells whether it is due in the end. */
+void visit_hold_stop(struct visit *v, int status)
+{
+	if (WSTOPSIG(status) != SIGSTOP || status >> 16)
+		return;
+	v->t->stop_signo = SIGSTOP;
+	v->t->held_stop = true;
+}
+
+bool visit_owes_stop(struct session *s, const struct task *t)
+{
+	struct proc_status st;
+	const uint64_t cont = 1ull << (SIGCONT - 1);
+	/* a SIGCONT is pending even if it is ignored: the task is traced; a SIGSTOP would remove it */
+	return t->held_stop &&
+		(proc_status_read(s, t->pid, &st) < 0 || !((st.sig_pnd | st.shd_pnd) & cont));
+}
+
 int visit_go_on(struct visit *v, pid_t tid, int status)
 {
 	if (tid == v->t->pid)
@@ -52,8 +71,7 @@ int visit_go_on(struct visit *v, pid_t tid, int status)
 	int signo = WSTOPSIG(status);
 	if (status >> 16 == 0 && signo != SIGSTOP)
 		return fail(v->s, EFAULT, "pid %d: the agent got signal %d", tid, signo);
-	if (status >> 16 == 0)
-		v->t->stop_signo = SIGSTOP;
+	visit_hold_stop(v, status);
 	if (ptrace(PTRACE_CONT, tid, NULL, NULL) < 0)
 		return fail(v->s, errno, "pid %d: continue the agent", tid);
 	v->running |= tid == v->t->pid;

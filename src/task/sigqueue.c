@@ -78,9 +78,8 @@ static int peek(struct session *s, struct thread *t, uint32_t flags, SignalQueue
 			if (infos[i].signo == SIGTRAP)
 				block(s, t->task->vpid, NULL, "thread %d: SIGTRAP is pending",
 					t->vtid);
-			/* It stops as soon as it runs; whoever lets it go or makes it again sees to
-			 * that. */
-			if (infos[i].signo == SIGSTOP && t->task->state == TASK_ALIVE)
+			/* It stops as soon as it runs; who makes it again sees to that. */
+			if (infos[i].signo == SIGSTOP)
 				t->task->stop_signo = SIGSTOP;
 			if (infos[i].signo != SIGSTOP)
 				append(s, q, &infos[i]);
@@ -174,6 +173,14 @@ static SignalQueueEntry *without_early_ticks(const TaskTimersEntry *timers,
 	return now;
 }
 
+/* Any stop that came later would have removed it. */
+static void note_continued(struct thread *t, const SignalQueueEntry *q)
+{
+	for (size_t i = 0; i < q->n_signals; i++)
+		if (signo_of(q->signals[i]) == SIGCONT)
+			__atomic_store_n(&t->task->continued, true, __ATOMIC_RELAXED);
+}
+
 static int read_again(struct session *s, struct thread *t, uint64_t stopped_at_us)
 {
 	ThreadCoreEntry *core = t->core->thread_core;
@@ -182,10 +189,14 @@ static int read_again(struct session *s, struct thread *t, uint64_t stopped_at_u
 	SignalQueueEntry *now;
 	int r = peek(s, t, 0, &now);
 	if (r >= 0)
+		note_continued(t, now);
+	if (r >= 0)
 		core->signals_p = without_early_ticks(timers, core->signals_p, now, stopped_at_us);
 	if (r < 0 || !tc)
 		return r;
 	r = peek(s, t, PTRACE_PEEKSIGINFO_SHARED, &now);
+	if (r >= 0)
+		note_continued(t, now);
 	if (r >= 0)
 		tc->signals_s = without_early_ticks(timers, tc->signals_s, now, stopped_at_us);
 	return r;

@@ -80,6 +80,8 @@ struct task {
 	uint32_t *aio_tails; /* mem/aio.c: how far the kernel had written its rings */
 	void *links; /* file/dump.c: where its executable and directories are */
 	int stop_signo; /* 0, or the signal of the group-stop, also of one that is about to begin */
+	bool held_stop; /* a visit took a SIGSTOP from it (engine/inject.h) */
+	bool continued; /* a SIGCONT is pending: it came after all that would stop it */
 
 	/* restore */
 	pid_t now_pgid; /* group it is in so far */

@@ -7,7 +7,7 @@ crit has to find the images of others sound.  A dump may be refused only by what
 REFUSAL line says.
 
 The environment may ask for more or other conditions:
-  RACES=1000        so many dumps of each target (12)
+  RACES=1000        so many dumps of each target (8)
   RACES_CPU=0       target and tool on one processor
   RACES_SCHED=fifo  the tool runs as SCHED_FIFO; also `idle`, `nice`
 """
@@ -26,8 +26,8 @@ from variants import finish
 STOLEN_AT, N_BEATS_AT, BEAT_AT = 128, 136, 256
 PATIENCE = 20  # seconds, for a beat, on a machine with other work
 TIMEOUT = 120  # seconds for a dump, which nearly all of them spend waiting for a processor
-DUMPS = int(os.environ.get("RACES", 12))
-FOR_GOOD = 20 if DUMPS > 100 else 5
+DUMPS = int(os.environ.get("RACES", 8))
+FOR_GOOD = 20 if DUMPS > 100 else 4
 SOUND = 25 if DUMPS > 100 else 9
 # What any target may be refused for: a call that no signal ends, on a machine with other work.
 TRUE = r"\(state D\) did not stop in time"
@@ -70,7 +70,7 @@ class Race:
         cpu = os.environ.get("RACES_CPU")
         if cpu:
             os.sched_setaffinity(0, [int(cpu)])
-        self.case.start_program(self.program)
+        self.case.start_program(self.program, *(["stopped"] if self.outside else []))
 
     def page(self, offset, n):
         with open(self.case.dir / "ctl", "rb") as f:
@@ -119,28 +119,24 @@ class Race:
 
     # --- signals from outside
 
-    def pester(self, tool):
-        """SIGSTOP, perhaps SIGCONT, at any moment of a dump."""
+    def pester(self):
+        """SIGSTOP, perhaps SIGCONT, in the next few milliseconds."""
         pids = self.case.pids()
+        self.history = []
         while self.dice.random() < 0.8:
             time.sleep(self.dice.uniform(0, 0.004))
             pid = self.dice.choice(pids)
-            stop = self.dice.random() < 0.6
-            try:
-                os.kill(pid, signal.SIGSTOP if stop else signal.SIGCONT)
-            except ProcessLookupError:
-                return
-            # a zombie of a finished dump takes signals, too
-            if not tool.finished():
-                self.stopped[pid] = stop
+            self.stopped[pid] = self.dice.random() < 0.6
+            self.history.append((f"{time.monotonic():.6f}", "stop" if self.stopped[pid] else "cont"))
+            os.kill(pid, signal.SIGSTOP if self.stopped[pid] else signal.SIGCONT)
 
     def need_stops(self, when):
         for pid, stop in self.stopped.items():
             def as_told():
                 states = {snapshot.thread(pid, t)["state"] for t in snapshot.threads(pid)}
                 return states == ({"T"} if stop else {"alive"})
-            poll(as_told, 2, f"{when}: pid {pid} {'stopped' if stop else 'not stopped'}"
-                 f" {[snapshot.thread(pid, t)['state'] for t in snapshot.threads(pid)]}")
+            poll(as_told, 2, f"{when}: pid {pid} {'stopped' if stop else 'not stopped'} by "
+                 f"{self.history}, {[snapshot.thread(pid, t)['state'] for t in snapshot.threads(pid)]}")
 
     def let_all_go(self):
         for pid, stop in self.stopped.items():
@@ -151,14 +147,14 @@ class Race:
     # --- the tool
 
     def run(self, images, *options):
+        if self.outside and "-R" not in options:
+            self.pester()  # not during the dump: what comes after the signals were read dies, too
         begun = time.monotonic()
         tool = self.case.begin("dump", images, "-t", self.case.root, *self.program.words("DUMP"),
                                *options, verbose="RACES_QUIET" not in os.environ,
                                preexec_fn=conditions())
-        tool.finished = lambda: not (images / "pstree.img").exists() or tool.poll() is not None
-        if self.outside:
-            tool.finished = lambda: (images / "inventory.img").exists() or tool.poll() is not None
-            self.pester(tool)
+        if self.outside and "-R" in options:
+            self.pester()
         ran = self.case.finish(tool, TIMEOUT)
         self.times.append((time.monotonic() - begun) * 1000)
         return ran

@@ -5,7 +5,7 @@ from scenario import scenario
 
 TARGETS = ["forks", "threads", "execs", "maps", "signals", "calls", "stops", "fds", "sockets",
            "timers", "creds"]
-TIMEOUT = 90 if DUMPS <= 100 else 7200
+TIMEOUT = 240 if DUMPS <= 100 else 7200
 
 
 @scenario(timeout=TIMEOUT, args=TARGETS)

@@ -21,7 +21,7 @@ static struct race_page {
 	volatile uint64_t n_beats;
 	uint8_t pad2[256 - ABOVE_CTL - 16];
 	volatile uint64_t beat[BEATS];
-} *race UNUSED;
+} * race UNUSED;
 
 static UNUSED void race_setup(int argc, char **argv)
 {

@@ -1,6 +1,6 @@
 /*
- * Credentials, capabilities, names, limits, priorities, masks, directories and actions changed as fast
- * as it goes, by threads each for itself and by children: each thread has what it set last.
+ * Credentials, capabilities, names, limits, priorities, masks, directories and actions changed as
+ * fast as it goes, by threads each for itself and by children: each thread has what it set last.
  * PROVES: F034
  * VARIANTS: scenario
  */
@@ -104,7 +104,8 @@ static void process_wide(int beat)
 	for (unsigned int i = 0; racing(); i++) {
 		struct rlimit want = {100 + i % 50, 1000}, limit;
 		struct sigaction action = {.sa_handler = i % 2 ? SIG_IGN : SIG_DFL,
-			.sa_flags = i % 3 ? SA_RESTART : 0}, had;
+					 .sa_flags = i % 3 ? SA_RESTART : 0},
+				 had;
 
 		NEED(!chdir(here[i % 2]) && getcwd(got, sizeof(got)));
 		NEED(!strcmp(got, here[i % 2]));

@@ -1,7 +1,7 @@
 /*
  * Descriptors opened, duplicated, moved, marked, passed, closed as fast as it goes, by threads that
- * share a table and by children with tables of their own: what is written to one is read from the other,
- * and in the end there are as many as in the beginning.
+ * share a table and by children with tables of their own: what is written to one is read from the
+ * other, and in the end there are as many as in the beginning.
  * PROVES: F048
  * VARIANTS: scenario
  */

@@ -1,6 +1,7 @@
 /*
  * Memory mapped, unmapped, moved, protected, emptied, grown, written as fast as it goes, by threads
- * of one address space, with a child that is forked off it now and then: every word is where it was put.
+ * of one address space, with a child that is forked off it now and then: every word is where it was
+ * put.
  * PROVES: F072 F078
  * VARIANTS: scenario
  */
@@ -12,7 +13,8 @@ static void *mapper(void *arg)
 {
 	for (uint64_t i = 1; racing(); i++) {
 		size_t size = (1 + i % PAGES) * PAGE;
-		char *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		char *p = mmap(
+			NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 		NEED(p != MAP_FAILED);
 		fill(p, size, i);

@@ -1,6 +1,6 @@
 /*
- * Sockets made, bound, connected, accepted, written, shut and closed as fast as it goes: unix streams
- * and datagrams, TCP, UDP, over loopback.  Every byte arrives, no connection breaks.
+ * Sockets made, bound, connected, accepted, written, shut and closed as fast as it goes: unix
+ * streams and datagrams, TCP, UDP, over loopback.  Every byte arrives, no connection breaks.
  * PROVES: F146 F167
  * VARIANTS: scenario
  * DUMP: --tcp-established
@@ -70,7 +70,10 @@ static void tcp(int beat)
 	socklen_t len = sizeof(a);
 	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	NEED(listener >= 0 && !bind(listener, (struct sockaddr *)&a, len) && !listen(listener, 8));
+	NEED(listener >= 0);
+	/* or nobody, with or without a dump between, could bind it again for a minute */
+	NEED(!setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int)));
+	NEED(!bind(listener, (struct sockaddr *)&a, len) && !listen(listener, 8));
 	NEED(!getsockname(listener, (struct sockaddr *)&a, &len));
 	for (uint64_t i = 1; racing(); i++) {
 		exchange(listener, (struct sockaddr *)&a, len, i);
@@ -101,10 +104,13 @@ static void unix_stream(int beat)
 static void datagrams(int beat, int family)
 {
 	for (uint64_t i = 1; racing(); i++) {
-		struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+		struct sockaddr_in in = {
+			.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 		struct sockaddr_un un = {.sun_family = AF_UNIX};
-		struct sockaddr *a = family == AF_INET ? (struct sockaddr *)&in : (struct sockaddr *)&un;
-		socklen_t len = family == AF_INET ? sizeof(in) : offsetof(struct sockaddr_un, sun_path) + 8;
+		struct sockaddr *a =
+			family == AF_INET ? (struct sockaddr *)&in : (struct sockaddr *)&un;
+		socklen_t len =
+			family == AF_INET ? sizeof(in) : offsetof(struct sockaddr_un, sun_path) + 8;
 		int to = socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 		int from = socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 		uint64_t data[64];

@@ -1,7 +1,7 @@
 /*
- * Children stopped and continued as fast as it goes: by their parent, by themselves, with one thread
- * and with four, by SIGSTOP and SIGTSTP.  Who was stopped stays so until the SIGCONT, who was continued
- * goes on, and handlers of SIGCONT run once for each.
+ * Children stopped and continued as fast as it goes: by their parent, by themselves, with one
+ * thread and with four, by SIGSTOP and SIGTSTP.  Who was stopped stays so until the SIGCONT, who
+ * was continued goes on, and handlers of SIGCONT run once for each.
  * PROVES: F012 F028
  * VARIANTS: scenario
  */

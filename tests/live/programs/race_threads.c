@@ -1,6 +1,6 @@
 /*
- * Threads made, joined, detached and cancelled as fast as it goes, by threads of two processes: every
- * value arrives, and what is a thread's own stays so.
+ * Threads made, joined, detached and cancelled as fast as it goes, by threads of two processes:
+ * every value arrives, and what is a thread's own stays so.
  * PROVES: F033
  * VARIANTS: scenario
  */

@@ -1,7 +1,8 @@
 /*
- * Timers that tick every half millisecond and are counted, timers set, changed, deleted and waited for
- * one by one, as fast as it goes.  Ticks are as many as the time has intervals, less the time that the
- * driver knows to lie between a dump and its restore; every single shot arrives, none comes early.
+ * Timers that tick every half millisecond and are counted, timers set, changed, deleted and waited
+ * for one by one, as fast as it goes.  Ticks are as many as the time has intervals, less the time
+ * that the driver knows to lie between a dump and its restore; every single shot arrives, none
+ * comes early.
  * PROVES: F007 F008
  * VARIANTS: scenario
  */
@@ -11,14 +12,19 @@
 
 enum { TICK_NS = 500000, SHOT_NS = 700000, LEEWAY = 40 };
 
-/* At the end of each turn: too many ticks would be invented, too few lost. */
-static void need_ticks(const char *what, uint64_t ticks, uint64_t start, uint64_t stolen_before)
-{
-	uint64_t ns = clock_ns(CLOCK_MONOTONIC) - start;
-	uint64_t stolen = race->stolen_ns - stolen_before;
+static uint64_t start;
 
-	if (ticks > ns / TICK_NS + 1)
-		bad("%s: %lu ticks in %lu us", what, ticks, ns / 1000);
+/*
+ * After each wait: too many ticks would be invented, too few lost.  What a wait returns are all
+ * ticks from before it began; the thread may be stopped between its end and any look at the clock.
+ */
+static void need_ticks(const char *what, uint64_t ticks, uint64_t begun, uint64_t stolen)
+{
+	if (ticks > clock_ns(CLOCK_MONOTONIC) / TICK_NS - start / TICK_NS + 1)
+		bad("%s: %lu ticks in %lu us", what, ticks,
+			(clock_ns(CLOCK_MONOTONIC) - start) / 1000);
+	uint64_t ns = begun - start;
+
 	ns = ns > stolen ? ns - stolen : 0;
 	if (ticks + LEEWAY < ns / TICK_NS)
 		bad("%s: only %lu ticks in %lu us, without %lu us between", what, ticks, ns / 1000,
@@ -37,7 +43,7 @@ static timer_t make_timer(clockid_t clock, int signo)
 static void posix_ticks(int beat)
 {
 	const struct itimerspec every = {{0, TICK_NS}, {0, TICK_NS}};
-	uint64_t ticks = 0, start, stolen = race->stolen_ns;
+	uint64_t ticks = 0;
 	timer_t t = make_timer(CLOCK_MONOTONIC, SIGRTMIN + 3);
 	sigset_t set;
 	siginfo_t info;
@@ -48,10 +54,12 @@ static void posix_ticks(int beat)
 	start = clock_ns(CLOCK_MONOTONIC);
 	NEED(!timer_settime(t, 0, &every, NULL));
 	while (racing()) {
+		uint64_t begun = clock_ns(CLOCK_MONOTONIC);
+
 		SAME(sigwaitinfo(&set, &info), SIGRTMIN + 3);
 		SAME(info.si_code, SI_TIMER);
 		ticks += 1 + (uint64_t)info.si_overrun;
-		need_ticks("POSIX timer", ticks, start, stolen);
+		need_ticks("POSIX timer", ticks, begun, race->stolen_ns);
 		race_beat(beat);
 	}
 }
@@ -59,18 +67,18 @@ static void posix_ticks(int beat)
 static void fd_ticks(int beat)
 {
 	const struct itimerspec every = {{0, TICK_NS}, {0, TICK_NS}};
-	uint64_t ticks = 0, start, stolen = race->stolen_ns;
+	uint64_t ticks = 0;
 	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
 
 	NEED(fd >= 0);
 	start = clock_ns(CLOCK_MONOTONIC);
 	NEED(!timerfd_settime(fd, 0, &every, NULL));
 	while (racing()) {
-		uint64_t n;
+		uint64_t n, begun = clock_ns(CLOCK_MONOTONIC);
 
 		SAME(read(fd, &n, 8), 8);
 		ticks += n;
-		need_ticks("timerfd", ticks, start, stolen);
+		need_ticks("timerfd", ticks, begun, race->stolen_ns);
 		race_beat(beat);
 	}
 	close(fd);
@@ -97,7 +105,7 @@ static void itimer_shots(int beat)
 	NEED(!sigprocmask(SIG_BLOCK, &set, NULL));
 	signal(SIGALRM, on_shot);
 	for (int i = 1; racing(); i++) {
-		uint64_t start = clock_ns(CLOCK_MONOTONIC);
+		start = clock_ns(CLOCK_MONOTONIC);
 
 		NEED(!setitimer(ITIMER_REAL, &once, NULL));
 		while (shots < i)
@@ -118,7 +126,7 @@ static void timer_shots(int beat)
 	NEED(!sigprocmask(SIG_BLOCK, &set, NULL));
 	for (int i = 0; racing(); i++) {
 		timer_t t = make_timer(i % 2 ? CLOCK_MONOTONIC : CLOCK_REALTIME, SIGRTMIN + 4);
-		uint64_t start = clock_ns(CLOCK_MONOTONIC);
+		start = clock_ns(CLOCK_MONOTONIC);
 		const struct timespec zero = {0};
 		siginfo_t info;
 
