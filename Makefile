@@ -5,6 +5,7 @@
 #   make test       unit and live tests, from nothing; ends with "N passed, N failed"
 #   make faults     a fault at every system call of the tool; ends with "points P, harmed N"
 #   make races      a thousand dumps (N=) of each target that does not hold still
+#   make soak       10,000 dumps and restores of one tree, or CYCLES=n; nothing may grow
 #   make bench      timings beside machine floors; CRIU=/path/to/criu adds another tool
 #   make install    DESTDIR= PREFIX= CRIU_LINK=true adds the name `criu`
 #   make features   docs/features.md from the tests
@@ -19,7 +20,7 @@ PREFIX    ?= /usr/local
 SETUP     ?=
 CRIU_LINK ?= false
 
-.PHONY: all demo test faults races bench install features support format clean bootstrap
+.PHONY: all demo test faults races soak bench install features support format clean bootstrap
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD)
@@ -47,6 +48,9 @@ races: all
 	@rm -f $(BUILD)/live/races.txt
 	@RACES=$(or $(N),1000) tests/live/run -k test_races; status=$$?; \
 	cat $(BUILD)/live/races.txt; exit $$status
+
+soak: all
+	@CYCLES=$(or $(CYCLES),10000) tests/live/case.py test_soak test_soak
 
 bench: all
 	@python3 bench/run.py --fermata $(BUILD)/fermata $(if $(CRIU),--tool criu=$(CRIU)) $(BENCH_ARGS)
