@@ -26,12 +26,17 @@ CASES = [("small", 1), ("tree", 100), ("tree", 500), ("threads", 100), ("threads
          ("threads", 5000), ("heap", 256), ("heap", 1024), ("frag", 128), ("fds", 900),
          ("tcp", 100), ("tcp", 1000),
          ("fds", 19900), ("epoll", 1000),
-         ("epoll", 10000), ("vmas", 5000), ("beat", 256)]
+         ("epoll", 10000), ("vmas", 5000), ("beat", 256), ("sums", 1024)]
 WHAT = {"small": "one small process", "tree": "{} processes", "threads": "{} threads",
         "heap": "{} MiB heap", "frag": "{} MiB, every second page", "fds": "{} open files",
         "tcp": "{} TCP connections, --tcp-established",
         "epoll": "an epoll set of {} eventfds",
-        "vmas": "{} VMA pairs", "beat": "{} MiB heartbeat, --leave-running"}
+        "vmas": "{} VMA pairs", "beat": "{} MiB heartbeat, --leave-running",
+        "sums": "{} MiB heap, dump --checksum"}
+# The workload of a case, where it is another's, and options of the tool.
+LOADS = {"sums": "heap"}
+DUMP_OPTIONS = {"tcp": ["--tcp-established"], "sums": ["--checksum"]}
+RESTORE_OPTIONS = {"tcp": ["--tcp-established"]}
 QUIET = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 
 
@@ -77,9 +82,9 @@ def kill_tree(pid):
     reap(until_none=20)
 
 
-def dump_and_restore(tool, pid, images, *options):
+def dump_and_restore(tool, pid, images, kind):
     took, status = timed([tool, "dump", "-t", str(pid), "-D", images, "-o", "dump.log", "-v0",
-                          *options])
+                          *DUMP_OPTIONS.get(kind, [])])
     if status:
         return {"error": "dump"}
     result = {"dump": took}
@@ -87,7 +92,7 @@ def dump_and_restore(tool, pid, images, *options):
     reap()
     result["bytes"] = sum(e.stat().st_size for e in os.scandir(images))
     took, status = timed([tool, "restore", "-d", "-D", images, "-o", "restore.log", "-v0",
-                          *options])
+                          *RESTORE_OPTIONS.get(kind, [])])
     if status:
         return {**result, "error": "restore"}
     try:
@@ -113,7 +118,7 @@ def one_run(load, tool, kind, n, root):
     top = tempfile.mkdtemp(prefix="fermata-bench.", dir=root)
     images, ready = os.path.join(top, "img"), os.path.join(top, "ready")
     os.mkdir(images)
-    child = subprocess.Popen([load, kind, str(n), ready], cwd="/", **QUIET)
+    child = subprocess.Popen([load, LOADS.get(kind, kind), str(n), ready], cwd="/", **QUIET)
     try:
         while not os.path.exists(ready):
             time.sleep(.005)
@@ -123,8 +128,7 @@ def one_run(load, tool, kind, n, root):
         time.sleep(.1)
         if kind == "beat":
             return longest_pause(tool, child.pid, images, ready + ".gap")
-        options = ["--tcp-established"] if kind == "tcp" else []
-        return dump_and_restore(tool, child.pid, images, *options)
+        return dump_and_restore(tool, child.pid, images, kind)
     finally:
         kill_tree(child.pid)
         child.returncode = 0  # reaped above, or by the dump's end
@@ -155,7 +159,7 @@ def print_floors(floors):
 
 def floor_of(floors, kind, n, step):
     """What the case cannot beat: copying its memory, else starting one process."""
-    mib = n if kind in ("heap", "frag", "beat") else 0
+    mib = n if kind in ("heap", "frag", "beat", "sums") else 0
     copying = floors["write" if step == "dump" else "read_2"] * mib / 1024
     return max(copying, floors["fork_exec_wait"])
 
