@@ -19,6 +19,7 @@ struct options;   /* cli/options.h */
 struct image_dir; /* image/dir.h */
 struct notifier;  /* cli/hook.h */
 struct plugins;   /* plugin/ */
+struct checksums; /* image/checksum_early.c */
 struct progress;  /* base/progress.h */
 struct helper;	  /* base/share.h */
 
@@ -93,6 +94,7 @@ struct session {
 	struct preflight preflight;
 	struct progress *progress; /* how far it is, for who watches; NULL = nobody */
 	struct plugins *plugins; /* NULL: not loaded, or not to be asked */
+	struct checksums *checksums; /* of the images that are written; NULL: none are wanted */
 	struct notifier *notifier; /* a client that is told of each stage; NULL = none */
 	uint64_t client_socket;	   /* inode of our end of the connection to one; 0 = none */
 	pid_t root_pid;		   /* of the tree, as the host sees it; 0 = not known yet */

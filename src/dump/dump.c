@@ -13,6 +13,7 @@
 #include "cli/options.h"
 #include "dump/dump_tree.h"
 #include "file/external.h"
+#include "image/checksum.h"
 #include "image/dir.h"
 #include "image/stats.h"
 #include "ipc/ipc.h"
@@ -106,8 +107,10 @@ static int read_signals_again(struct session *s, void *arg, unsigned lane)
 }
 
 /* A set that is about to be overwritten is no longer complete, nor are its checksums true. */
-static int invalidate_old_images(struct session *s)
+static int begin_images(struct session *s)
 {
+	if (s->opt->checksum)
+		checksums_begin(s);
 	int r = image_unlink(s, s->images, IMG_INVENTORY, 0);
 	return r < 0 ? r : image_unlink(s, s->images, IMG_FERMATA_CHECKSUMS, 0);
 }
@@ -115,7 +118,7 @@ static int invalidate_old_images(struct session *s)
 static int write_all(struct dump *d)
 {
 	struct session *s = d->s;
-	int r = invalidate_old_images(s);
+	int r = begin_images(s);
 	if (r >= 0)
 		r = seccomp_write_image(s, &d->tree);
 	if (r >= 0)

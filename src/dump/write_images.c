@@ -207,7 +207,7 @@ static int write_last(struct session *s, const InventoryEntry *e)
 	_cleanup_image_writer_ struct image_writer w = IMAGE_WRITER_NONE;
 	image_writer_init(&w, s->images, IMG_INVENTORY, 0);
 	int r = image_write(s, &w, &e->base);
-	if (r >= 0 && s->opt->checksum)
+	if (r >= 0 && s->checksums)
 		r = checksums_write(s, &w);
 	return r < 0 ? r : image_writer_close(s, &w);
 }

@@ -1,7 +1,7 @@
 /*
  * The sums of the files of a directory.  A portion of a few chunks is a piece of work; it is read
- * into a buffer that stays in the cache, not mapped: so an error of the disk is an error, no
- * signal.
+ * into a buffer that stays in the cache.  To map it takes as long, and an error of the disk would be
+ * a signal.
  */
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -33,6 +33,11 @@ size_t checksums_count(const struct summed_file *file)
 	return (size_t)(file->size / file->chunk_size + (file->size % file->chunk_size != 0));
 }
 
+uint64_t checksums_chunk_size(uint64_t file_size)
+{
+	return file_size <= SMALL_FILE ? SMALL_CHUNK : LARGE_CHUNK;
+}
+
 uint64_t checksums_of(const void *data, size_t len)
 {
 	return XXH3_64bits(data, len);
@@ -56,7 +61,7 @@ static int add_file(
 	*vec_push(&s->arena, ret) = (struct summed_file){
 		.name = arena_strdup(&s->arena, name),
 		.size = size,
-		.chunk_size = size <= SMALL_FILE ? SMALL_CHUNK : LARGE_CHUNK,
+		.chunk_size = checksums_chunk_size(size),
 	};
 	return 0;
 }
@@ -93,28 +98,37 @@ struct computing {
 	VEC(struct portion) portions;
 };
 
-static int sum_chunk(
-	struct session *s, const struct computing *c, int fd, struct summed_file *file, size_t i)
+int checksums_of_part(int fd, uint64_t at, uint64_t len, uint64_t *ret)
 {
 	char buffer[BUFFER_LEN];
-	uint64_t at = i * file->chunk_size, left = file->size - at;
 	XXH3_state_t state;
 	XXH3_64bits_reset(&state);
-	left = left < file->chunk_size ? left : file->chunk_size;
-	while (left) {
-		size_t want = left < BUFFER_LEN ? (size_t)left : BUFFER_LEN;
+	while (len) {
+		size_t want = len < BUFFER_LEN ? (size_t)len : BUFFER_LEN;
 		ssize_t n = pread(fd, buffer, want, (off_t)at);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
-			return fail(s, n ? errno : EBADMSG, "%s/%s: offset %ju: cannot be read",
-				c->dir->path, file->name, (uintmax_t)at);
+			return n ? -errno : -EBADMSG;
 		XXH3_64bits_update(&state, buffer, (size_t)n);
 		at += (uint64_t)n;
-		left -= (uint64_t)n;
+		len -= (uint64_t)n;
 	}
-	file->sums[i] = XXH3_64bits_digest(&state);
+	*ret = XXH3_64bits_digest(&state);
 	return 0;
+}
+
+static int sum_chunk(
+	struct session *s, const struct computing *c, int fd, struct summed_file *file, size_t i)
+{
+	uint64_t at = i * file->chunk_size, left = file->size - at;
+	if (file->known && file->known[i])
+		return 0;
+	int r = checksums_of_part(
+		fd, at, left < file->chunk_size ? left : file->chunk_size, &file->sums[i]);
+	return r < 0 ? fail(s, r, "%s/%s: offset %ju: cannot be read", c->dir->path, file->name,
+			       (uintmax_t)at)
+		     : 0;
 }
 
 static int sum_portion(struct session *s, void *arg, size_t i)
@@ -130,6 +144,14 @@ static int sum_portion(struct session *s, void *arg, size_t i)
 	return r;
 }
 
+static bool is_known(const struct portion *p)
+{
+	for (size_t i = p->first; i < p->first + p->n; i++)
+		if (!p->file->known || !p->file->known[i])
+			return false;
+	return true;
+}
+
 int checksums_compute(struct session *s, const struct image_dir *dir, summed_files *files)
 {
 	struct computing c = {.dir = dir};
@@ -137,11 +159,14 @@ int checksums_compute(struct session *s, const struct image_dir *dir, summed_fil
 	vec_for_each (files, f) {
 		size_t n = checksums_count(f);
 		size_t step = n && f->chunk_size < PORTION ? PORTION / f->chunk_size : 1;
-		f->sums = arena_array(&s->arena, uint64_t, n);
-		bytes += f->size;
-		for (size_t i = 0; i < n; i += step)
-			*vec_push(&s->arena, &c.portions) =
-				(struct portion){f, i, n - i < step ? n - i : step};
+		f->sums = f->known ? f->sums : arena_array(&s->arena, uint64_t, n);
+		for (size_t i = 0; i < n; i += step) {
+			struct portion p = {f, i, n - i < step ? n - i : step};
+			if (is_known(&p))
+				continue;
+			*vec_push(&s->arena, &c.portions) = p;
+			bytes += p.n * f->chunk_size;
+		}
 	}
 	return (bytes < PORTION ? share_out : share_out_large)(s, c.portions.n, sum_portion, &c);
 }

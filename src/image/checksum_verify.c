@@ -31,7 +31,7 @@ static int damaged_list(struct session *s)
 
 static bool is_sane(const FermataChecksumEntry *e)
 {
-	struct summed_file file = {NULL, e->size, e->chunk_size, NULL};
+	struct summed_file file = {.size = e->size, .chunk_size = e->chunk_size};
 	return *e->name && !strchr(e->name, '/') && (e->chunk_size || !e->size) &&
 	       checksums_count(&file) == e->n_xxh3;
 }
@@ -42,7 +42,8 @@ static int verify_own(struct session *s, const FermataChecksumEntry *e, uint64_t
 		e->chunk_size != start || e->n_xxh3 != 1)
 		return damaged_list(s);
 	summed_files own = {0};
-	*vec_push(&s->arena, &own) = (struct summed_file){e->name, e->size, e->chunk_size, NULL};
+	*vec_push(&s->arena, &own) =
+		(struct summed_file){.name = e->name, .size = e->size, .chunk_size = e->chunk_size};
 	int r = checksums_compute(s, s->images, &own);
 	return r < 0 || own.v[0].sums[0] == e->xxh3[0] ? r : damaged_list(s);
 }
@@ -66,8 +67,8 @@ static int load(struct session *s, summed_files *ret)
 		start = at;
 		if (!is_sane(last))
 			return damaged_list(s);
-		*vec_push(&s->arena, ret) =
-			(struct summed_file){last->name, last->size, last->chunk_size, last->xxh3};
+		*vec_push(&s->arena, ret) = (struct summed_file){
+			last->name, last->size, last->chunk_size, last->xxh3, NULL};
 	}
 	if (r == -EBADMSG && !s->failure.remedy)
 		s->failure.remedy = remedy;

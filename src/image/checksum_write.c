@@ -25,7 +25,7 @@ static int write_last(struct session *s, struct image_writer *w, const struct im
 	char name[IMAGE_NAME_MAX];
 	image_name(last->type, last->id, name);
 	uint64_t sum = checksums_of(last->data, last->used);
-	return write_record(s, w, &(struct summed_file){name, last->used, last->used, &sum});
+	return write_record(s, w, &(struct summed_file){name, last->used, last->used, &sum, NULL});
 }
 
 /* Of all that was written here so far. */
@@ -35,8 +35,9 @@ static int write_own(struct session *s, struct image_writer *w)
 	int r = image_writer_fd(s, w, &fd);
 	off_t size = r < 0 ? 0 : lseek(fd, 0, SEEK_CUR);
 	summed_files own = {0};
-	*vec_push(&s->arena, &own) = (struct summed_file){
-		image_kind(w->type)->pattern, (uint64_t)size, (uint64_t)size, NULL};
+	*vec_push(&s->arena, &own) = (struct summed_file){.name = image_kind(w->type)->pattern,
+		.size = (uint64_t)size,
+		.chunk_size = (uint64_t)size};
 	if (r >= 0)
 		r = checksums_compute(s, s->images, &own);
 	return r < 0 ? r : write_record(s, w, &own.v[0]);
@@ -45,15 +46,19 @@ static int write_own(struct session *s, struct image_writer *w)
 int checksums_write(struct session *s, const struct image_writer *last)
 {
 	_cleanup_image_writer_ struct image_writer w = IMAGE_WRITER_NONE;
+	uint64_t start_us = now_us();
 	char skip[IMAGE_NAME_MAX] = "";
 	summed_files all = {0}, files = {0};
 	image_writer_init(&w, s->images, IMG_FERMATA_CHECKSUMS, 0);
 	if (last)
 		image_name(last->type, last->id, skip);
 	int r = checksums_list(s, s->images, &all);
-	vec_for_each (&all, f)
-		if (strcmp(f->name, skip) != 0)
-			*vec_push(&s->arena, &files) = *f;
+	vec_for_each (&all, f) {
+		if (strcmp(f->name, skip) == 0)
+			continue;
+		checksums_take_early(s, f);
+		*vec_push(&s->arena, &files) = *f;
+	}
 	if (r >= 0)
 		r = checksums_compute(s, s->images, &files);
 	for (size_t i = 0; i < files.n && r >= 0; i++)
@@ -62,5 +67,9 @@ int checksums_write(struct session *s, const struct image_writer *last)
 		r = write_last(s, &w, last);
 	if (r >= 0)
 		r = write_own(s, &w);
-	return r < 0 ? r : image_writer_close(s, &w);
+	if (r >= 0)
+		r = image_writer_close(s, &w);
+	log_debug(s, "Checksums of %zu files took %ju us at the end", files.n,
+		(uintmax_t)(now_us() - start_us));
+	return r;
 }

@@ -12,6 +12,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "image/checksum.h"
 #include "image/pagemap.h"
 #include "kernel/proc_limits.h"
 
@@ -142,14 +143,15 @@ static uint64_t next_stack_page(const struct plan *p, uint64_t addr)
 
 static void add_chunks(struct plan *p, uint64_t addr, uint64_t len, uint64_t offset, bool readable)
 {
+	const uint64_t max = p->s->checksums ? PAGES_CHUNK_SUMMED : PAGES_CHUNK_MAX;
 	struct page_chunk *last = p->chunks.n ? &p->chunks.v[p->chunks.n - 1] : NULL;
 	if (last && last->addr + last->len == addr && last->readable == readable &&
-		last->len + len <= PAGES_CHUNK_MAX) {
+		last->len + len <= max) {
 		last->len += len;
 		return;
 	}
 	while (len) {
-		uint64_t part = len < PAGES_CHUNK_MAX ? len : PAGES_CHUNK_MAX;
+		uint64_t part = len < max ? len : max;
 		*vec_push(&p->s->arena, &p->chunks) =
 			(struct page_chunk){addr, part, offset, readable};
 		addr += part;
@@ -207,6 +209,7 @@ static int restore_kept(struct plan *p, int fd)
 				return fail(p->s, n < 0 ? errno : ENOSPC,
 					"write to %s/pages-%u.img", p->out.dir->path,
 					p->out.pages_id);
+			checksums_changed(p->v->sums, c->offset + (start - c->addr), end - start);
 		}
 	}
 	return 0;
@@ -220,6 +223,8 @@ static int write_data(struct plan *p, struct visit *visit)
 	int r = pages_writer_fd(p->s, &p->out, &fd);
 	if (r < 0)
 		return r;
+	if (visit)
+		p->v->sums = checksums_early(p->s, IMG_PAGES, p->out.pages_id, p->out.size);
 	if (visit)
 		r = pages_write_inside(p->s, p->v, visit, fd, p->chunks.v, p->chunks.n);
 	else

@@ -23,8 +23,8 @@ uint64_t pages_predict(const struct vma_dump *v);
 
 /* --- internal to src/mem --- */
 
-/* Bytes in a chunk at most, and in one write. */
-enum { PAGES_CHUNK_MAX = 64 << 20 };
+/* Bytes in a chunk at most, and in one write; with checksums, which follow a round behind. */
+enum { PAGES_CHUNK_MAX = 64 << 20, PAGES_CHUNK_SUMMED = 16 << 20 };
 
 /* A stretch of memory and where in the pages file it goes. */
 struct page_chunk {

@@ -22,11 +22,13 @@
 
 #include "base/cleanup.h"
 #include "base/progress.h"
+#include "image/checksum.h"
 #include "kernel/syscalls.h"
 
 enum {
 	/* A dead controller's task goes on only after its round. */
 	ROUND_BYTES = 128 << 20,
+	ROUND_SUMMED = 32 << 20, /* what is left to sum when all is written */
 	/* so that all fits into one load of the agent's window */
 	ROUND_IOVS = 12 * 1024,
 	ROUND_STEPS = 2048,
@@ -51,6 +53,7 @@ struct writing {
 	uint64_t bytes;
 	size_t n_iovs;
 	int socket_step;
+	uint64_t written; /* all of the file below that, but for what is not readable */
 };
 
 /* --- handing the descriptor over --- */
@@ -93,7 +96,10 @@ static int post_fd(void *arg)
 		return 1;
 	_cleanup_close_ int pidfd = sys_pidfd_open(w->v->t->pid, 0);
 	_cleanup_close_ int socket = pidfd < 0 ? -1 : sys_pidfd_getfd(pidfd, (int)number);
-	return socket < 0 || connect_to_itself(socket) < 0 || send_fd(w, socket) < 0;
+	if (socket < 0 || connect_to_itself(socket) < 0 || send_fd(w, socket) < 0)
+		return 1;
+	checksums_ahead(w->v->sums, w->pages_fd, w->written);
+	return 0;
 }
 
 static void plan_close(struct writing *w, int fd_step)
@@ -142,7 +148,8 @@ static void gather(struct writing *w, const struct page_chunk *chunks, size_t n,
 	struct batch *b = NULL;
 	w->batches.n = 0;
 	w->bytes = w->n_iovs = 0;
-	for (; *at < n && w->bytes < ROUND_BYTES && w->n_iovs < ROUND_IOVS &&
+	const uint64_t most = w->v->sums ? ROUND_SUMMED : ROUND_BYTES;
+	for (; *at < n && w->bytes < most && w->n_iovs < ROUND_IOVS &&
 		w->batches.n < ROUND_STEPS; ++*at) {
 		const struct page_chunk *c = &chunks[*at];
 		if (!c->readable) {
@@ -212,6 +219,8 @@ static int copy_unreadable(struct writing *w, const struct page_chunk *chunks, s
 			i++;
 		if (i > from)
 			r = pages_copy_outside(w->s, w->v, w->pages_fd, chunks + from, i - from);
+		for (; from < i; from++)
+			checksums_changed(w->v->sums, chunks[from].offset, chunks[from].len);
 	}
 	return r;
 }
@@ -226,6 +235,7 @@ int pages_write_inside(struct session *s, const struct vma_dump *v, struct visit
 		gather(&w, chunks, n, &at);
 		if (w.batches.n)
 			r = write_round(&w, chunks);
+		w.written = chunks[at - 1].offset + chunks[at - 1].len;
 	}
 	return r < 0 ? r : copy_unreadable(&w, chunks, n);
 }

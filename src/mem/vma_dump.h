@@ -33,6 +33,7 @@ struct vma_dump {
 	int aio_step; /* the first of those that ask for AIO contexts */
 	struct policy *policies; /* vma_policy.c: of each VMA; NULL: not asked for */
 	uint32_t pages_id; /* of its pages image */
+	struct early_sums *sums; /* of that; NULL: not while it is written */
 };
 
 /*
