@@ -20,6 +20,7 @@
 #include "file/tty.h"
 #include "file/unsupported.h"
 #include "socket/inet.h"
+#include "socket/sock_memory.h"
 
 int file_dump_begin(struct session *s, struct tree *tree, bool dry, struct file_dump **ret)
 {
@@ -272,6 +273,7 @@ static void release(struct file_dump *d)
 	vec_for_each (&d->kept, fd)
 		close(*fd);
 	d->kept.n = 0;
+	sock_memory_close(d);
 }
 
 static int write_task(struct session *s, void *arg, size_t i)

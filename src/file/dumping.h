@@ -143,6 +143,8 @@ struct file_dump {
 	VEC(FermataTun *) tuns;	  /* tun.c: whose packets were read */
 	struct image_writer pipes_data, fifo_data, sk_queues, bpf_data;
 	struct unix_dump *unix_socks; /* socket/unix.h; NULL: none met */
+	struct sock_memory *sock_memory; /* socket/sock_memory.h; NULL: not open */
+	bool no_sock_memory;
 	VEC(int) kept;		/* files that only queues hold, open for the time of the dump */
 	int scratch[2];		/* a pipe to look into others with */
 	struct ttys_dump *ttys; /* tty.c; NULL: no terminals */

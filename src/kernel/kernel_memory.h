@@ -10,36 +10,34 @@
 #ifndef FERMATA_KERNEL_KERNEL_MEMORY_H
 #define FERMATA_KERNEL_KERNEL_MEMORY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/cleanup.h"
+struct kernel_memory;
 
-struct kernel_window;
-
-struct kernel_memory {
-	int map, program; /* -1: closed */
-	struct kernel_window *window;
-};
-
-#define KERNEL_MEMORY_NONE   \
-	{                    \
-		-1, -1, NULL \
-	}
-#define _cleanup_kernel_memory_ _cleanup_(kernel_memory_close)
-
-/* 0 or a negative errno without a failure record: this kernel does not allow it. */
-int kernel_memory_open(struct kernel_memory *ret);
+/* To be closed. NULL: this kernel does not allow it. */
+struct kernel_memory *kernel_memory_open(void);
 void kernel_memory_close(struct kernel_memory *k);
-int kernel_memory_read(struct kernel_memory *k, uint64_t addr, void *ret, size_t len);
-/* Where the struct task_struct of the caller is. */
-int kernel_memory_current_task(struct kernel_memory *k, uint64_t *ret);
+
+/*
+ * After a failure these read nothing but zeros, until that is asked for, which clears it: whoever
+ * follows pointers need not look at each.
+ */
+bool kernel_failed(struct kernel_memory *k);
+void kernel_bytes(struct kernel_memory *k, uint64_t addr, void *ret, size_t len);
+uint64_t kernel_pointer(struct kernel_memory *k, uint64_t addr);
+uint32_t kernel_number(struct kernel_memory *k, uint64_t addr);
+/* The open file of a descriptor of ours. */
+uint64_t kernel_open_file(struct kernel_memory *k, int fd);
+/* The memory that a struct page stands for. */
+uint64_t kernel_page_address(struct kernel_memory *k, uint64_t page);
 
 struct kernel_member {
 	const char *structure, *member;
 };
 
 /* Offsets in bytes of n members. -ENOENT: this kernel does not have all of them. */
-int kernel_members_find(const struct kernel_member *members, size_t n, int *ret);
+int kernel_members_find(const struct kernel_member *members, size_t n, uint32_t *ret);
 
 #endif

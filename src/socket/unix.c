@@ -16,7 +16,7 @@
 #include <string.h>
 
 #include "plugin/plugin.h"
-#include "socket/unix_kernel.h"
+#include "socket/unix.h"
 
 static bool unix_recognize(struct file_dump *d, const struct file_view *v)
 {
@@ -144,10 +144,7 @@ static int unix_complete(struct file_dump *d)
 		return 0;
 	for (size_t i = 0; i < all->socks.n && r >= 0; i++)
 		r = unix_queue_look(d, all->socks.v[i]);
-	if (r >= 0)
-		r = unix_peers_dump(d);
-	unix_kernel_close(d);
-	return r;
+	return r < 0 ? r : unix_peers_dump(d);
 }
 
 /* --- restore --- */
@@ -192,7 +189,7 @@ const struct file_type unix_type = {
 	.restored = "stream, datagram, seqpacket; names, queues with descriptors and "
 		"credentials, connections not yet accepted; peers outside with "
 		"`--external unix[...]`, `--ext-unix-sk` or a plugin",
-	.limits = "files and long messages sent before accept(2), unless `--skip-in-flight`; sockets "
+	.limits = "files sent before accept(2), unless `--skip-in-flight`; sockets "
 		  "of other network namespaces; eBPF filters",
 	.detail = offsetof(FileEntry, usk),
 	.recognize = unix_recognize,

@@ -76,8 +76,7 @@ struct unix_dumped {
 struct unix_dump {
 	struct unix_table *table;
 	VEC(struct unix_dumped *) socks; /* grows while queues are looked into */
-	struct unix_kernel *kernel;	 /* NULL: not open */
-	bool kernel_is_closed;		 /* to us */
+	struct unix_kernel *kernel;	 /* NULL: not asked, or not told */
 };
 
 FermataUnixSk *unix_extra_make(struct file_dump *d, struct dumped_file *f);

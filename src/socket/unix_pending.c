@@ -6,8 +6,8 @@
  * to the other end, whose queue has what the client has sent.
  *
  * With each message go the credentials of its sender, which the kernel keeps as nobody can tell yet
- * whether the receiver wants them.  Left to the caller, which refuses: messages with files, and
- * those of more than a page, which are not in one piece.  At restore the client sends it all again.
+ * whether the receiver wants them.  Messages with files are left to the caller, which refuses.  At
+ * restore the client sends it all again.
  */
 #include "base/cleanup.h"
 #include "socket/unix_kernel.h"
@@ -15,26 +15,27 @@
 struct looking {
 	struct file_dump *d;
 	struct unix_kernel *k;
+	struct sock_memory *m;
 };
 
-static FermataUnixSent *read_message(struct looking *l, const struct kernel_message *m)
+static FermataUnixSent *read_message(struct looking *l, const struct sock_message *m)
 {
 	struct arena *a = &l->d->s->arena;
-	if (m->scattered || m->has_files)
+	if (unix_kernel_is_odd(l->k, m))
 		return NULL;
 	FermataUnixSent *sent = arena_new(a, FermataUnixSent);
 	fermata_unix_sent__init(sent);
 	sent->data = (ProtobufCBinaryData){m->len, arena_alloc(a, m->len + !m->len)};
 	sent->creds = unix_kernel_creds(l->k, m);
-	return unix_kernel_bytes(l->k, m, sent->data.data) ? sent : NULL;
+	return sock_message_read(l->m, m, 0, sent->data.data, m->len) ? sent : NULL;
 }
 
 static void look_at_client(
-	struct looking *l, struct unix_info *client, const struct kernel_message *connection)
+	struct looking *l, struct unix_info *client, const struct sock_message *connection)
 {
-	kernel_message_vec queue = {0};
-	uint64_t other_end = unix_kernel_owner(l->k, connection);
-	if (!other_end || !unix_kernel_queue(l->k, other_end, &queue))
+	sock_message_vec queue = {0};
+	uint64_t other_end = sock_message_owner(l->m, connection);
+	if (!other_end || !sock_queue(l->m, other_end, &queue))
 		return;
 	FermataUnixSent **all = arena_array(&l->d->s->arena, FermataUnixSent *, queue.n);
 	for (size_t i = 0; i < queue.n; i++) {
@@ -69,16 +70,16 @@ int unix_pending_look(struct file_dump *d, struct unix_dumped *u)
 	const struct unix_info *info = u->info;
 	if (!anybody_has_sent(d, info))
 		return 0;
-	struct looking l = {.d = d, .k = unix_kernel_get(d)};
+	struct looking l = {.d = d, .k = unix_kernel_get(d), .m = sock_memory_get(d)};
 	if (!l.k)
 		return 0;
 	_cleanup_close_ int fd = source_take(d, &u->from);
 	if (fd < 0)
 		return fd;
-	kernel_message_vec connections = {0};
-	uint64_t listener = unix_kernel_sock(l.k, fd);
+	sock_message_vec connections = {0};
+	uint64_t listener = sock_find(l.m, fd);
 	/* sock_diag listed them in the same order */
-	if (!listener || !unix_kernel_queue(l.k, listener, &connections) ||
+	if (!listener || !sock_queue(l.m, listener, &connections) ||
 		connections.n != info->n_waiting)
 		return 0;
 	for (size_t i = 0; i < info->n_waiting; i++) {

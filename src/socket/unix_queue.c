@@ -111,9 +111,10 @@ static void ask_kernel(struct file_dump *d, struct unix_dumped *u)
 {
 	struct unix_kernel *k = u->info->type == SOCK_STREAM ? NULL : unix_kernel_get(d);
 	_cleanup_close_ int fd = k ? source_take(d, &u->from) : -1;
-	uint64_t sock = fd < 0 ? 0 : unix_kernel_sock(k, fd);
+	struct sock_memory *m = sock_memory_get(d);
+	uint64_t sock = fd < 0 ? 0 : sock_find(m, fd);
 	struct kernel_queue *q = arena_new(&d->s->arena, struct kernel_queue);
-	if (sock && unix_kernel_queue(k, sock, &q->all))
+	if (sock && sock_queue(m, sock, &q->all))
 		u->in_kernel = q;
 }
 
@@ -123,12 +124,12 @@ static bool wants_creds(struct file_dump *d, const struct unix_dumped *u)
 	return fd >= 0 && socket_int(fd, SO_PASSCRED, 0) > 0;
 }
 
-static int add_empty(struct file_dump *d, struct unix_dumped *u, const struct kernel_message *m)
+static int add_empty(struct file_dump *d, struct unix_dumped *u, const struct sock_message *m)
 {
 	struct unix_kernel *k = unix_kernel_get(d);
 	FermataUcred *creds = wants_creds(d, u) ? unix_kernel_creds(k, m) : NULL;
 	ProtobufCBinaryData from = {0};
-	if (u->info->type == SOCK_DGRAM && !unix_kernel_name(k, unix_kernel_owner(k, m), &from))
+	if (u->info->type == SOCK_DGRAM && !unix_kernel_name(k, sock_message_owner(sock_memory_get(d), m), &from))
 		return queue_changed(d, u);
 	if (creds)
 		packet_extra(d, u)->creds = creds;
@@ -147,7 +148,7 @@ static int add_empties(struct file_dump *d, struct unix_dumped *u)
 	struct kernel_queue *q = u->in_kernel;
 	int r = 0;
 	while (q && r >= 0 && q->next < q->all.n && !q->all.v[q->next].len &&
-		!q->all.v[q->next].has_files)
+		!unix_kernel_is_odd(unix_kernel_get(d), &q->all.v[q->next]))
 		r = add_empty(d, u, &q->all.v[q->next++]);
 	return r;
 }

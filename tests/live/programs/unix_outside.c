@@ -38,7 +38,20 @@ static int client(int type)
 
 /* 50 and what the test waits for. */
 static int early;
-static char early_data[20000];
+
+static void send_file(int to, int file)
+{
+	char control[CMSG_SPACE(sizeof(file))] = {0};
+	struct iovec iov = {"early", 5};
+	struct msghdr msg = {.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof(control)};
+	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+	*c = (struct cmsghdr){CMSG_LEN(sizeof(file)), SOL_SOCKET, SCM_RIGHTS};
+	memcpy(CMSG_DATA(c), &file, sizeof(file));
+	NEED(sendmsg(to, &msg, 0) == 5);
+}
 
 static void build(const char *kind)
 {
@@ -60,11 +73,11 @@ static void build(const char *kind)
 	} else if (!strcmp(kind, "path")) {
 		set_name(in_dir("path"));
 		fd = listening();
-	} else if (!strcmp(kind, "sent")) { /* more than a page waits to be accepted */
+	} else if (!strcmp(kind, "sent")) { /* a file waits to be accepted */
 		set_name("@sent");
 		fd = listening();
 		early = client(SOCK_STREAM);
-		NEED(write(early, early_data, sizeof(early_data)) == sizeof(early_data));
+		send_file(early, fd);
 	} else if (!strcmp(kind, "closed")) { /* a client that left before */
 		set_name("@closed");
 		fd = listening();

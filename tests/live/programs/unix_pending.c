@@ -10,7 +10,7 @@
 
 #include "check.h"
 
-enum { N = 5, LONG = 3000 };
+enum { N = 5, LONG = 50000 };
 
 static int stream, packets, clients[N];
 static char request[LONG];
