@@ -9,7 +9,7 @@
  * of UDP are kept, inet_queue.c), a datagram in the making (cork), connections that nobody
  * accepted, an error that waits to be fetched, data with an urgent mark, keys.
  */
-#include "socket/inet.h"
+#include "socket/tcp_pending.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -269,10 +269,8 @@ static int classify(struct file_dump *d, const struct file_view *v, InetSkEntry 
 	}
 	if (inet_hidden_block(d, v, e, describe(d->s, e), f) || !inet_is_tcp(e))
 		return 0;
-	if (pending && !d->s->opt->skip_in_flight)
-		view_block(d, v, "use --skip-in-flight",
-			"%s has %u connections that were not accepted yet", describe(d->s, e),
-			pending);
+	if (pending)
+		tcp_pending_add(d, v, e, pending);
 	return 0;
 }
 
@@ -299,6 +297,7 @@ static int collect_connection(
 {
 	inet_options_prepare(d, e);
 	int r = view_read_later(d, v, f, read_of_connection);
+	*vec_push(&d->s->arena, &inet_dump_of(d)->clients) = (struct tcp_client){e, f};
 	return r < 0 || block_scope(d, v, e) || block_error(d, v, e) ? r : tcp_collect(d, v, e);
 }
 
@@ -386,6 +385,8 @@ static int inet_create(struct file_set *f, struct open_file *o, int *ret_fd)
 {
 	/* listeners first: a bound connection could be in their way, but not they in its */
 	int r = inet_plain_make(f);
+	if (r >= 0)
+		r = tcp_pending_make(f);
 	if (r < 0)
 		return r;
 	if (inet_is_connection(o->e->isk))
@@ -400,12 +401,14 @@ const struct file_type inet_type = {
 	.restored = "UDP and UDP-Lite with queued datagrams, raw, ICMP, TCP listeners with all "
 		    "options; TCP "
 		    "connections with `--tcp-established`, or closed with `--tcp-close`",
-	.limits = "packets queued in raw and ICMP sockets and connections not yet accepted, unless "
+	.limits = "packets queued in raw and ICMP sockets and connections from outside that were not "
+		  "yet accepted, unless "
 		  "`--skip-in-flight`; corked UDP; TCP-MD5 keys, TLS, urgent data; SCTP, "
 		  "MPTCP",
 	.detail = offsetof(FileEntry, isk),
 	.recognize = inet_recognize,
 	.collect = inet_collect,
+	.complete = tcp_pending_look,
 	.check = inet_check,
 	.create = inet_create,
 };

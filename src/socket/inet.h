@@ -31,7 +31,14 @@ struct tcp_source {
 	const char *label; /* "fd 7: ..." for messages */
 	int fd;		   /* ours until the end of the dump */
 	bool paused;
+	bool pending; /* to be accepted by the tree itself: no packets of it need to be held back */
 	InetSkEntry *e;
+};
+
+/* A connection, whether it will be saved or not. */
+struct tcp_client {
+	InetSkEntry *e;
+	struct dumped_file *f;
 };
 
 struct inet_dump {
@@ -40,6 +47,8 @@ struct inet_dump {
 	uint64_t net_cookie;  /* of the controller's network namespace */
 	VEC(struct inet_usual *) usual;
 	VEC(struct tcp_source *) connections;
+	VEC(struct tcp_client) clients;
+	VEC(struct tcp_listener *) listeners; /* tcp_pending.c: with connections to accept */
 	struct net_lock lock;
 	struct guard guard;
 	rlim_t old_limit; /* of descriptors; 0: not raised */
@@ -79,6 +88,8 @@ int inet_queue_dump(struct file_dump *d, const struct file_view *v, const InetSk
 
 /* tcp_dump.c: a connection, to be saved later, or what is in the way. */
 int tcp_collect(struct file_dump *d, const struct file_view *v, InetSkEntry *e);
+/* That connection is between sockets of the tree. */
+void tcp_dump_unlock(struct file_dump *d, const InetSkEntry *e);
 /* The dump failed or leaves the tasks alive: connections go on. Before tasks run. */
 void tcp_dump_undo(struct file_dump *d);
 /* The tasks are dead. */
@@ -89,14 +100,16 @@ void tcp_dump_done(struct file_dump *d);
 struct tcp_target {
 	struct open_file *o;
 	const TcpStreamEntry *stream; /* NULL: --tcp-close */
+	const FermataTcpPending *pending; /* tcp_pending.c; NULL: it is not */
 	uint64_t payload;	      /* its offset in the image */
-	int fd;			      /* from tcp_restore_hold() on */
+	int fd;			      /* from tcp_restore_hold() on; a pending one's when it is made */
 };
 
 struct inet_restore {
 	VEC(struct open_file *) plain; /* all but TCP connections */
 	bool plain_made;
 	VEC(struct tcp_target *) connections;
+	bool pending_made;
 	struct id_map by_file;
 	struct net_lock lock;
 	bool locked;
@@ -137,6 +150,8 @@ int inet_queue_feed(struct file_set *f, struct open_file *o);
 /* tcp_restore.c */
 int tcp_check(struct file_set *f, struct open_file *o);
 int tcp_create(struct file_set *f, struct open_file *o, int *ret_fd);
+/* All that its images have, to be released. */
+int tcp_read_stream(struct file_set *f, const struct tcp_target *t, struct fermata_tcp *ret);
 /* Nothing else can fail: takes all connections in hand. */
 int tcp_restore_hold(struct file_set *f);
 /* The tasks are about to run. */

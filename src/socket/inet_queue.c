@@ -5,7 +5,8 @@
  * SO_PEEK_OFF moves from one to the next, and the socket is made to tell of each where it was sent
  * to, its TTL and its TOS. All that is state of the task's socket, and is put back by a child
  * (guard.h) should the controller be killed meanwhile. An empty datagram shows once only, as
- * in unix sockets; if one that was looked at before stands first, that is noticed, and refused.
+ * in unix sockets: inet_empty.h; where that cannot tell and one that was looked at before stands
+ * first, it is noticed, and refused.
  *
  * Refused, because a copy would tell something else: sockets that ask for times, marks, IP options
  * of their datagrams; datagrams to several receivers, if the socket can tell that they were; those
@@ -20,8 +21,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "socket/inet.h"
 #include "socket/guard.h"
+#include "socket/inet_empty.h"
 
 #ifndef SO_RCVMARK /* 5.19 */
 #define SO_RCVMARK 75
@@ -88,6 +89,7 @@ struct look {
 	int before[N_ASKED];
 	bool tells_dest; /* the program asks where datagrams were sent to */
 	char *data;
+	struct inet_empties empties;
 	VEC(FermataDatagram *) all;
 };
 
@@ -268,6 +270,18 @@ static void keep(struct look *l, const FermataDatagram *g, size_t len, size_t se
 	} while (at < len);
 }
 
+/* Those that come before the next one with anything in it. Whether none is blocked. */
+static bool keep_empties(struct look *l)
+{
+	FermataDatagram g;
+	while (inet_empties_take(&l->d->s->arena, &l->empties, &g)) {
+		if (block_datagram(l, &g, /* cut= */ false))
+			return false;
+		keep(l, &g, 0, DATA_ROOM);
+	}
+	return true;
+}
+
 /* 1: one more, 0: that was all, or it is blocked; or -errno */
 static int look_at_next(struct look *l)
 {
@@ -283,8 +297,14 @@ static int look_at_next(struct look *l)
 	FermataDatagram g;
 	int segment = DATA_ROOM;
 	ssize_t n = recvmsg(l->fd, &msg, MSG_PEEK | MSG_DONTWAIT);
-	if (n < 0)
-		return errno == EAGAIN ? 0 : -errno;
+	if (n < 0 && errno != EAGAIN)
+		return -errno;
+	if (!n && l->empties.sockets)
+		return 1;
+	if (!keep_empties(l) || n < 0)
+		return 0;
+	if (!inet_empties_pass(&l->empties, (size_t)n))
+		return -EAGAIN;
 	fermata_datagram__init(&g);
 	g.ttl = TTL_DEFAULT;
 	store_source(l, &g, &from);
@@ -301,7 +321,7 @@ static int look_at_next(struct look *l)
 static void check_hidden(const struct look *l)
 {
 	char byte;
-	bool shown = l->all.n && !l->all.v[0]->data.len;
+	bool shown = l->empties.sockets || (l->all.n && !l->all.v[0]->data.len);
 	if (!shown && l->before[0] < 0 &&
 		recv(l->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT | MSG_TRUNC) == 0)
 		view_block(l->d, l->v, "use --skip-in-flight to lose it",
@@ -343,6 +363,7 @@ int inet_queue_dump(struct file_dump *d, const struct file_view *v, const InetSk
 		return 0;
 	_cleanup_free_ char *data = malloc(DATA_ROOM);
 	l.data = data;
+	inet_empties_list(d, v->fd, &l.empties);
 	int r = data ? walk(&l) : fail(d->s, ENOMEM, "look into a queue");
 	if (r < 0 || !l.all.n)
 		return r;

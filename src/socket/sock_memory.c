@@ -113,7 +113,11 @@ uint64_t sock_find(struct sock_memory *m, int fd)
 
 bool sock_queue(struct sock_memory *m, uint64_t sock, sock_message_vec *ret)
 {
-	uint64_t queue = sock + m->offset[SOCK_QUEUE];
+	return sock_queue_at(m, sock + m->offset[SOCK_QUEUE], ret);
+}
+
+bool sock_queue_at(struct sock_memory *m, uint64_t queue, sock_message_vec *ret)
+{
 	uint64_t at = pointer(m, queue, QUEUE_FIRST);
 	while (at && at != queue && ret->n < MESSAGES_MAX) {
 		*vec_push(m->arena, ret) = (struct sock_message){at, number(m, at, MESSAGE_LEN)};

@@ -27,6 +27,8 @@ struct kernel_memory *sock_memory_kernel(struct sock_memory *m);
 uint64_t sock_find(struct sock_memory *m, int fd);
 /* All that is queued in a socket. */
 bool sock_queue(struct sock_memory *m, uint64_t sock, sock_message_vec *ret);
+/* Of another queue (struct sk_buff_head); both append. */
+bool sock_queue_at(struct sock_memory *m, uint64_t queue, sock_message_vec *ret);
 /* len bytes of it from an offset on; false: they cannot be read. */
 bool sock_message_read(struct sock_memory *m, const struct sock_message *message, uint32_t offset,
 	void *ret, size_t len);

@@ -173,15 +173,17 @@ static void go_on(void *arg)
 static void fill_lock(struct file_dump *d, struct inet_dump *in)
 {
 	struct net_conn *conns = arena_array(&d->s->arena, struct net_conn, in->connections.n);
-	for (size_t i = 0; i < in->connections.n; i++) {
-		const InetSkEntry *e = in->connections.v[i]->e;
-		inet_name(e, /* remote= */ false, &conns[i].local);
-		inet_name(e, /* remote= */ true, &conns[i].remote);
+	size_t n = 0;
+	vec_for_each (&in->connections, t) {
+		if ((*t)->pending)
+			continue;
+		inet_name((*t)->e, /* remote= */ false, &conns[n].local);
+		inet_name((*t)->e, /* remote= */ true, &conns[n++].remote);
 	}
 	in->lock = (struct net_lock){.method = d->s->opt->network_lock,
 		.run_id = d->s->run_id,
 		.conns = conns,
-		.n = in->connections.n,
+		.n = n,
 		.owner = -1};
 }
 
@@ -198,6 +200,13 @@ static int save_all(struct file_dump *d, void *object)
 	if (r >= 0)
 		r = net_lock_make(d->s, &in->lock, /* temporary= */ false);
 	return r < 0 ? r : share_out(d->s, in->connections.n, save, in);
+}
+
+void tcp_dump_unlock(struct file_dump *d, const InetSkEntry *e)
+{
+	vec_for_each (&d->inet->connections, t)
+		if ((*t)->e == e)
+			(*t)->pending = true;
 }
 
 int tcp_collect(struct file_dump *d, const struct file_view *v, InetSkEntry *e)

@@ -142,6 +142,7 @@ int tcp_check(struct file_set *f, struct open_file *o)
 	}
 	if (r < 0)
 		return r;
+	t->pending = connected && o->extra ? o->extra->tcp_pending : NULL;
 	*vec_push(&f->s->arena, &in->connections) = t;
 	id_map_put(&f->s->arena, &in->by_file, o->id, t);
 	return check_limit(f);
@@ -155,11 +156,13 @@ static int lock_all(struct file_set *f)
 	if (in->locked)
 		return 0;
 	in->locked = true;
-	size_t n = in->connections.n;
-	struct net_conn *conns = arena_array(&f->s->arena, struct net_conn, n);
-	for (size_t i = 0; i < n; i++) {
-		inet_name(in->connections.v[i]->o->e->isk, false, &conns[i].local);
-		inet_name(in->connections.v[i]->o->e->isk, true, &conns[i].remote);
+	size_t n = 0;
+	struct net_conn *conns = arena_array(&f->s->arena, struct net_conn, in->connections.n);
+	vec_for_each (&in->connections, t) {
+		if ((*t)->pending)
+			continue;
+		inet_name((*t)->o->e->isk, false, &conns[n].local);
+		inet_name((*t)->o->e->isk, true, &conns[n++].remote);
 	}
 	in->lock = (struct net_lock){.method = f->tree->network_lock,
 		.run_id = f->tree->run_id,
@@ -227,12 +230,17 @@ static void clear_way(struct file_set *f, const InetSkEntry *e)
 			strerror(-r));
 }
 
+int tcp_read_stream(struct file_set *f, const struct tcp_target *t, struct fermata_tcp *ret)
+{
+	fill(ret, t->o->e->isk, t->stream);
+	return read_queues(f, t, ret);
+}
+
 static int restore_stream(struct file_set *f, const struct tcp_target *t, int fd)
 {
 	struct fermata_tcp c;
 	const InetSkEntry *e = t->o->e->isk;
-	fill(&c, e, t->stream);
-	int r = read_queues(f, t, &c);
+	int r = tcp_read_stream(f, t, &c);
 	if (r >= 0) {
 		clear_way(f, e);
 		r = fermata_tcp_restore(fd, &c);
@@ -261,7 +269,11 @@ static void shut_reading(const InetSkEntry *e, int fd)
 int tcp_create(struct file_set *f, struct open_file *o, int *ret_fd)
 {
 	const InetSkEntry *e = o->e->isk;
-	const struct tcp_target *t = id_map_get(&f->inet->by_file, o->id);
+	struct tcp_target *t = id_map_get(&f->inet->by_file, o->id);
+	if (t->pending) {
+		*ret_fd = take_fd(&t->fd);
+		return 0;
+	}
 	_cleanup_close_ int fd = socket((int)e->family, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP);
 	if (fd < 0)
 		return fail(f->s, errno, "%s: make a TCP socket", open_file_label(f, o));
@@ -291,7 +303,7 @@ static void go_on(void *arg)
 	vec_for_each (&in->connections, it) {
 		const struct tcp_target *t = *it;
 		const SkOptsEntry *opts = t->o->e->isk->opts;
-		if (t->stream && t->fd >= 0)
+		if (t->stream && !t->pending && t->fd >= 0)
 			fermata_tcp_resume(t->fd, opts->has_reuseaddr && opts->reuseaddr);
 	}
 }

@@ -206,8 +206,6 @@ KINDS = {
                 "--skip-in-flight"),
     "timed": (r"UDP socket 127\.0\.0\.1:4711 has datagrams.*SO_TIMESTAMP.*--skip-in-flight",
               "--skip-in-flight"),
-    "peeked": (r"127\.0\.0\.1:4711 has an empty datagram.*looked at.*--skip-in-flight",
-               "--skip-in-flight"),
     "raw": (r"raw socket 0\.0\.0\.0.* has packets.*--skip-in-flight", "--skip-in-flight"),
     "corked": (r"UDP socket 127\.0\.0\.1:4711, which is corked", None),
     "more": (r"UDP socket 127\.0\.0\.1:4711 has a datagram that is not sent", None),

@@ -55,15 +55,6 @@ static void timed(void)
 	set_opt(one, SOL_SOCKET, SO_TIMESTAMP, 1);
 }
 
-/* Its only datagram is empty, and somebody has looked at it. */
-static void peeked(void)
-{
-	char c;
-
-	queued();
-	SAME(recv(one, &c, 1, MSG_PEEK), 0);
-}
-
 static void raw(void)
 {
 	struct sockaddr_storage name;
@@ -275,7 +266,6 @@ static const struct {
 	{"udp", udp},
 	{"queued", queued},
 	{"timed", timed},
-	{"peeked", peeked},
 	{"raw", raw},
 	{"corked", corked},
 	{"more", more},
@@ -293,7 +283,7 @@ int main(int argc, char **argv)
 		if (!strcmp(argv[2], kinds[i].name))
 			kinds[i].make();
 	park();
-	if (!strcmp(argv[2], "timed") || !strcmp(argv[2], "peeked") || !strcmp(argv[2], "raw"))
+	if (!strcmp(argv[2], "timed") || !strcmp(argv[2], "raw"))
 		need_empty(one); /* with --skip-in-flight */
 	if (!strcmp(argv[2], "only_number"))
 		need_only_number();
