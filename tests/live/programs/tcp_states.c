@@ -129,7 +129,7 @@ static void judge(int a, struct ends *e)
 	need_end(e->close.client);
 	need_end(e->close.server);
 
-	NEED(poll(&p, 1, 10000) == 1);
+	NEED(poll(&p, 1, 60000) == 1);
 	SAME(get_opt(e->syn_sent, SOL_SOCKET, SO_ERROR), 0);
 	int server = accept(e->deaf_listener, NULL, NULL);
 	NEED(server >= 0);
