@@ -3,6 +3,8 @@
 #   make            build/fermata
 #   make demo       checkpoint and restore a live program, from nothing
 #   make test       unit and live tests, from nothing; ends with "N passed, N failed"
+#   make lint       gcc -fanalyzer, clang-tidy, cppcheck; LINT=--deep adds clang's analyzer
+#   make coverage   the tests again, in a tree that counts the lines they run
 #   make faults     a fault at every system call of the tool; ends with "points P, harmed N"
 #   make races      a thousand dumps (N=) of each target that does not hold still
 #   make soak       10,000 dumps and restores of one tree, or CYCLES=n; nothing may grow
@@ -20,7 +22,8 @@ PREFIX    ?= /usr/local
 SETUP     ?=
 CRIU_LINK ?= false
 
-.PHONY: all demo test faults races soak bench install features support format clean bootstrap
+.PHONY: all demo test lint coverage faults races soak bench install features support format clean \
+	bootstrap
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD)
@@ -40,6 +43,15 @@ test: bootstrap
 	@tools/bootstrap --services
 	@$(MAKE) --no-print-directory all
 	@tools/run-tests $(BUILD)
+
+lint:
+	@tools/bootstrap --lint
+	@tools/lint $(LINT)
+
+coverage:
+	@tools/bootstrap
+	@tools/bootstrap --lint
+	@tools/coverage $(COVERAGE)
 
 faults: all
 	@tests/live/sweep

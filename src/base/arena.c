@@ -38,7 +38,7 @@ struct arena_loan {
 /* Aligned, or NULL. */
 static struct arena_chunk *map_huge_chunk(void)
 {
-	size_t len = 2 * HUGE_CHUNK; /* of addresses; never touched outside of the aligned half */
+	size_t len = (size_t)2 * HUGE_CHUNK; /* of addresses; never touched outside of the aligned half */
 	char *p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (p == MAP_FAILED)
 		return NULL;

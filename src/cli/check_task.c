@@ -203,9 +203,10 @@ static int hit_breakpoint(pid_t pid)
 	int status;
 	if (ptrace(PTRACE_GETREGS, pid, NULL, &regs) < 0)
 		return -errno;
-	uintptr_t dr = offsetof(struct user, u_debugreg);
-	if (ptrace(PTRACE_POKEUSER, pid, (void *)dr, (void *)regs.rip) < 0 ||
-		ptrace(PTRACE_POKEUSER, pid, (void *)(dr + 7 * 8), (void *)1L) < 0)
+	uintptr_t address = offsetof(struct user, u_debugreg[0]);
+	uintptr_t control = offsetof(struct user, u_debugreg[7]);
+	if (ptrace(PTRACE_POKEUSER, pid, (void *)address, (void *)regs.rip) < 0 ||
+		ptrace(PTRACE_POKEUSER, pid, (void *)control, (void *)1L) < 0)
 		return -errno;
 	if (ptrace(PTRACE_CONT, pid, NULL, NULL) < 0 || waitpid(pid, &status, 0) < 0)
 		return -errno;

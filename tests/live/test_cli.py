@@ -1,5 +1,6 @@
 """The command line: exit statuses, usage, version, check."""
 import os
+import re
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
@@ -65,6 +66,29 @@ def test_check():
             t["comm"].startswith("fermata") and t["ppid"] == 1]
     assert not left
     assert run("check", "--feature", "no-such-feature").returncode == 1
+
+
+def test_check_features():
+    """Each feature asked for by name answers, and check --all says of them the same.
+    PROVES: F354 F355"""
+    table = (live.ROOT / "src" / "cli" / "check.c").read_text()
+    rows = re.findall(r'\{"([\w-]+)", (FEATURE_\w+), \w+,\s+"([^"]+)"\}', table)
+    assert len(rows) > 50
+    missing = set()
+    for name, level, what in rows:
+        ran = run("check", "--feature", name)
+        if ran.returncode == 0:
+            assert f"{name} is supported" in ran.stdout + ran.stderr
+            continue
+        assert ran.returncode == 1 and f"feature {name} ({what}) does not work here" in ran.stderr
+        if level != "FEATURE_NAMED":
+            missing.add(what)
+    said = run("check", "--all", "-v2")
+    text = said.stdout + said.stderr
+    assert {what for _, _, what in rows if f"{what} does not work here" in text} == missing
+    assert "Looks good" in text and said.returncode == (1 if missing else 0)
+    assert not [p for p, t in snapshot.stats().items() if t["ppid"] == os.getpid() and
+                t["comm"].startswith("fermata")]
 
 
 def test_cases_side_by_side():

@@ -105,9 +105,10 @@ static void read_model(struct session *s, CpuinfoX86Entry *e)
 	if (e->cpu_family == FAMILY_EXTENDED)
 		e->cpu_family += (a >> 20) & 0xff;
 	uint32_t highest = (uint32_t)__get_cpuid_max(0x80000000, NULL);
-	for (uint32_t i = 0; i < 3 && highest >= 0x80000004; i++)
-		__cpuid(0x80000002 + i, text[4 * i], text[4 * i + 1], text[4 * i + 2],
-			text[4 * i + 3]);
+	for (uint32_t i = 0; i < 3 && highest >= 0x80000004; i++) {
+		uint32_t *part = text + (size_t)4 * i;
+		__cpuid(0x80000002 + i, part[0], part[1], part[2], part[3]);
+	}
 	e->model_id = arena_strdup(&s->arena, (char *)text);
 }
 
