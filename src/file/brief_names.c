@@ -1,14 +1,14 @@
 /*
- * Names that are there for a moment: given and taken in a child that shares our memory and
- * descriptors, so that a SIGKILL for us does not come between the two; a vfork(2)ed parent can be
- * killed while it waits, and the child goes on.
+ * The child of brief_names_do() shares our memory and descriptors.  We wait for it as vfork(2)
+ * does, in which we can be killed, and it goes on.
  *
- * Names that stay for longer (f->doomed) are taken by a guard if we die: a child that sleeps in
- * poll(2) on a pidfd of ours, as that of engine/pact.c.  It has descriptors of its own, lest
- * sockets of ours outlive us.
+ * The guard sleeps in poll(2) on a pidfd of ours, as that of engine/pact.c.  It shares our memory
+ * (CLONE_VM, which is quick whatever our size), but has descriptors of its own, lest sockets of
+ * ours outlive us.
  */
+#include "file/brief_names.h"
+
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -16,13 +16,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "file/ghost.h"
 #include "kernel/syscalls.h"
 
 enum { STACK = 128 * 1024, PATIENCE_MS = 2000 };
 
 struct brief_names {
-	struct file_set *f;
+	struct session *s;
+	void (*take)(void *owner);
+	void *owner;
 	char *stack; /* of the children for a moment */
 	pid_t guard;
 	int controller; /* pidfd of ours */
@@ -31,24 +32,10 @@ struct brief_names {
 
 struct job {
 	struct brief_names *names;
-	int (*call)(struct file_set *f, void *arg);
+	int (*call)(void *owner, void *arg);
 	void *arg;
 	int result;
 };
-
-static bool is_directory(const struct doomed *gone)
-{
-	return !gone->ghost || ghost_is_directory(gone->ghost);
-}
-
-int brief_names_take_last(struct file_set *f)
-{
-	const struct doomed *gone = &f->doomed.v[f->doomed.n - 1];
-	int r = unlinkat(
-		f->root_fd, path_relative(gone->path), is_directory(gone) ? AT_REMOVEDIR : 0);
-	f->doomed.n--;
-	return r < 0 ? -errno : 0;
-}
 
 static int guard(void *arg)
 {
@@ -60,8 +47,7 @@ static int guard(void *arg)
 		;
 	for (int i = 0; i < PATIENCE_MS && __atomic_load_n(&names->busy, __ATOMIC_SEQ_CST); i++)
 		poll(NULL, 0, 1);
-	while (names->f->doomed.n)
-		brief_names_take_last(names->f);
+	names->take(names->owner);
 	_exit(0);
 }
 
@@ -82,20 +68,21 @@ static void wait_for(pid_t pid)
 		;
 }
 
-static int begin(struct file_set *f)
+int brief_names_begin(
+	struct session *s, void (*take)(void *owner), void *owner, struct brief_names **ret)
 {
-	struct brief_names *names = arena_new(&f->s->arena, struct brief_names);
-	names->f = f;
+	struct brief_names *names = arena_new(&s->arena, struct brief_names);
+	*names = (struct brief_names){.s = s, .take = take, .owner = owner};
+	names->stack = arena_alloc(&s->arena, STACK);
 	names->controller = sys_pidfd_open(getpid(), 0);
 	if (names->controller < 0)
-		return fail(f->s, names->controller, "watch over the names of removed files");
-	names->stack = arena_alloc(&f->s->arena, STACK);
-	names->guard = clone_masked(guard, arena_alloc(&f->s->arena, STACK), 0, names);
+		return fail(s, names->controller, "watch over temporary names");
+	names->guard = clone_masked(guard, arena_alloc(&s->arena, STACK), 0, names);
 	if (names->guard < 0) {
 		close(names->controller);
-		return fail(f->s, names->guard, "watch over the names of removed files");
+		return fail(s, names->guard, "watch over temporary names");
 	}
-	f->names = names;
+	*ret = names;
 	return 0;
 }
 
@@ -105,34 +92,30 @@ static int do_job(void *arg)
 	struct job *job = arg;
 	struct brief_names *names = job->names;
 	setsid();
-	job->result = job->call(names->f, job->arg);
+	job->result = job->call(names->owner, job->arg);
 	__atomic_store_n(&names->busy, false, __ATOMIC_SEQ_CST);
 	_exit(0);
 }
 
-int brief_names_do(struct file_set *f, int (*call)(struct file_set *f, void *arg), void *arg)
+int brief_names_do(struct brief_names *n, int (*call)(void *owner, void *arg), void *arg)
 {
-	int r = f->names ? 0 : begin(f);
-	if (r < 0)
-		return r;
-	struct job job = {f->names, call, arg, 0};
-	__atomic_store_n(&f->names->busy, true, __ATOMIC_SEQ_CST);
-	pid_t pid = clone_masked(do_job, f->names->stack, CLONE_VFORK | CLONE_FILES, &job);
+	struct job job = {n, call, arg, 0};
+	__atomic_store_n(&n->busy, true, __ATOMIC_SEQ_CST);
+	pid_t pid = clone_masked(do_job, n->stack, CLONE_VFORK | CLONE_FILES, &job);
 	if (pid < 0) {
-		__atomic_store_n(&f->names->busy, false, __ATOMIC_SEQ_CST);
-		return fail(f->s, pid, "make the names of removed files");
+		__atomic_store_n(&n->busy, false, __ATOMIC_SEQ_CST);
+		return fail(n->s, pid, "give temporary names");
 	}
 	wait_for(pid);
 	return job.result;
 }
 
-void brief_names_end(struct file_set *f)
+void brief_names_end(struct brief_names **n)
 {
-	struct brief_names *names = f->names;
-	if (!names)
+	if (!*n)
 		return;
-	f->names = NULL;
-	kill(names->guard, SIGKILL);
-	wait_for(names->guard);
-	close(names->controller);
+	kill((*n)->guard, SIGKILL);
+	wait_for((*n)->guard);
+	close((*n)->controller);
+	*n = NULL;
 }

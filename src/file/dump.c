@@ -316,12 +316,14 @@ int file_dump_finish(struct file_dump *d)
 
 void file_dump_resume(struct file_dump *d)
 {
+	link_remap_done(d);
 	tcp_dump_undo(d);
 	tun_dump_resume(d);
 }
 
 void file_dump_done(struct file_dump *d)
 {
+	link_remap_done(d);
 	tcp_dump_done(d);
 }
 

@@ -137,6 +137,7 @@ struct file_dump {
 	VEC(RemapFilePathEntry *) remaps;
 	VEC(MemfdInodeEntry *) memfds;
 	VEC(struct link_dump *) links;
+	struct brief_names *names; /* of the links; NULL: none were made */
 	VEC(struct later) when_all, later;
 	VEC(struct view_reading) readings;
 	VEC(struct ring *) rings; /* io_uring.c */
@@ -234,6 +235,7 @@ int link_remap_collect(
 	struct file_dump *d, struct file_view *v, struct dumped_file *f, const char *name);
 int link_remap_make_all(struct file_dump *d);
 void link_remap_undo(struct file_dump *d);
+void link_remap_done(struct file_dump *d); /* they stay */
 void remap_add(struct file_dump *d, uint32_t orig_id, RemapType type, uint32_t remap_id);
 
 /* build_id.c */

@@ -218,8 +218,9 @@ struct making {
 	int fd; /* as of make_node() */
 };
 
-static int give_and_take_names(struct file_set *f, void *arg)
+static int give_and_take_names(void *file_set, void *arg)
 {
+	struct file_set *f = file_set;
 	struct making *m = arg;
 	int r = 0;
 	size_t n = 0;
@@ -233,7 +234,7 @@ static int give_and_take_names(struct file_set *f, void *arg)
 static int make_nameless(struct file_set *f, struct ghost *g, int *ret_fd)
 {
 	struct making m = {g, -1};
-	int r = brief_names_do(f, give_and_take_names, &m), fd = m.fd;
+	int r = file_names_do(f, give_and_take_names, &m), fd = m.fd;
 	g->nameless = r >= 0;
 	g->path = g->name;
 	if (S_ISREG(g->e->mode) && fd >= 0)
@@ -248,28 +249,29 @@ static int make_nameless(struct file_set *f, struct ghost *g, int *ret_fd)
 
 /* --- */
 
-static int make_directory(struct file_set *f, void *arg)
+static int make_directory(void *file_set, void *arg)
 {
+	struct file_set *f = file_set;
 	struct making *m = arg;
 	int r = make_parents(f, m->g->name);
 	return r < 0 ? r : make_named(f, m->g, m->g->name, &m->fd);
 }
 
-static int make_elsewhere(struct file_set *f, void *arg)
+static int make_elsewhere(void *file_set, void *arg)
 {
 	struct making *m = arg;
-	return make_somewhere(f, m->g, &m->fd);
+	return make_somewhere(file_set, m->g, &m->fd);
 }
 
 static int make_named_ghost(struct file_set *f, struct ghost *g)
 {
 	_cleanup_close_ int fd = -1;
 	struct making m = {g, -1};
-	int r = ghost_is_directory(g)		      ? brief_names_do(f, make_directory, &m)
+	int r = ghost_is_directory(g)		      ? file_names_do(f, make_directory, &m)
 		: S_ISLNK(g->e->mode) || g->no_follow ? -EEXIST
 						      : make_nameless(f, g, &fd);
 	if (r == -EEXIST && !ghost_is_directory(g)) {
-		r = brief_names_do(f, make_elsewhere, &m);
+		r = file_names_do(f, make_elsewhere, &m);
 		fd = m.fd;
 	}
 	if (r < 0) {

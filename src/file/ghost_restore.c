@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "file/brief_names.h"
 #include "file/ghost.h"
 
 enum { RAW_O_TMPFILE = 020000000 };
@@ -145,6 +146,20 @@ int ghost_take_creator(struct ghost *g, const RegFileEntry *e)
 
 /* --- and taking their names away --- */
 
+static bool is_directory(const struct doomed *gone)
+{
+	return !gone->ghost || ghost_is_directory(gone->ghost);
+}
+
+int ghost_take_last(struct file_set *f)
+{
+	const struct doomed *gone = &f->doomed.v[f->doomed.n - 1];
+	int r = unlinkat(f->root_fd, path_relative(gone->path),
+		is_directory(gone) ? AT_REMOVEDIR : 0);
+	f->doomed.n--;
+	return r < 0 ? -errno : 0;
+}
+
 void ghost_remove_all(struct file_set *f)
 {
 	vec_for_each (&f->ghost_list, at) {
@@ -158,9 +173,9 @@ void ghost_remove_all(struct file_set *f)
 		const char *path = gone->path;
 		if (gone->ghost && ghost_is_directory(gone->ghost))
 			ghost_set_times(f, gone->ghost); /* what was made in it changed them */
-		int r = brief_names_take_last(f);
+		int r = ghost_take_last(f);
 		if (r < 0)
 			log_warn(f->s, "cannot remove %s: %s", path, strerror(-r));
 	}
-	brief_names_end(f);
+	brief_names_end(&f->names);
 }

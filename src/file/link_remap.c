@@ -3,15 +3,18 @@
  *
  * The dump makes one more link, link_remap.<id> beside the old name, by linkat(AT_EMPTY_PATH), and
  * gives it a REG entry that the remap entry refers to.  Links are made when everything else is
- * known to be fine, and removed again when the dump fails or the tree goes on running.  A layer
+ * known to be fine, and removed again when the dump fails or the tree goes on running, also if we are
+ * killed (brief_names.c).  A layer
  * of overlayfs may refuse the link (ENOENT): then the file is stored as a ghost.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "file/brief_names.h"
 #include "file/ghost.h"
 
 struct link_dump {
@@ -51,9 +54,18 @@ int link_remap_collect(
 	return 0;
 }
 
+struct making {
+	struct link_dump *l;
+	int fd;
+};
+
 /* Beside the old name, or in the nearest directory above that still exists. */
-static int make_link(struct file_dump *d, struct link_dump *l, int fd)
+static int make_link(void *file_dump, void *arg)
 {
+	struct file_dump *d = file_dump;
+	const struct making *m = arg;
+	struct link_dump *l = m->l;
+	int fd = m->fd;
 	char own[32];
 	snprintf(own, sizeof(own), "/proc/self/fd/%d", fd);
 	size_t dir = (size_t)(strrchr(l->near, '/') - l->near);
@@ -76,6 +88,21 @@ static int make_link(struct file_dump *d, struct link_dump *l, int fd)
 	}
 }
 
+static bool are_complete(const struct file_dump *d)
+{
+	struct stat st;
+	return fstatat(d->s->images->fd, "inventory.img", &st, 0) == 0 && st.st_size > 0;
+}
+
+/* We were killed. Images that are complete need their links. */
+static void take_links(void *file_dump)
+{
+	struct file_dump *d = file_dump;
+	vec_for_each (&d->links, l)
+		if ((*l)->path && !are_complete(d))
+			unlink((*l)->path);
+}
+
 static void add_link_entry(struct file_dump *d, const struct link_dump *l)
 {
 	RegFileEntry *e = arena_new(&d->s->arena, RegFileEntry);
@@ -96,7 +123,10 @@ static int finish_link(struct file_dump *d, struct link_dump *l)
 	_cleanup_close_ int fd = source_reopen(d, &l->view.from, O_PATH);
 	if (fd < 0)
 		return fd;
-	int r = make_link(d, l, fd);
+	struct making m = {l, fd};
+	int r = d->names ? 0 : brief_names_begin(d->s, take_links, d, &d->names);
+	if (r >= 0)
+		r = brief_names_do(d->names, make_link, &m);
 	if (r == -ENOENT) {
 		vec_for_each (&l->users, id)
 			ghost_add(d, &l->view, *id);
@@ -127,4 +157,10 @@ void link_remap_undo(struct file_dump *d)
 		if ((*l)->path && unlink((*l)->path) < 0)
 			log_warn(d->s, "cannot remove %s: %s", (*l)->path, strerror(errno));
 	d->links.n = 0;
+	link_remap_done(d);
+}
+
+void link_remap_done(struct file_dump *d)
+{
+	brief_names_end(&d->names);
 }

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "file/brief_names.h"
 #include "file/procfs_remap.h"
 
 const char *path_relative(const char *path)
@@ -88,8 +89,22 @@ struct opening {
 	int flags;
 };
 
-static int open_linked(struct file_set *f, void *arg)
+static void take_doomed(void *file_set)
 {
+	struct file_set *f = file_set;
+	while (f->doomed.n)
+		ghost_take_last(f);
+}
+
+int file_names_do(struct file_set *f, int (*call)(void *file_set, void *arg), void *arg)
+{
+	int r = f->names ? 0 : brief_names_begin(f->s, take_doomed, f, &f->names);
+	return r < 0 ? r : brief_names_do(f->names, call, arg);
+}
+
+static int open_linked(void *file_set, void *arg)
+{
+	struct file_set *f = file_set;
 	const struct opening *o = arg;
 	unsigned made;
 	const char *at = o->name;
@@ -108,7 +123,7 @@ static int open_linked(struct file_set *f, void *arg)
 int remap_open(struct file_set *f, const char *target, const char *name, int flags)
 {
 	struct opening o = {target, name, flags};
-	return brief_names_do(f, open_linked, &o);
+	return file_names_do(f, open_linked, &o);
 }
 
 /* --- loading --- */

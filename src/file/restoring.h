@@ -97,7 +97,7 @@ struct file_set {
 	VEC(struct inherited) inherited;
 	VEC(struct open_file *) rings; /* io_uring_restore.c */
 	VEC(struct doomed) doomed; /* in order of making; see brief_names.c */
-	struct brief_names *names; /* NULL: none yet */
+	struct brief_names *names; /* NULL: none were given */
 	int root_fd;		   /* what paths of the image begin at */
 	int pipes_data, fifo_data, bpf_data; /* the images, for contents; -1 */
 	bool epoll_holders_known;  /* epoll_restore.c */
@@ -144,14 +144,10 @@ int remap_make_parents(struct file_set *f, const char *path, unsigned *ret_made)
 void remap_remove_parents(struct file_set *f, const char *path, unsigned made);
 
 /*
- * brief_names.c: the result of call(), which gives and takes names and is not interrupted by a
- * SIGKILL for us; other failures are recorded.  What is in f->doomed is taken if we die before
- * brief_names_end().
+ * remap.c: call() of the set by brief_names_do(); what is in f->doomed is taken if we die before
+ * ghost_remove_all().
  */
-int brief_names_do(struct file_set *f, int (*call)(struct file_set *f, void *arg), void *arg);
-/* Takes the last of f->doomed. */
-int brief_names_take_last(struct file_set *f);
-void brief_names_end(struct file_set *f);
+int file_names_do(struct file_set *f, int (*call)(void *file_set, void *arg), void *arg);
 
 /* ghost_restore.c */
 int ghost_load(struct file_set *f, uint32_t number, const RegFileEntry *first, struct ghost **ret);
@@ -159,6 +155,8 @@ int ghost_create_all(struct file_set *f);
 const char *ghost_path(const struct ghost *g);
 bool ghost_is_directory(const struct ghost *g);
 void ghost_remove_all(struct file_set *f);
+/* Takes the last of f->doomed. */
+int ghost_take_last(struct file_set *f);
 /* The ghost that had this inode (device as inside the kernel); NULL: none. */
 struct ghost *ghost_of_inode(const struct file_set *f, uint32_t dev, uint64_t ino);
 /* Open files of one name shall be one for what watches the inode: see fsnotify_restore.c. */
