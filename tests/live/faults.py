@@ -17,7 +17,7 @@ import nft
 import snapshot
 from live import BUILD, Failure, tail
 
-PATIENCE = 3  # seconds, for what a guard or the kernel does after the death of the tool
+PATIENCE = 10  # seconds, for what a guard or the kernel does after the death of the tool
 BATCH = 40  # points after which the target itself is asked
 TEMPORARY = ("/tmp", "/var/tmp", "/dev/shm", "/run")
 
@@ -111,6 +111,7 @@ class Sweep:
         self.base, self.rounds = case.dir, 0
         self.points, self.harmed = 0, []
         self.batch, self.images = [], None
+        self.complete = False  # are the images of the last dump, though the target lives on?
         self.ignored = {*scene.program.words("COMPARE"), *scene.ignored}
         scene.judge = lambda: self.need_no(self.changes_by_restore)
 
@@ -180,8 +181,8 @@ class Sweep:
     def surplus(self, killed):
         """What is there that was not; a lock of the dump may go with the restore that needed it."""
         now = left_over(self.case)
-        if killed and self.scene.verb == "restore":
-            now["files"] = [f for f in now["files"] if not self.scene.may_stay(f)]
+        if self.complete:
+            now["files"] = [f for f in now["files"] if "/link_remap." not in f]
         return [f"{key}: {more}" for key, was in self.nothing.items()
                 if (more := sorted(set(now[key]) - set(was)))]
 
@@ -204,6 +205,7 @@ class Sweep:
     def after_dump(self, out, images):
         case, scene = self.case, self.scene
         done = (images / "inventory.img").exists()
+        self.complete = done and out.killed
         if done != (scene.writes and out.status == 0) and not (out.killed and done):
             raise Failure(f"status {out.status}, and {'an' if done else 'no'} inventory.img")
         if done and scene.ends:

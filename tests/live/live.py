@@ -197,7 +197,7 @@ class Case:
             tree |= added
         return sorted(tree)
 
-    def gone(self, pids=None, timeout=5):
+    def gone(self, pids=None, timeout=20):
         """Wait until the pids (or all of the tree) are no more, not even as zombies."""
         def none():
             self.reap()

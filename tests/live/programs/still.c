@@ -145,6 +145,14 @@ static void need_queued(void)
 	}
 }
 
+/* Soon: it may just have come from a dump. */
+static void need_asleep(pid_t tid)
+{
+	for (int i = 0; i < 2000 && task_state(getpid(), tid) != 'S'; i++)
+		nap_ms(5);
+	SAME(task_state(getpid(), tid), 'S');
+}
+
 static void child(void *arg)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -193,7 +201,7 @@ int main(int argc, char **argv)
 	need_filled(memory, PRIVATE, 1);
 	need_filled(shared, SHARED, 2);
 	for (int i = 1; i < 4; i++)
-		SAME(task_state(getpid(), tids[i]), 'S');
+		need_asleep(tids[i]);
 	NEED(write(pipe_fds[1], "x", 1) == 1);
 	pthread_mutex_unlock(&locked);
 	NEED(!pthread_join(threads[4], NULL) && !pthread_join(threads[0], NULL));
