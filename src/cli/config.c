@@ -90,20 +90,19 @@ static int parse_line(struct parser *p, char *line, const char *path, int line_n
 	return parse_args(p, value ? 2 : 1, words);
 }
 
-static int parse_file(struct parser *p, const char *path)
+int parse_config_text(struct parser *p, char *text, const char *path)
 {
-	char *text = read_config(p, path);
-	int line_no = 0;
-	while (text && *text) {
+	int line_no = 0, err = 0;
+	p->from_config = true;
+	while (*text && !err) {
 		char *line = text;
 		text += strcspn(text, "\n");
 		if (*text)
 			*text++ = '\0';
-		int err = parse_line(p, line, path, ++line_no);
-		if (err)
-			return err;
+		err = parse_line(p, line, path, ++line_no);
 	}
-	return 0;
+	p->from_config = false;
+	return err;
 }
 
 /* What must be known before the files are read, wherever it stands in argv. */
@@ -121,10 +120,8 @@ static void scan_raw(int argc, const char *const *argv, const char **ret_config,
 
 int parse_config_file(struct parser *p, const char *path)
 {
-	p->from_config = true;
-	int err = parse_file(p, path);
-	p->from_config = false;
-	return err;
+	char *text = read_config(p, path);
+	return text ? parse_config_text(p, text, path) : 0;
 }
 
 static int parse_config_files(struct parser *p, int argc, const char *const *argv)

@@ -37,6 +37,9 @@ int parse_command_line(struct parser *p, int argc, const char *const *argv);
 /* Applies one configuration file; a missing one is no error. Returns 0 or -EINVAL. */
 int parse_config_file(struct parser *p, const char *path);
 
+/* The same of its text, which is cut into pieces and must live as long as the options. */
+int parse_config_text(struct parser *p, char *text, const char *path);
+
 /* Decimal in min..max, nothing else. Returns 0 or -EINVAL without recording. */
 int parse_number(const char *text, int64_t min, int64_t max, int64_t *ret_value);
 

@@ -15,11 +15,28 @@
 #include "kernel/procfs.h"
 #include "kernel/scan.h"
 
-enum base { HEX, DECIMAL };
+bool proc_number_parse(const char *text, size_t len, enum proc_base base, uint64_t *ret)
+{
+	struct scan c = SCAN(text, len);
+	int64_t value = 0;
+	bool good = base == PROC_HEX   ? scan_hex(&c, ret)
+		: scan_peek(&c) == '-' ? scan_i64(&c, &value)
+				       : scan_u64(&c, ret);
+	if (value < 0)
+		*ret = (uint64_t)value;
+	scan_char(&c, '\n');
+	return good && scan_done(&c);
+}
+
+bool proc_autogroup_parse(const char *text, size_t len, int *ret)
+{
+	struct scan c = SCAN(text, len);
+	return scan_skip_to(&c, ' ') && scan_literal(&c, "nice ") && scan_int(&c, ret);
+}
 
 /* An empty file says that the task has no such thing any more: -ESRCH. */
 static int read_number(
-	struct session *s, pid_t pid, const char *name, enum base base, uint64_t *ret)
+	struct session *s, pid_t pid, const char *name, enum proc_base base, uint64_t *ret)
 {
 	_cleanup_proc_buf_ struct proc_buf b = {0};
 	int err = proc_read_record(s, pid, name, &b);
@@ -27,18 +44,10 @@ static int read_number(
 		return err;
 	if (!b.len)
 		return -ESRCH;
-	struct scan c = SCAN(b.data, b.len);
-	int64_t value = 0;
-	bool good = base == HEX        ? scan_hex(&c, ret)
-		: scan_peek(&c) == '-' ? scan_i64(&c, &value)
-				       : scan_u64(&c, ret);
-	if (value < 0)
-		*ret = (uint64_t)value;
-	scan_char(&c, '\n');
-	return good && scan_done(&c) ? 0 : proc_malformed(s, -EINVAL, pid, name);
+	return proc_number_parse(b.data, b.len, base, ret) ? 0 : proc_malformed(s, -EINVAL, pid, name);
 }
 
-static int read_u32(struct session *s, pid_t pid, const char *name, enum base base, uint32_t *ret)
+static int read_u32(struct session *s, pid_t pid, const char *name, enum proc_base base, uint32_t *ret)
 {
 	uint64_t value = 0;
 	int err = read_number(s, pid, name, base, &value);
@@ -49,13 +58,13 @@ static int read_u32(struct session *s, pid_t pid, const char *name, enum base ba
 
 int proc_personality(struct session *s, pid_t pid, uint32_t *ret)
 {
-	return read_u32(s, pid, "personality", HEX, ret);
+	return read_u32(s, pid, "personality", PROC_HEX, ret);
 }
 
 int proc_oom_score_adj(struct session *s, pid_t pid, int *ret)
 {
 	uint64_t value = 0;
-	int err = read_number(s, pid, "oom_score_adj", DECIMAL, &value);
+	int err = read_number(s, pid, "oom_score_adj", PROC_DECIMAL, &value);
 	if (!err)
 		*ret = (int)value;
 	return err;
@@ -63,17 +72,17 @@ int proc_oom_score_adj(struct session *s, pid_t pid, int *ret)
 
 int proc_loginuid(struct session *s, pid_t pid, uint32_t *ret)
 {
-	return read_u32(s, pid, "loginuid", DECIMAL, ret);
+	return read_u32(s, pid, "loginuid", PROC_DECIMAL, ret);
 }
 
 int proc_coredump_filter(struct session *s, pid_t pid, uint32_t *ret)
 {
-	return read_u32(s, pid, "coredump_filter", HEX, ret);
+	return read_u32(s, pid, "coredump_filter", PROC_HEX, ret);
 }
 
 int proc_timerslack_ns(struct session *s, pid_t pid, uint64_t *ret)
 {
-	return read_number(s, pid, "timerslack_ns", DECIMAL, ret);
+	return read_number(s, pid, "timerslack_ns", PROC_DECIMAL, ret);
 }
 
 int proc_autogroup_nice(struct session *s, pid_t pid, int *ret)
@@ -84,10 +93,8 @@ int proc_autogroup_nice(struct session *s, pid_t pid, int *ret)
 		return err;
 	if (!b.len)
 		return -ENOENT;
-	struct scan c = SCAN(b.data, b.len);
-	if (!scan_skip_to(&c, ' ') || !scan_literal(&c, "nice ") || !scan_int(&c, ret))
-		return proc_malformed(s, -EINVAL, pid, "autogroup");
-	return 0;
+	return proc_autogroup_parse(b.data, b.len, ret) ? 0
+						       : proc_malformed(s, -EINVAL, pid, "autogroup");
 }
 
 int proc_auxv(struct session *s, pid_t pid, uint64_t **ret_words, size_t *ret_n)

@@ -28,6 +28,11 @@ int proc_autogroup_nice(struct session *s, pid_t pid, int *ret); /* -ENOENT also
  */
 int proc_auxv(struct session *s, pid_t pid, uint64_t **ret_words, size_t *ret_n);
 
+/* The text of such a file; negative numbers are sign-extended. */
+enum proc_base { PROC_HEX, PROC_DECIMAL };
+bool proc_number_parse(const char *text, size_t len, enum proc_base base, uint64_t *ret);
+bool proc_autogroup_parse(const char *text, size_t len, int *ret);
+
 /* Raw text, NUL-terminated, in the arena. */
 int proc_cgroup(struct session *s, pid_t pid, char **ret);
 

@@ -43,10 +43,9 @@ void rtnl_put(struct rtnl_request *r, unsigned type, const void *data, size_t le
 	append(r, data, len);
 }
 
-/* 1: more to come, 0: that was all */
-static int take(const char *data, size_t len, rtnl_fn *fn, void *arg)
+int rtnl_parse(const void *data, size_t len, rtnl_fn *fn, void *arg)
 {
-	const struct nlmsghdr *h = (const struct nlmsghdr *)data;
+	const struct nlmsghdr *h = data;
 	bool multi = false;
 	for (ssize_t left = (ssize_t)len; left > 0; h = NLMSG_NEXT(h, left)) {
 		int err = 0;
@@ -85,7 +84,7 @@ int rtnl_ask(struct rtnl_request *r, rtnl_fn *fn, void *arg)
 		ssize_t n = recv(fd, room, ANSWER_MAX, 0);
 		if (n < 0 && errno == EINTR)
 			continue;
-		more = n <= 0 ? (n ? -errno : -EPIPE) : take(room, (size_t)n, fn, arg);
+		more = n <= 0 ? (n ? -errno : -EPIPE) : rtnl_parse(room, (size_t)n, fn, arg);
 	}
 	return more;
 }

@@ -32,4 +32,7 @@ typedef int rtnl_fn(void *arg, const struct nlmsghdr *answer);
 /* The answers: to one question, or (NLM_F_DUMP) a list. 0 or a negative errno. */
 int rtnl_ask(struct rtnl_request *r, rtnl_fn *fn, void *arg);
 
+/* Walks a buffer of answers. 1: more to come, 0: that was all, or negative. */
+int rtnl_parse(const void *data, size_t len, rtnl_fn *fn, void *arg);
+
 #endif

@@ -266,11 +266,10 @@ static pid_t wanted_pid(const struct request *r)
 	return o->has_pid ? (pid_t)o->pid : r->worker->peer.pid;
 }
 
-int request_apply(struct request *r, enum action action)
+int request_parse(struct request *r, enum action action)
 {
 	struct options *opt = r->opt;
 	struct parser p = {.arena = &r->s->arena, .opt = opt};
-	const char *earlier_log = opt->log_file, *earlier_work = opt->work_dir;
 	opt->log_file = opt->work_dir = opt->images_dir = NULL;
 	opt->action = action;
 	int err = parse_words(r, &p);
@@ -283,7 +282,14 @@ int request_apply(struct request *r, enum action action)
 	opt->orphan_pts_master = r->req->opts->orphan_pts_master;
 	if (check_options(&p))
 		return bad_options(r, p.error);
-	err = refuse_reaching(r);
+	return refuse_reaching(r);
+}
+
+int request_apply(struct request *r, enum action action)
+{
+	struct options *opt = r->opt;
+	const char *earlier_log = opt->log_file, *earlier_work = opt->work_dir;
+	int err = request_parse(r, action);
 	if (err >= 0)
 		err = open_images(r, opt->images_dir);
 	if (err >= 0)

@@ -48,6 +48,8 @@ struct request {
  * in the order of spec/rpc.md 4. 0 or negative errno with the failure recorded.
  */
 int request_apply(struct request *r, enum action action);
+/* Its first part: sets r->opt and opens nothing but a configuration file. */
+int request_parse(struct request *r, enum action action);
 
 /* notify.c: asks the client at each stage, if it wants that. */
 void notify_init(struct request *r);
