@@ -70,6 +70,7 @@ struct btf {
 	struct cursor types; /* before the first */
 	const char *strings;
 	size_t strings_len;
+	unsigned nameless; /* parts that were looked into */
 };
 
 static bool parse(const void *data, size_t len, struct btf *ret)
@@ -117,8 +118,8 @@ static bool go_to(const struct btf *b, uint32_t id, struct cursor *ret)
 	return id && ret->id == id;
 }
 
-/* Structures of the kernel nest deeper only by malice. */
-enum { DEPTH_MAX = 4 };
+/* Structures of the kernel nest deeper, or have more parts without a name, only by malice. */
+enum { DEPTH_MAX = 4, NAMELESS_MAX = 256 };
 
 static bool is_pointer(const struct btf *b, uint32_t id)
 {
@@ -127,7 +128,7 @@ static bool is_pointer(const struct btf *b, uint32_t id)
 }
 
 static int find_member(
-	const struct btf *b, const struct cursor *in, uint32_t name_off, bool pointer, int depth)
+	struct btf *b, const struct cursor *in, uint32_t name_off, bool pointer, int depth)
 {
 	unsigned kind = BTF_INFO_KIND(in->t.info);
 	if ((kind != BTF_KIND_STRUCT && kind != BTF_KIND_UNION) || depth > DEPTH_MAX)
@@ -142,8 +143,9 @@ static int find_member(
 			continue;
 		if (m.name_off == name_off)
 			return pointer && !is_pointer(b, m.type) ? -1 : (int)(bits / 8);
-		if (m.name_off || !go_to(b, m.type, &inner))
+		if (m.name_off || b->nameless == NAMELESS_MAX || !go_to(b, m.type, &inner))
 			continue;
+		b->nameless++;
 		int at = find_member(b, &inner, name_off, pointer, depth + 1);
 		if (at >= 0)
 			return (int)(bits / 8) + at;
