@@ -8,6 +8,8 @@
 #   make faults     a fault at every system call of the tool; ends with "points P, harmed N"
 #   make races      a thousand dumps (N=) of each target that does not hold still
 #   make soak       10,000 dumps and restores of one tree, or CYCLES=n; nothing may grow
+#   make fuzz       hostile input: libFuzzer on every parser, SECONDS=60 each, then every flipped byte of
+#                   the golden images (clang, in $(BUILD)-fuzz)
 #   make bench      timings beside machine floors; CRIU=/path/to/criu adds another tool
 #   make install    DESTDIR= PREFIX= CRIU_LINK=true adds the name `criu`
 #   make features   docs/features.md from the tests
@@ -21,8 +23,9 @@ BUILD     ?= build
 PREFIX    ?= /usr/local
 SETUP     ?=
 CRIU_LINK ?= false
+SECONDS   ?= 60
 
-.PHONY: all demo test lint coverage faults races soak bench install features support format clean \
+.PHONY: all demo test lint coverage faults races soak fuzz bench install features support format clean \
 	bootstrap
 
 all: $(BUILD)/build.ninja
@@ -63,6 +66,14 @@ races: all
 
 soak: all
 	@CYCLES=$(or $(CYCLES),10000) tests/live/case.py test_soak test_soak
+
+fuzz:
+	@tools/bootstrap
+	@tools/bootstrap --lint
+	@[ -d $(BUILD)-fuzz ] || CC="$${FUZZ_CC:-clang}" meson setup $(BUILD)-fuzz -Dfuzz=enabled \
+		-Db_sanitize=address,undefined -Db_lundef=false -Dstatic=disabled
+	@ninja -C $(BUILD)-fuzz
+	@tests/fuzz/run $(BUILD)-fuzz --seconds $(SECONDS) $(FUZZ_ARGS)
 
 bench: all
 	@python3 bench/run.py --fermata $(BUILD)/fermata $(if $(CRIU),--tool criu=$(CRIU)) $(BENCH_ARGS)

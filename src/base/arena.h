@@ -61,6 +61,7 @@ void *arena_grow(struct arena *a, void *elems, size_t n_elems, size_t *cap, size
 		&(vec)->v[(vec)->n++])
 
 #define vec_for_each(vec, it)                                                                      \
-	for (__typeof__(1 ? (vec)->v : (void *)0) it = (vec)->v; it < (vec)->v + (vec)->n; it++)
+	for (__typeof__(1 ? (vec)->v : (void *)0) it = (vec)->v;                                   \
+		(vec)->n && it < (vec)->v + (vec)->n; it++)
 
 #endif

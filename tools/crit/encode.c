@@ -294,6 +294,7 @@ static int encode_image(struct crit *c, struct json_object *root, struct image_w
 	struct json_object *magic, *entries;
 	enum image_type type;
 	if (!json_object_object_get_ex(root, "magic", &magic) ||
+		!json_object_is_type(magic, json_type_string) ||
 		!json_object_object_get_ex(root, "entries", &entries) ||
 		!json_object_is_type(entries, json_type_array))
 		return fail(s, EINVAL, "this JSON has no magic or no list of entries");
