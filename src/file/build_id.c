@@ -162,11 +162,11 @@ int build_id_dump(struct file_dump *d, struct file_view *v, RegFileEntry *e)
 	if (!file_lock_forbids_open(v)) {
 		/*
 		 * Not by the task's own descriptor, which would leave the time of the access.
-		 * Opening is an event for inotify: not before all its queues were looked at.
+		 * Opening is an event for inotify: only once it is sure that there is a dump.
 		 */
 		struct unread *u = arena_new(&d->s->arena, struct unread);
 		*u = (struct unread){v->from, inode, e};
-		file_dump_when_all(d, open_and_take, u);
+		file_dump_later(d, open_and_take, u);
 	}
 	return 0;
 }
