@@ -91,9 +91,8 @@ void dump_release(struct dump *d, enum release how)
 			kill_task(d, t);
 			continue;
 		}
-		if (how == RELEASE_STOPPED)
-			kill(t->pid, SIGSTOP);
-		else if (visit_owes_stop(d->s, t))
+		/* one that was stopped falls back into it by itself */
+		if (how == RELEASE_STOPPED ? t->state != TASK_STOPPED : visit_owes_stop(d->s, t))
 			kill(t->pid, SIGSTOP);
 	}
 	if (how == RELEASE_KILLED)

@@ -98,11 +98,11 @@ static bool shall_stop(const struct restore *re, const struct task *t)
 	return task_lives(t) && (t->state == TASK_STOPPED || re->s->opt->leave_stopped);
 }
 
-static void stop(const struct restore *re, const struct task *t)
+static void stop(const struct task *t)
 {
 	const TaskCoreEntry *tc = leader(t)->core->tc;
 	bool same = tc->has_stop_signo && takes_stop(t, tc->stop_signo);
-	kill(t->pid, same && !re->s->opt->leave_stopped ? (int)tc->stop_signo : SIGSTOP);
+	kill(t->pid, same ? (int)tc->stop_signo : SIGSTOP);
 }
 
 /* The signal is taken once the task runs; whoever waits for the tool shall find it stopped. */
@@ -170,7 +170,7 @@ int restore_take_over(struct restore *re)
 	hook_run_anyway(re->s, HOOK_PRE_RESUME);
 	vec_for_each (&re->tree.tasks, t)
 		if (shall_stop(re, *t))
-			stop(re, *t);
+			stop(*t);
 	commit(re);
 	file_restore_done(re->files);
 	vec_for_each (&re->tree.tasks, t)
