@@ -14,7 +14,7 @@
  * tell: a newline is typed, which ends a line or does not.  It is kept as the literal-next
  * character at the end of the input.
  *
- * TIOCPKT_* bytes are switched off meanwhile.  A stopped output is set going for it, and stopped
+ * Locked parameters are unlocked for it. TIOCPKT_* bytes are switched off meanwhile.  A stopped output is set going for it, and stopped
  * again: TCOON tells a stop by TCOOFF, which only that undoes, from one by the stop character.
  * SIGTTOU and SIGTTIN must be blocked.
  */
@@ -35,6 +35,7 @@ struct pty {
 	int master_flags;
 	int packet;
 	struct termios2 real;
+	struct termios locked; /* bits that nobody may change: ECHO would repeat what we type */
 };
 
 static bool is_canonical(const struct termios2 *t)
@@ -58,6 +59,15 @@ static int set_termios(const struct pty *p, const struct termios2 *t)
 	return ioctl(p->slave, TCSETS2, t) < 0 ? -errno : 0;
 }
 
+/* Nothing is asked of the kernel where there are none, as nearly always. */
+static int set_locks(const struct pty *p, const struct termios *locks)
+{
+	static const struct termios none;
+	if (!memcmp(&p->locked, &none, sizeof(none)))
+		return 0;
+	return ioctl(p->slave, TIOCSLCKTRMIOS, locks) < 0 ? -errno : 0;
+}
+
 static int begin(struct pty *p, int master, int slave)
 {
 	*p = (struct pty){.master = master, .slave = slave};
@@ -66,17 +76,19 @@ static int begin(struct pty *p, int master, int slave)
 	if (p->master_flags < 0 || ioctl(slave, TCGETS2, &p->real) < 0 ||
 		ioctl(master, TIOCGPKT, &p->packet) < 0 ||
 		fcntl(master, F_SETFL, p->master_flags | O_NONBLOCK) < 0 ||
+		ioctl(slave, TIOCGLCKTRMIOS, &p->locked) < 0 ||
 		(p->packet && ioctl(master, TIOCPKT, &off) < 0))
 		return -errno;
-	return 0;
+	return set_locks(p, &(struct termios){0});
 }
 
 static int end(const struct pty *p)
 {
+	int r = set_locks(p, &p->locked);
 	if ((p->packet && ioctl(p->master, TIOCPKT, &p->packet) < 0) ||
 		fcntl(p->master, F_SETFL, p->master_flags) < 0)
 		return -errno;
-	return 0;
+	return r;
 }
 
 /* --- out --- */
