@@ -3,7 +3,8 @@
  *
  * A flag of the address space that the kernel sets to fs.suid_dumpable whenever a thread changes
  * its credentials, so every thread sets it again after its own.  The value 2 (core readable by
- * root only) cannot be set; it comes from that very change, and otherwise 0 is the safe side.
+ * root only) cannot be set; it comes from that very change, so one of the group that files belong to
+ * is made and undone where there is no other.  Where that is not allowed, 0 is the safe side.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,6 +17,7 @@
 
 extern const struct aspect dumpable_aspect;
 
+enum { SOME_GID = 1 };
 enum { NOT_DUMPABLE, USER_DUMPABLE, ROOT_DUMPABLE };
 
 static int dumpable_collect(struct session *s, struct thread *t, struct program *p, void **state)
@@ -62,6 +64,15 @@ static bool creds_change(const struct thread *t)
 			    e->fsgid != getegid());
 }
 
+/* setfsgid() says what was, not whether it was allowed. */
+static void change_creds(const struct thread *t, struct program *p)
+{
+	const CredsEntry *e = t->core->thread_core->creds;
+	uint32_t fsgid = e ? e->fsgid : getegid();
+	program_step(p, "make dumpable by root", NULL, SYS_setfsgid, imm(fsgid ^ SOME_GID));
+	program_step(p, "and the group again", NULL, SYS_setfsgid, imm(fsgid));
+}
+
 static int dumpable_plan(struct session *s, struct thread *t, struct program *p)
 {
 	(void)s;
@@ -72,6 +83,8 @@ static int dumpable_plan(struct session *s, struct thread *t, struct program *p)
 		return 0;
 	program_step(p, "set dumpable", NULL, SYS_prctl, imm(PR_SET_DUMPABLE),
 		imm(mm->dumpable == USER_DUMPABLE));
+	if (mm->dumpable == ROOT_DUMPABLE && suid_dumpable() == ROOT_DUMPABLE)
+		change_creds(t, p);
 	return 0;
 }
 
