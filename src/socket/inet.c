@@ -156,20 +156,12 @@ static void read_names(struct file_dump *d, const struct file_view *v, InetSkEnt
 		memcpy(e->dst_addr, listed->remote, e->n_dst_addr * sizeof(*e->dst_addr));
 }
 
-static bool has_peer(const InetSkEntry *e)
-{
-	for (size_t i = 0; i < e->n_dst_addr; i++)
-		if (e->dst_addr[i])
-			return true;
-	return e->dst_port;
-}
-
 /* State, backlog; of a listener it also tells how many nobody has accepted. */
 static int read_state(
 	struct file_dump *d, const struct file_view *v, InetSkEntry *e, uint32_t *ret_pending)
 {
 	*ret_pending = 0;
-	e->state = has_peer(e) ? INET_ESTABLISHED : INET_CLOSE;
+	e->state = inet_has_peer(e) ? INET_ESTABLISHED : INET_CLOSE;
 	if (!inet_is_tcp(e))
 		return 0;
 	struct tcp_info info = {0};

@@ -122,6 +122,7 @@ struct inet_restore *inet_restore_of(struct file_set *f);
 /* Whether it is a TCP socket that has (or had) a peer. */
 bool inet_is_connection(const InetSkEntry *e);
 bool inet_is_tcp(const InetSkEntry *e);
+bool inet_has_peer(const InetSkEntry *e);
 
 /* inet_name.c: "127.0.0.1:80", "[::1]:80"; port 0 of raw ones included */
 const char *inet_label(struct session *s, const InetSkEntry *e, bool remote);
@@ -143,9 +144,11 @@ int inet_plain_make(struct file_set *f);
 /* Its address or interface comes with a tun device only: nothing can be tried before. */
 bool inet_waits_for_tun(const struct file_set *f, const InetSkEntry *e);
 
-/* inet_inject.c: into a socket that is bound and nothing else yet */
+/* inet_inject.c: into a socket that is bound and nothing else yet; or not even that */
 int inet_queue_check(struct file_set *f, const struct open_file *o);
 int inet_queue_feed(struct file_set *f, struct open_file *o);
+bool inet_queue_comes_first(const struct open_file *o);
+int inet_queue_feed_first(struct file_set *f, struct open_file *o);
 
 /* tcp_restore.c */
 int tcp_check(struct file_set *f, struct open_file *o);

@@ -108,7 +108,7 @@ static void force_others(struct file_set *f, const struct open_file *o)
 
 static int bind_one(struct file_set *f, struct open_file *o)
 {
-	int r = new_socket(f, o, &o->fd);
+	int r = o->fd < 0 ? new_socket(f, o, &o->fd) : 0;
 	if (r < 0)
 		return r;
 	r = try_bind(o->fd, o->e->isk, /* force= */ false);
@@ -117,6 +117,17 @@ static int bind_one(struct file_set *f, struct open_file *o)
 		r = try_bind(o->fd, o->e->isk, /* force= */ true);
 	}
 	return r < 0 ? fail_bind(f, o, r) : 0;
+}
+
+static int feed_first(struct file_set *f, struct open_file *o)
+{
+	int r = inet_queue_comes_first(o) ? new_socket(f, o, &o->fd) : 0;
+	return r < 0 || o->fd < 0 ? r : inet_queue_feed_first(f, o);
+}
+
+static int feed_bound(struct file_set *f, struct open_file *o)
+{
+	return inet_queue_comes_first(o) ? 0 : inet_queue_feed(f, o);
 }
 
 static int make_bound(struct file_set *f, struct open_file *o)
@@ -171,7 +182,7 @@ static int complete(struct file_set *f, struct open_file *o)
 int inet_plain_make(struct file_set *f)
 {
 	int (*const steps[])(struct file_set *, struct open_file *) = {
-		make_bound, inet_queue_feed, make_raw, make_listening, complete};
+		feed_first, make_bound, feed_bound, make_raw, make_listening, complete};
 	struct inet_restore *in = f->inet;
 	if (in->plain_made)
 		return 0;

@@ -5,7 +5,10 @@
  * address, so it goes over loopback straight into the kernel's receiving side: source, TTL and TOS
  * are those of the image, and so is the interface, which the kernel takes from the destination.
  * So that no other socket of the same port gets it, the socket is connected to the sender for that
- * moment.  All this between bind(2) and what narrows the socket: peer, filters, buffers, shutdown.
+ * moment.  An IPv6 socket does not forget a peer when it is disconnected, and would take nothing
+ * from others; if it is not to have one, it gets its datagrams before bind(2), at a port of its own
+ * (which only IPV6_RECVORIGDSTADDR shows).
+ * All this happens before what narrows the socket: peer, filters, buffers, shutdown.
  * Raw and packet sockets are made afterwards, or they would see it.
  *
  * That it arrived is seen by an edge of epoll; if it does not, a filter of the machine dropped
@@ -106,7 +109,8 @@ static void aim(const struct injection *in, const FermataDatagram *g, uint8_t *r
 	struct sockaddr_storage from;
 	size_t size = g->source.len;
 	socklen_t len = name_of(in->o->e->isk, &g->source, g->source_port, &from);
-	bool aimed = connect(in->o->fd, (struct sockaddr *)&from, len) == 0;
+	bool aimed = !inet_queue_comes_first(in->o) &&
+		     connect(in->o->fd, (struct sockaddr *)&from, len) == 0;
 	bool known = own_address(in->o->fd, size, ret_dest);
 	if (aimed && g->has_dest && memcmp(ret_dest, g->dest.data, size) != 0)
 		disconnect(in->o->fd);
@@ -227,7 +231,8 @@ static int inject(struct injection *in, const FermataDatagram *g)
 		do
 			n = epoll_wait(in->epoll, &event, 1, PATIENCE_MS);
 		while (n < 0 && errno == EINTR);
-	disconnect(in->o->fd);
+	if (!inet_queue_comes_first(in->o))
+		disconnect(in->o->fd);
 	if (r >= 0 && n == 0)
 		r = -ETIMEDOUT;
 	if (r < 0)
@@ -280,6 +285,25 @@ static int inject_all(struct injection *in)
 		set(o->fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 0);
 	else
 		set(o->fd, IPPROTO_IP, IP_PKTINFO, 0);
+	return r;
+}
+
+bool inet_queue_comes_first(const struct open_file *o)
+{
+	const InetSkEntry *e = o->e->isk;
+	return o->extra && o->extra->n_datagrams && e->family == AF_INET6 && !inet_has_peer(e);
+}
+
+/* To be bound again, as it was: its port is given up by an end of a connection that never was. */
+int inet_queue_feed_first(struct file_set *f, struct open_file *o)
+{
+	struct sockaddr_storage name;
+	socklen_t len = inet_name(o->e->isk, /* remote= */ false, &name);
+	((struct sockaddr_in6 *)&name)->sin6_port = 0;
+	if (bind(o->fd, (struct sockaddr *)&name, len) < 0)
+		return fail(f->s, errno, "%s: bind it to receive its queue", open_file_label(f, o));
+	int r = inet_queue_feed(f, o);
+	disconnect(o->fd);
 	return r;
 }
 

@@ -30,6 +30,14 @@ static bool is_scoped(const struct in6_addr *a)
 	       IN6_IS_ADDR_MC_NODELOCAL(a);
 }
 
+bool inet_has_peer(const InetSkEntry *e)
+{
+	for (size_t i = 0; i < e->n_dst_addr; i++)
+		if (e->dst_addr[i])
+			return true;
+	return e->dst_port;
+}
+
 socklen_t inet_name(const InetSkEntry *e, bool remote, struct sockaddr_storage *ret)
 {
 	const uint32_t *words = remote ? e->dst_addr : e->src_addr;

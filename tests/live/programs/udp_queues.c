@@ -132,6 +132,21 @@ static int bound_any(int family, int port)
 	return fd;
 }
 
+/* From either kind of address to the port of a socket that takes both. */
+static void send_local(int family, int port, const char *text)
+{
+	struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = htons(port)};
+	struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+	int fd = socket(family, SOCK_DGRAM, 0);
+
+	four.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	six.sin6_addr = in6addr_loopback;
+	NEED(sendto(fd, text, strlen(text), 0,
+		     family == AF_INET ? (void *)&four : (void *)&six,
+		     family == AF_INET ? sizeof(four) : sizeof(six)) > 0);
+	close(fd);
+}
+
 static void need_none(int fd)
 {
 	while (recv(fd, got, sizeof(got), MSG_DONTWAIT) > 0)
@@ -160,6 +175,11 @@ int main(int argc, char **argv)
 	send_far(99, "203.0.113.7", "127.0.0.1", port_of(any));
 	send_far(1, "127.0.0.99", "127.0.0.9", port_of(any));
 	send_far(99, "203.0.113.7", "127.0.0.1", port_of(quiet));
+
+	/* whoever sent what waits, others can send more */
+	int dual[2] = {bound_any(AF_INET6, 0), bound_any(AF_INET6, 0)};
+	for (int i = 0; i < 2; i++)
+		send_local(i ? AF_INET6 : AF_INET, port_of(dual[i]), "early");
 
 	/* sharing a port, each with its own */
 	for (int i = 0; i < 2; i++) {
@@ -208,6 +228,13 @@ int main(int argc, char **argv)
 	need_far(any, "127.0.0.99", 1, "127.0.0.9");
 	need_empty(any);
 	need(quiet, "203.0.113.7", 11, -1);
+	for (int i = 0; i < 2; i++) {
+		need(dual[i], "early", 5, -1);
+		send_local(AF_INET, port_of(dual[i]), "four");
+		send_local(AF_INET6, port_of(dual[i]), "six");
+		need(dual[i], "four", 4, -1);
+		need(dual[i], "six", 3, -1);
+	}
 	SAME(get_opt(quiet, IPPROTO_IP, IP_PKTINFO), 0);
 	SAME(get_opt(quiet, IPPROTO_IP, IP_RECVTTL), 0);
 	SAME(get_opt(quiet, IPPROTO_IP, IP_RECVTOS), 0);
