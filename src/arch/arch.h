@@ -71,6 +71,14 @@ void arch_fix_restart(pid_t tid, struct user_regs_struct *gp);
  */
 int arch_forget_interruption(pid_t tid, struct user_regs_struct *gp);
 
+/*
+ * Whether a signal handler that runs now makes the call that these registers are in return EINTR;
+ * has_restart: the handler has SA_RESTART.
+ */
+bool arch_is_interrupted(const struct user_regs_struct *gp, bool has_restart);
+/* Has it return that: into the image. */
+void arch_core_interrupt(CoreEntry *core, const struct user_regs_struct *gp);
+
 /* --- code put into a task (x86_64/stub.c, x86_64/sigframe.c) --- */
 
 /* Offset of a system call instruction in code, or -1. */

@@ -15,6 +15,8 @@
  * restart code: any stop, also ours, ends them with EINTR.  While the thread is still on its way
  * out of the call, the code can be put there: the kernel then returns EINTR if a handler runs
  * first, and makes the call again if not.
+ *
+ * All that is so if no signal handler runs first: task/interrupted.c.
  */
 #include "arch/arch.h"
 
@@ -120,4 +122,26 @@ void arch_fix_restart(pid_t tid, struct user_regs_struct *gp)
 	default:
 		break;
 	}
+}
+
+/* As handle_signal() of arch/x86/kernel/signal.c has it. */
+bool arch_is_interrupted(const struct user_regs_struct *gp, bool has_restart)
+{
+	if ((int64_t)gp->orig_rax < 0)
+		return false;
+	switch (-(int64_t)gp->rax) {
+	case ERESTARTSYS:
+		return !has_restart;
+	case ERESTARTNOHAND:
+	case ERESTART_RESTARTBLOCK:
+		return true;
+	default:
+		return false;
+	}
+}
+
+void arch_core_interrupt(CoreEntry *core, const struct user_regs_struct *gp)
+{
+	core->thread_info->gpregs->ax = (uint64_t)-EINTR;
+	core->thread_info->gpregs->ip = gp->rip;
 }
