@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import deep
+import explained
 import nft
 import snapshot
 from live import BUILD, Failure, tail
@@ -112,7 +113,7 @@ class Sweep:
         self.points, self.harmed = 0, []
         self.batch, self.images = [], None
         self.complete = False  # are the images of the last dump, though the target lives on?
-        self.ignored = {*scene.program.words("COMPARE"), *scene.ignored}
+        self.ignored = {*explained.of_program(scene.program.name), *scene.ignored}
         scene.judge = lambda: self.need_no(self.changes_by_restore)
 
     def begin(self):

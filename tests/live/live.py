@@ -21,7 +21,7 @@ BUILD = ROOT / "build" / "live"
 FERMATA = os.environ.get("FERMATA", str(ROOT / "build" / "fermata"))
 CRIT = str(Path(FERMATA).parent / "crit")
 PR_SET_CHILD_SUBREAPER = 36
-TOOLS = ("ns_init", "inject", "peek")  # programs of ours, beside those under test
+TOOLS = ("ns_init", "inject", "peek", "witness")  # programs of ours, beside those under test
 
 
 class Failure(Exception):

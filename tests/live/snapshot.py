@@ -1,24 +1,29 @@
 """What /proc says of a tree of tasks, in a form that must not change over dump and restore.
 
 take() is compared before the dump and after the restore of every case, whatever the program
-itself checks. Identities the kernel hands out (inode numbers of pipes, sockets, memfds) are
-replaced by the order of their first appearance, so that sharing is compared, not numbers.
+itself checks: all lines of status, stat, limits, fdinfo and so on. What may change nevertheless is
+told, with the reason, by explained.py, and by nothing else; numbers that the kernel hands out (inodes
+of pipes, sockets, memfds) are replaced by the order of their first appearance, so that sharing is
+compared, not numbers.
 """
 import os
 import re
 
-STATUS = ("Name Umask Tgid NStgid Uid Gid Groups NoNewPrivs Seccomp Seccomp_filters SigPnd ShdPnd "
-          "SigBlk SigIgn SigCgt CapInh CapPrm CapEff CapBnd CapAmb Threads THP_enabled "
-          "VmLck").split()
-# Fields of /proc/PID/stat after the comm, numbered as in proc(5).
-STAT = {"pgrp": 5, "session": 6, "tty_nr": 7, "tpgid": 8, "priority": 18, "nice": 19, "startcode": 26, "endcode": 27,
-        "startstack": 28, "rt_priority": 40, "policy": 41, "start_data": 45, "end_data": 46,
-        "start_brk": 47, "arg_start": 48, "arg_end": 49, "env_start": 50, "env_end": 51,
-        "exit_code": 52}
-# Not state of the task: soft dirty, accounting that depends on the order of mprotect calls.
-VM_FLAGS_IGNORED = {"sd", "ac"}
-# Shared anonymous memory may come back as a memory file that bears the old or the tool's name.
-SHARED_ANON = re.compile(r"^/(memfd:)?(/?dev/zero|/?anon_hugepage|criu\S*|fermata\S*) \(deleted\)$", re.I)
+import descriptors
+from explained import NAMES_OF_SHARED, VM_FLAGS, explained
+
+# Fields of /proc/PID/stat behind the state, as numbered in proc(5) from 4 on. The four words of signals
+# are what status tells better.
+STAT = ("ppid pgrp session tty_nr tpgid flags minflt cminflt majflt cmajflt utime stime cutime cstime priority "
+        "nice num_threads itrealvalue starttime vsize rss rsslim startcode endcode startstack kstkesp "
+        "kstkeip - - - - wchan nswap cnswap exit_signal processor rt_priority policy delayacct guest cguest "
+        "start_data end_data start_brk arg_start arg_end env_start env_end exit_code").split()
+# Of the dead, only what a parent can learn counts.
+OF_THE_DEAD = ("Name", "state", "pgrp", "session", "exit_code")
+OF_TASKS = ("cmdline environ auxv limits personality oom_score_adj loginuid sessionid coredump_filter autogroup "
+            "cgroup cpuset timers uid_map gid_map setgroups projid_map timens_offsets ksm_merging_pages").split()
+OF_THREADS = ("comm", "attr/current", "personality")
+LINKS = ("exe", "cwd", "root")
 
 
 def read(path):
@@ -67,87 +72,71 @@ def activity(pids):
     return total
 
 
-class Names:
-    """Kernel-given numbers replaced by the order in which they are met."""
-
-    def __init__(self):
-        self.seen = {}
-
-    def norm(self, kind, number):
-        return f"{kind}#{self.seen.setdefault((kind, number), len(self.seen))}"
-
-    def link(self, text):
-        m = re.match(r"^(pipe|socket):\[(\d+)\]$", text)
-        return self.norm(m[1], m[2]) if m else text
-
-
 def thread(pid, tid):
     base = f"/proc/{pid}/task/{tid}"
     stat = read(f"{base}/stat")
     if ") " not in stat:
         return {"state": "Z"}  # died while we looked
     f = stat_fields(stat)
-    status = dict(line.split(":\t", 1) for line in read(f"{base}/status").splitlines()
-                  if ":\t" in line)
-    out = {k: " ".join(status.get(k, "-").split()) for k in STATUS}
-    out |= {k: f[n - 1] for k, n in STAT.items() if n - 1 < len(f)}
+    out = dict(zip(STAT, f[3:]))
+    for line in read(f"{base}/status").splitlines():
+        key, _, value = line.partition(":\t")
+        out[key] = " ".join(value.split())
     out["state"] = f[2] if f[2] in "TZt" else "alive"
     if out["state"] == "Z":
-        # Of the dead, only what a parent can learn counts.
-        out = {k: out[k] for k in ("Name", "state", "pgrp", "session", "exit_code")}
-    if tid == pid:
-        out["ppid"] = f[3]
+        out = {k: out[k] for k in OF_THE_DEAD} | {"ppid": f[3]}
+    else:
+        out |= {k: read(f"{base}/{k}") for k in OF_THREADS}
+        out["timerslack_ns"] = read(f"/proc/{tid}/timerslack_ns")
+    if tid != pid:
+        del out["ppid"]
+    # The same again, or the state, which is told above in a way that holds.
+    for k in ("State", "PPid", "-"):
+        out.pop(k, None)
     return out
 
 
-def maps(pid):
-    """Mappings with their VmFlags; neighbours that the kernel may merge are merged."""
+def mapping(m, names):
+    """The start of one, from its first line in smaps."""
+    name, device, inode = m[7], m[5], int(m[6])
+    file = ""
+    if NAMES_OF_SHARED.match(name):
+        name = "(shared anonymous)"
+    elif name.startswith("socket:["):
+        name = "socket"  # the number of its inode
+    elif inode and device != "00:00":
+        file = names.file(name, device, inode)
+    return {"start": int(m[1], 16), "end": int(m[2], 16), "perms": m[3], "name": name, "file": file,
+            "offset": int(m[4], 16) if inode else None}
+
+
+def maps(pid, names):
+    """Mappings with their flags, keys and sizes of pages; neighbours that the kernel may merge are merged."""
     out, vma = [], None
     for line in read(f"/proc/{pid}/smaps").splitlines():
         m = re.match(r"^([0-9a-f]+)-([0-9a-f]+) (\S+) ([0-9a-f]+) (\S+) (\d+)\s*(.*)$", line)
         if m:
-            name = m[7]
-            if SHARED_ANON.match(name):
-                name = "(shared anonymous)"
-            if name.startswith("socket:["):
-                name = "socket"  # the number of its inode
-            vma = {"start": int(m[1], 16), "end": int(m[2], 16), "perms": m[3], "name": name,
-                   "offset": int(m[4], 16) if int(m[6]) else None}
-        elif line.startswith("VmFlags:") and vma:
-            vma["flags"] = tuple(f for f in line.split()[1:] if f not in VM_FLAGS_IGNORED)
+            vma = mapping(m, names)
+        elif line.startswith(("KernelPageSize:", "ProtectionKey:")):
+            vma[line.split(":")[0]] = line.split()[1]
+        elif line.startswith("VmFlags:"):
+            vma["flags"] = " ".join(f for f in line.split()[1:] if f not in VM_FLAGS)
             last = out[-1] if out else None
             if last and mergeable(last, vma):
                 last["end"] = vma["end"]
             else:
                 out.append(vma)
-    return [f"{v['start']:x}-{v['end']:x} {v['perms']} {v['offset']} {v['name']} "
-            f"{' '.join(v['flags'])}" for v in out]
+    return [f"{v['start']:x}-{v['end']:x} {v['perms']} {v['offset']} {v['name']} {v['file']} "
+            f"pages of {v.get('KernelPageSize')} kB, key {v.get('ProtectionKey', 0)}, {v['flags']}" for v in out]
 
 
 def mergeable(a, b):
-    if a["end"] != b["start"] or any(a[k] != b[k] for k in ("perms", "name", "flags")):
+    if a["end"] != b["start"] or any(a.get(k) != b.get(k) for k in ("perms", "name", "file", "flags",
+                                                                   "KernelPageSize", "ProtectionKey")):
         return False
     if a["offset"] is None or b["offset"] is None:
         return a["offset"] == b["offset"]
     return a["offset"] + a["end"] - a["start"] == b["offset"]
-
-
-def fds(pid, names):
-    out = {}
-    try:
-        numbers = sorted(int(n) for n in os.listdir(f"/proc/{pid}/fd"))
-    except OSError:
-        return out
-    for n in numbers:
-        try:
-            link = names.link(os.readlink(f"/proc/{pid}/fd/{n}"))
-        except OSError:
-            continue
-        info = dict(line.split(":", 1) for line in read(f"/proc/{pid}/fdinfo/{n}").splitlines()
-                    if ":" in line)
-        out[f"fd {n}"] = f"{link} pos {info.get('pos', '?').strip()} " \
-                         f"flags {info.get('flags', '?').strip()}"
-    return out
 
 
 def link(path):
@@ -161,19 +150,20 @@ def task(pid, names):
     out = {f"thread {tid}": thread(pid, tid) for tid in threads(pid)}
     if not out or out.get(f"thread {pid}", {}).get("state", "Z") == "Z":
         return out
-    out["task"] = {k: read(f"/proc/{pid}/{k}") for k in
-                   ("cmdline", "environ", "limits", "personality", "oom_score_adj", "loginuid",
-                    "timerslack_ns")}
-    # Image files hold at most 44 words of it.
-    out["task"]["auxv"] = read(f"/proc/{pid}/auxv")[:44 * 8]
-    out["task"] |= {k: link(f"/proc/{pid}/{k}") for k in ("exe", "cwd", "root")}
-    out["fds"] = fds(pid, names)
-    out["maps"] = maps(pid)
+    out["task"] = {k: read(f"/proc/{pid}/{k}") for k in OF_TASKS}
+    for k in ("autogroup", "sessionid"):  # bear a number that the kernel counts up
+        out["task"][k] = re.sub(r"^(/autogroup-)?(?!4294967295$)(\d+)", lambda m: names.norm(k, m[2]),
+                                out["task"][k], count=1)
+    out["task"] |= {k: link(f"/proc/{pid}/{k}") for k in LINKS}
+    out["task"] |= {f"ns/{k}": names.namespace(k, link(f"/proc/{pid}/ns/{k}"))
+                    for k in os.listdir(f"/proc/{pid}/ns")}
+    out["fds"] = descriptors.of(pid, names)
+    out["maps"] = maps(pid, names)
     return out
 
 
 def take(pids):
-    names = Names()
+    names = descriptors.Names()
     return {pid: task(pid, names) for pid in pids}
 
 
@@ -193,10 +183,20 @@ def differences(before, after, ignore=()):
     a, b = dict(flatten(before)), dict(flatten(after))
     out = []
     for path in sorted({*a, *b}):
-        if a.get(path) == b.get(path) or any(word in path for word in ignore):
+        old, new = a.get(path), b.get(path)
+        if old == new or any(word in path or path[-1].startswith(word + " ") for word in ignore) or explained(path[-1], old, new):
             continue
-        out.append(f"{' / '.join(path)}: {short(a.get(path))} -> {short(b.get(path))}")
+        old, new = apart(old, new)
+        out.append(f"{' / '.join(path)}: {short(old)} -> {short(new)}")
     return out
+
+
+def apart(old, new):
+    """Of two long texts the part that differs."""
+    if not (isinstance(old, str) and isinstance(new, str)) or max(len(old), len(new)) < 300:
+        return old, new
+    n = max(0, len(os.path.commonprefix([old, new])) - 40)
+    return "..." + old[n:], "..." + new[n:]
 
 
 def short(value):

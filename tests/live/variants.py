@@ -3,6 +3,8 @@ import os
 import subprocess
 import time
 
+import explained
+import fidelity as frozen
 import snapshot
 from live import Failure, need_sound, poll
 
@@ -12,7 +14,7 @@ def compare(case, before, program):
     if case.root not in after:
         case.verdict(0)
         raise Failure("the program is over before it was released")
-    ignore = set(program.words("COMPARE"))
+    ignore = explained.of_program(program.name)
     if "none" in ignore:
         before, after = ({p: {} for p in s} for s in (before, after))
     # Whose child the root is depends on how it was restored; the variants check it themselves.
@@ -135,5 +137,22 @@ def child(case, program):
     shell(case, program, "AFTER")
 
 
-ALL = [plain, cycles, leave_running, child]
+def fidelity(case, program):
+    """Stopped all the time: /proc, registers, memory, and a second dump tell the same.
+    PROVES: F029"""
+    case.start_program(program)
+    images = case.dump("--leave-stopped", *program.words("DUMP"))
+    before = frozen.look(case)
+    case.kill()
+    shell(case, program, "BETWEEN")
+    case.restore(images, "--leave-stopped", *program.words("RESTORE"))
+    after = frozen.look(case)
+    if case.root not in after:
+        raise Failure("the program is over before it was released")
+    again = case.dump("--leave-stopped", *program.words("DUMP"))
+    frozen.compare(before, after, images, again, explained.of_program(program.name))
+    case.kill()
+
+
+ALL = [plain, cycles, leave_running, child, fidelity]
 BY_NAME = {v.__name__: v for v in [*ALL, control]}

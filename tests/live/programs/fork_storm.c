@@ -2,7 +2,6 @@
  * A tree that never stands still: children and threads are made and die all the time. Whatever
  * moment the dump hits, the survivors go on, and every exit code arrives.
  * PROVES: F031 F033
- * COMPARE: none
  */
 #include "check.h"
 #include <pthread.h>

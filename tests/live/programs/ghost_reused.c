@@ -2,7 +2,6 @@
  * The name of a removed open file belongs to another file now: each keeps its own contents.
  * The removed one may get a suffix to its dead name, but only one.
  * PROVES: F103 F108
- * COMPARE: fds
  */
 #include "check.h"
 

@@ -3,7 +3,7 @@
  * names that dump and restore make there for --link-remap leave no events.
  * PROVES: F203 F210
  * DUMP: --link-remap
- * VARIANTS: plain cycles child
+ * VARIANTS: plain cycles child fidelity
  */
 #include "check.h"
 

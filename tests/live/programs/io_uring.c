@@ -1,7 +1,6 @@
 /*
  * io_uring: rings of all setups that a restore can make, with indices that have wrapped around the
  * entries, results that were not read, entries that were not submitted; they go on after it.
- * COMPARE: none
  */
 #include "uring.h"
 

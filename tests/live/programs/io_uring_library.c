@@ -2,7 +2,6 @@
  * io_uring as most programs use it, by liburing: a copy of a file with several requests at a time
  * and registered buffers, stopped between two batches.
  * CFLAGS: -luring
- * COMPARE: none
  */
 #include "check.h"
 

@@ -2,7 +2,6 @@
  * io_uring with what can be registered: files with empty places, buffers, the ring itself as a
  * registered descriptor; shared with a child and under two numbers; its worker thread (io-wq) is
  * there but idle.
- * COMPARE: none
  */
 #include "uring.h"
 

@@ -2,7 +2,6 @@
  * io_uring, one ring for each thread: set up for that thread alone, with its results deferred, and
  * entered by a registered descriptor.
  * CFLAGS: -pthread
- * COMPARE: none
  */
 #include "uring.h"
 

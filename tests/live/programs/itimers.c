@@ -3,7 +3,6 @@
  * one keeps ticking at its rate, the CPU time ones fire when CPU time is used, and one that waits
  * for its signal to be taken waits on.
  * PROVES: F007 F009
- * COMPARE: ShdPnd
  */
 #include "check.h"
 #include <sys/time.h>

@@ -4,7 +4,7 @@
  * running are removed at once, so such images cannot be restored later.
  * PROVES: F105 F106 F108
  * DUMP: --link-remap
- * VARIANTS: plain cycles child
+ * VARIANTS: plain cycles child fidelity
  * AFTER: ! find $DIR -name "link_remap*" | grep .
  */
 #include "check.h"

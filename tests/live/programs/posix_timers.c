@@ -3,7 +3,6 @@
  * disarmed, one with overruns behind a blocked signal; deleted ids stay free; a short one fires on
  * the thread it names, with its value.
  * PROVES: F008 F009 F050
- * COMPARE: SigBlk
  */
 #include "check.h"
 #include <pthread.h>

@@ -2,7 +2,6 @@
  * A sleep that was stopped and continued before the dump sits in restart_syscall, not in the call
  * it made: it still lasts its full time, or says EINTR with what is left.
  * PROVES: F004
- * COMPARE: state exit_code
  */
 #include "check.h"
 #include <poll.h>

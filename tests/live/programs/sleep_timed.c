@@ -2,7 +2,6 @@
  * Calls with a time limit, over and over, so that any dump hits some of them: each ends at its
  * time or tells EINTR with the right remainder, never early, never with another error.
  * PROVES: F004 F022
- * COMPARE: SigBlk
  */
 #include "check.h"
 #include <linux/futex.h>

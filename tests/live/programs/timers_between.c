@@ -1,7 +1,6 @@
 /*
  * One-shot timers, some of which go off while the tree is being read: each makes its signal once.
  * PROVES: F008
- * COMPARE: none
  */
 #include "check.h"
 

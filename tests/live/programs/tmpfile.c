@@ -1,7 +1,6 @@
 /*
  * Files opened with O_TMPFILE: contents, position, mode, no name; with and without O_EXCL.
  * PROVES: F112
- * COMPARE: fds
  */
 #include "check.h"
 

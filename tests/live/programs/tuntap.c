@@ -3,8 +3,6 @@
  * made again with number, addresses, routes, neighbour and settings; a persistent one with two
  * queues, one switched off, headers, offloads and an owner; a descriptor without a device.
  * Packets pass both ways, and those that wait stay.
- * COMPARE: fds
- * (reading moves the position of such a descriptor, which nothing can set and nobody can see)
  * PROVES: F182
  */
 #include <linux/ethtool.h>
