@@ -30,7 +30,8 @@ def merge_mappings(vmas):
         last = out[-1] if out else None
         rest = {k: x for k, x in v.items() if k not in ("start", "end", "pgoff")}
         if last and last["end"] == v["start"] and rest == {k: x for k, x in last.items() if k in rest} and (
-                not v.get("shmid") and v["pgoff"] == 0 or last["pgoff"] + last["end"] - last["start"] == v["pgoff"]):
+                not v.get("shmid") and not v.get("pgoff") or
+                last.get("pgoff", 0) + last["end"] - last["start"] == v.get("pgoff", 0)):
             last["end"] = v["end"]
         else:
             out.append(dict(v))
