@@ -115,7 +115,7 @@ ROWS = [
      "which pages are in memory is for the kernel; contents are summed up by witness.c"),
     ("SigQ", ANY, "signals that wait in all tasks of the user, those of other tests too"),
     ("FDSize", ANY, "the room of a table of descriptors, which never shrinks: history"),
-    ("flags", bits(PF_FORKNOEXEC | PF_SUPERPRIV | PF_RANDOMIZE),
+    ("pf_flags", bits(PF_FORKNOEXEC | PF_SUPERPRIV | PF_RANDOMIZE),
      "whether it called exec(), used a privilege, was laid out at random: history that nothing asks for"),
     ("timer", went_on, "time goes on"),
     # Images. The first dump caught the tree running, the second one stopped.

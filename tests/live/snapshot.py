@@ -14,7 +14,7 @@ from explained import NAMES_OF_SHARED, VM_FLAGS, explained
 
 # Fields of /proc/PID/stat behind the state, as numbered in proc(5) from 4 on. The four words of signals
 # are what status tells better.
-STAT = ("ppid pgrp session tty_nr tpgid flags minflt cminflt majflt cmajflt utime stime cutime cstime priority "
+STAT = ("ppid pgrp session tty_nr tpgid pf_flags minflt cminflt majflt cmajflt utime stime cutime cstime priority "
         "nice num_threads itrealvalue starttime vsize rss rsslim startcode endcode startstack kstkesp "
         "kstkeip - - - - wchan nswap cnswap exit_signal processor rt_priority policy delayacct guest cguest "
         "start_data end_data start_brk arg_start arg_end env_start env_end exit_code").split()
