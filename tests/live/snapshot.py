@@ -25,6 +25,8 @@ OF_TASKS = ("cmdline environ auxv limits personality oom_score_adj loginuid sess
 OF_THREADS = ("comm", "attr/current", "personality")
 LINKS = ("exe", "cwd", "root")
 
+FIRST_LINE = re.compile(r"^([0-9a-f]+)-([0-9a-f]+) (\S+) ([0-9a-f]+) (\S+) (\d+)\s*(.*)$")
+
 
 def read(path):
     try:
@@ -114,9 +116,8 @@ def maps(pid, names):
     """Mappings with their flags, keys and sizes of pages; neighbours that the kernel may merge are merged."""
     out, vma = [], None
     for line in read(f"/proc/{pid}/smaps").splitlines():
-        m = re.match(r"^([0-9a-f]+)-([0-9a-f]+) (\S+) ([0-9a-f]+) (\S+) (\d+)\s*(.*)$", line)
-        if m:
-            vma = mapping(m, names)
+        if not line[0].isupper():
+            vma = mapping(FIRST_LINE.match(line), names)
         elif line.startswith(("KernelPageSize:", "ProtectionKey:")):
             vma[line.split(":")[0]] = line.split()[1]
         elif line.startswith("VmFlags:"):
