@@ -97,6 +97,16 @@ class Scene:
         return self.finish(case, self.begin(case, fault, images), fault, images)
 
 
+class Summed(Scene):
+    """Images with checksums, which a restore looks at first."""
+
+    def dump(self, case):
+        return case.dump("--checksum", *self.program.words("DUMP"))
+
+    def words(self, case):
+        return [*super().words(case), *(["--checksum"] if self.verb == "dump" else [])]
+
+
 class Explained(Scene):
     """--explain and check: they change nothing and write nothing."""
 
@@ -426,6 +436,7 @@ def all_scenes():
     scenes += both(Scene, "threads8", "threads8", restless=True)
     scenes += both(Scene, "itimers", "itimers", restless=True)
     scenes += both(Scene, "link_remap", "link_remap", once=True)
+    scenes += both(Summed, "checksum", "still")
     scenes += both(ShellJob, "shell_job", "shell_job")
     scenes += both(Outside, "external", "outside")
     scenes += both(Request, "swrk", "still")
