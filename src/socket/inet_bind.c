@@ -5,14 +5,20 @@
  * Several sockets may share a port, by SO_REUSEADDR, SO_REUSEPORT, or because a flag was changed
  * after bind(2).  So all of them are bound before any has a peer or its last options, each with
  * the flags it had; if that fails, SO_REUSEADDR is set on all that have the port for the moment.
- * Options of the image then overwrite it.  TCP connections come later and need no permission:
- * repair mode shares any port.
+ * Options of the image then overwrite it.  What still holds the port may be connections that a
+ * listener had before, in TIME-WAIT: without SO_REUSEADDR they would keep it from its port for a
+ * minute, so they are ended.  TCP connections come later and need no permission: repair mode shares
+ * any port.
  *
  * Whether an address is free is tried before anything is forked, by a socket that goes at once.
  */
 #include <errno.h>
+#include <linux/inet_diag.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
+
+#include "kernel/sock_diag.h"
 
 #include "socket/inet.h"
 
@@ -55,6 +61,54 @@ static int try_bind(int fd, const InetSkEntry *e, bool force)
 	return bind(fd, (struct sockaddr *)&name, len) < 0 ? -errno : 0;
 }
 
+struct leftovers {
+	struct session *s;
+	uint16_t port; /* in network order */
+	VEC(struct inet_diag_req_v2) found;
+};
+
+static int add_leftover(void *arg, const void *message, size_t len)
+{
+	struct leftovers *l = arg;
+	const struct inet_diag_msg *m = message;
+	if (len < sizeof(*m))
+		return -EBADMSG;
+	if (m->idiag_state == TCP_TIME_WAIT && m->id.idiag_sport == l->port)
+		*vec_push(&l->s->arena, &l->found) = (struct inet_diag_req_v2){
+			.sdiag_family = m->idiag_family,
+			.sdiag_protocol = IPPROTO_TCP,
+			.id = m->id,
+		};
+	return 0;
+}
+
+/* Connections that are over, and belong to nobody. */
+static int end_time_wait(struct file_set *f, const InetSkEntry *e)
+{
+	struct leftovers l = {.s = f->s, .port = htons((uint16_t)e->src_port)};
+	const int families[] = {AF_INET, AF_INET6};
+	for (size_t i = 0; i < 2; i++) {
+		struct inet_diag_req_v2 req = {.sdiag_family = (uint8_t)families[i],
+			.sdiag_protocol = IPPROTO_TCP,
+			.idiag_states = 1u << TCP_TIME_WAIT};
+		int r = sock_diag_list(f->s, &req, sizeof(req), add_leftover, &l);
+		if (r < 0 && r != -ENOENT)
+			return r;
+	}
+	vec_for_each (&l.found, req)
+		sock_diag_destroy(req, sizeof(*req));
+	return l.found.n > 0;
+}
+
+/* As try_bind(), whatever else is there that may be shared or ended; -errno without a failure. */
+static int bind_anyway(struct file_set *f, int fd, const InetSkEntry *e)
+{
+	int r = try_bind(fd, e, /* force= */ true);
+	if (r == -EADDRINUSE && inet_is_tcp(e) && end_time_wait(f, e) > 0)
+		r = try_bind(fd, e, /* force= */ true);
+	return r;
+}
+
 static int fail_bind(struct file_set *f, const struct open_file *o, int err)
 {
 	const InetSkEntry *e = o->e->isk;
@@ -95,7 +149,7 @@ int inet_plain_check(struct file_set *f, struct open_file *o)
 		return r;
 	r = try_bind(fd, o->e->isk, /* force= */ false);
 	if (r == -EADDRINUSE)
-		r = try_bind(fd, o->e->isk, /* force= */ true);
+		r = bind_anyway(f, fd, o->e->isk);
 	return r < 0 ? fail_bind(f, o, r) : 0;
 }
 
@@ -114,7 +168,7 @@ static int bind_one(struct file_set *f, struct open_file *o)
 	r = try_bind(o->fd, o->e->isk, /* force= */ false);
 	if (r == -EADDRINUSE) {
 		force_others(f, o);
-		r = try_bind(o->fd, o->e->isk, /* force= */ true);
+		r = bind_anyway(f, o->fd, o->e->isk);
 	}
 	return r < 0 ? fail_bind(f, o, r) : 0;
 }

@@ -8,6 +8,7 @@ REFUSAL line says.
 
 The environment may ask for more or other conditions:
   RACES=1000        so many dumps of each target (8)
+  RACES_SECONDS=60  at most so long for each
   RACES_CPU=0       target and tool on one processor
   RACES_SCHED=fifo  the tool runs as SCHED_FIFO; also `idle`, `nice`
 """
@@ -27,6 +28,7 @@ STOLEN_AT, N_BEATS_AT, BEAT_AT = 128, 136, 256
 PATIENCE = 20  # seconds, for a beat, on a machine with other work
 TIMEOUT = 120  # seconds for a dump, which nearly all of them spend waiting for a processor
 DUMPS = int(os.environ.get("RACES", 8))
+SECONDS = float(os.environ.get("RACES_SECONDS", "inf" if DUMPS > 100 else 20))
 FOR_GOOD = 20 if DUMPS > 100 else 4
 SOUND = 25 if DUMPS > 100 else 9
 # What any target may be refused for: a call that no signal ends, on a machine with other work.
@@ -219,8 +221,11 @@ class Race:
 
     def go(self):
         self.begin()
+        end = time.monotonic() + SECONDS
         for i in range(DUMPS):
             self.one(i)
+            if time.monotonic() > end:
+                break
             time.sleep(self.dice.uniform(0, 0.005))
             if len(self.harmed) >= int(os.environ.get("RACES_HARM", 10)):
                 break

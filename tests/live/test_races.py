@@ -2,6 +2,7 @@
 from live import Program
 from races import DUMPS, Race
 from scenario import scenario
+from variants import finish, round_trip
 
 TARGETS = ["forks", "threads", "execs", "maps", "signals", "calls", "stops", "fds", "sockets",
            "timers", "creds"]
@@ -19,3 +20,14 @@ def test_stopped_from_outside(case, name):
     """SIGSTOP and SIGCONT at any moment: the last of them counts, also for the images.
     PROVES: F028"""
     Race(case, Program(f"race_{name}"), outside=True).go()
+
+
+@scenario(timeout=TIMEOUT, args=["unix_many", "tcp_ports", "zombies"])
+def test_restored_again_and_again(case, name):
+    """What must be in place when something else is made may not depend on luck.
+    PROVES: F146 F167 F039"""
+    program = Program(name)
+    case.start_program(program)
+    for _ in range(50 if DUMPS > 100 else 4):
+        round_trip(case, program)
+    finish(case, program)

@@ -71,8 +71,6 @@ static void tcp(int beat)
 	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	NEED(listener >= 0);
-	/* or nobody, with or without a dump between, could bind it again for a minute */
-	NEED(!setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int)));
 	NEED(!bind(listener, (struct sockaddr *)&a, len) && !listen(listener, 8));
 	NEED(!getsockname(listener, (struct sockaddr *)&a, &len));
 	for (uint64_t i = 1; racing(); i++) {
