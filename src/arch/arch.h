@@ -65,6 +65,9 @@ void arch_regs_enter(struct user_regs_struct *gp, uint64_t entry, uint64_t chann
  */
 void arch_fix_restart(pid_t tid, struct user_regs_struct *gp);
 
+/* When a handler runs first: calls that then say EINTR, whatever its flags, have said so. */
+void arch_end_interrupted(struct user_regs_struct *gp);
+
 /*
  * For a thread that was stopped by nothing but PTRACE_INTERRUPT: calls that say EINTR after any stop
  * do so only if a handler runs. Changes gp and, if need be, the thread's registers.

@@ -1,5 +1,9 @@
 """Targets that do not hold still: a few dumps of each in every run, a thousand by `make races`."""
-from live import Program
+import os
+import signal
+
+import snapshot
+from live import Program, poll
 from races import DUMPS, Race
 from scenario import scenario
 from variants import finish, round_trip
@@ -31,3 +35,17 @@ def test_restored_again_and_again(case, name):
     for _ in range(50 if DUMPS > 100 else 4):
         round_trip(case, program)
     finish(case, program)
+
+
+@scenario(args=["pause", "poll", "epoll"])
+def test_interrupted_call(case, call):
+    """The handler of a signal that was pending runs, and ends the call that it came in.
+    PROVES: F006"""
+    case.start_program(Program("call_interrupted"), call)
+    poll(lambda: snapshot.stats()[case.root]["state"] == "S", 5, "the call")
+    os.kill(case.root, signal.SIGSTOP)
+    poll(lambda: snapshot.stats()[case.root]["state"] == "T", 5, "the stop")
+    os.kill(case.root, signal.SIGUSR1)
+    case.restore(case.dump())
+    os.kill(case.root, signal.SIGCONT)
+    case.verdict()

@@ -96,6 +96,13 @@ static int64_t number_before(pid_t tid, uint64_t ip)
 	return has_restart_block(nr) ? (int64_t)nr : -1;
 }
 
+void arch_end_interrupted(struct user_regs_struct *gp)
+{
+	int64_t code = -(int64_t)gp->rax;
+	if ((int64_t)gp->orig_rax >= 0 && (code == ERESTARTNOHAND || code == ERESTART_RESTARTBLOCK))
+		gp->rax = (uint64_t)-EINTR;
+}
+
 void arch_fix_restart(pid_t tid, struct user_regs_struct *gp)
 {
 	if ((int64_t)gp->orig_rax < 0)
