@@ -58,9 +58,9 @@ int criu_local_dump(criu_opts *opts)
 	if (!opts)
 		return -EINVAL;
 	CriuReq req = request(opts, CRIU_REQ_TYPE__DUMP);
-	CriuResp *resp;
+	CriuResp *resp = NULL;
 	int r = ask(opts, &req, /* apart= */ !opts->rpc->has_pid, &resp);
-	if (r < 0)
+	if (r)
 		return r;
 	r = resp->dump && resp->dump->has_restored && resp->dump->restored;
 	criu_resp__free_unpacked(resp, NULL);
@@ -76,9 +76,9 @@ int criu_local_pre_dump(criu_opts *opts)
 int criu_local_restore(criu_opts *opts)
 {
 	CriuReq req = request(opts, CRIU_REQ_TYPE__RESTORE);
-	CriuResp *resp;
+	CriuResp *resp = NULL;
 	int r = ask(opts, &req, false, &resp);
-	if (r < 0)
+	if (r)
 		return r;
 	r = resp->restore ? resp->restore->pid : -EBADMSG;
 	criu_resp__free_unpacked(resp, NULL);
@@ -137,9 +137,9 @@ int criu_local_dump_iters(criu_opts *opts, int (*more)(criu_predump_info pi))
 int criu_local_get_version(criu_opts *opts)
 {
 	CriuReq req = request(NULL, CRIU_REQ_TYPE__VERSION);
-	CriuResp *resp;
+	CriuResp *resp = NULL;
 	int r = ask(opts, &req, false, &resp);
-	if (r < 0)
+	if (r)
 		return r;
 	const CriuVersion *v = resp->version;
 	if (!v)
@@ -163,7 +163,7 @@ int criu_local_feature_check(criu_opts *opts, struct criu_feature_check *feature
 {
 	CriuFeatures asked = CRIU_FEATURES__INIT;
 	struct criu_feature_check all = {0};
-	CriuResp *resp;
+	CriuResp *resp = NULL;
 	if (!features || size > sizeof(all))
 		return -1;
 	memcpy(&all, features, size);
@@ -174,7 +174,7 @@ int criu_local_feature_check(criu_opts *opts, struct criu_feature_check *feature
 	CriuReq req = request(NULL, CRIU_REQ_TYPE__FEATURE_CHECK);
 	req.features = &asked;
 	int r = ask(opts, &req, false, &resp);
-	if (r < 0)
+	if (r)
 		return r;
 	if (resp->features)
 		all = (struct criu_feature_check){.mem_track = resp->features->mem_track,

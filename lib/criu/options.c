@@ -59,6 +59,11 @@ int criu_init_opts(void)
 	return criu_local_init_opts(&criu_global_opts);
 }
 
+/* What replace() and append_*() store belongs to the options; gcc's analyzer loses it. */
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wanalyzer-malloc-leak"
+#endif
+
 /* *to becomes a copy of text, which may be NULL. */
 static int replace(char **to, const char *text)
 {

@@ -39,14 +39,15 @@
 int file_holds(const char *path, const char *text)
 {
 	_cleanup_fclose_ FILE *f = fopen(path, "re");
-	_cleanup_free_ char *line = NULL;
+	char *line = NULL;
 	size_t room = 0;
+	int r = -ENODATA;
 	if (!f)
 		return -errno;
-	while (getline(&line, &room, f) > 0)
-		if (strstr(line, text))
-			return 0;
-	return -ENODATA;
+	while (r < 0 && getline(&line, &room, f) > 0)
+		r = strstr(line, text) ? 0 : r;
+	free(line);
+	return r;
 }
 
 static int fdinfo_holds(int fd, const char *text)

@@ -25,7 +25,7 @@ int parse_error(struct parser *p, bool usage, const char *fmt, ...)
 int parse_number(const char *text, int64_t min, int64_t max, int64_t *ret_value)
 {
 	int64_t value = 0;
-	if (!*text)
+	if (!text || !*text)
 		return -EINVAL;
 	for (const char *c = text; *c; c++) {
 		if (*c < '0' || *c > '9' || value > max / 10)
@@ -43,6 +43,8 @@ static int parse_size(const char *text, uint64_t *ret_bytes)
 {
 	uint64_t value = 0, unit = 1;
 	bool digits = false;
+	if (!text)
+		return -EINVAL;
 	for (const char *c = text; *c; c++) {
 		if (*c >= '0' && *c <= '9' && unit == 1) {
 			if (__builtin_mul_overflow(value, 10, &value) ||

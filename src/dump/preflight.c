@@ -63,7 +63,7 @@ static bool named_before(
 	for (const struct blocker *it = s->blockers.v; it < b; it++) {
 		int its_len;
 		const char *its = lifting_option(it, &its_len);
-		if (its_len == len && memcmp(its, option, (size_t)len) == 0)
+		if (its && its_len == len && memcmp(its, option, (size_t)len) == 0)
 			return true;
 	}
 	return false;
@@ -141,11 +141,10 @@ static const char *command(struct session *s)
 			print_option(out, o, &option_table[i]);
 	vec_for_each (&s->blockers, b) {
 		const char *option = lifting_option(b, &n);
-		if (!named_before(s, b, option, n))
+		if (option && !named_before(s, b, option, n))
 			print_lift(out, option, n);
 	}
-	fclose(out);
-	const char *copy = arena_strdup(&s->arena, text);
+	const char *copy = fclose(out) == 0 ? arena_strdup(&s->arena, text) : NULL;
 	free(text);
 	return copy;
 }

@@ -299,6 +299,8 @@ int file_lock_plan(struct file_set *f, struct fd_table *t, struct program *p)
 	for (size_t i = 0; i < t->locks.n && r >= 0; i++) {
 		const FileLockEntry *e = t->locks.v[i];
 		struct open_file *o = file_at(t, e->fd);
+		if (!o) /* which loading the image has refused */
+			continue;
 		const char *what =
 			arena_printf(&f->s->arena, "fd %d, %s", e->fd, file_name(f, o->id));
 		if (e->flag == LOCK_LEASE)

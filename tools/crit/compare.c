@@ -48,7 +48,8 @@ static const char *value_text(
 		return NULL;
 	struct json_writer w = {.out = memory, .pretty = true};
 	bool present = decode_field(s, &w, m, f);
-	fclose(memory);
+	if (fclose(memory) != 0)
+		present = false;
 	/* Without the key, which the path has already. */
 	const char *value = present ? strstr(text, "\": ") : NULL;
 	const char *copy = value ? arena_strdup(&s->arena, value + 3) : NULL;
