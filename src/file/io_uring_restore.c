@@ -111,6 +111,7 @@ struct making {
 	struct open_file *o;
 	const FermataIoUring *e;
 	struct fd_table *table; /* where it is made */
+	struct fd_slot *slot; /* the first of the table that is to be it */
 	struct thread *maker;
 	uint32_t number; /* in that table */
 	struct io_uring_params params;
@@ -186,7 +187,8 @@ static int find_maker(struct making *m)
 	for (size_t i = 0; i < m->f->tables.n && !m->e->has_issuer && !m->table; i++)
 		if (next_slot(m->f->tables.v[i], m->o))
 			m->table = m->f->tables.v[i];
-	if (!m->table || !next_slot(m->table, m->o))
+	m->slot = m->table ? next_slot(m->table, m->o) : NULL;
+	if (!m->slot)
 		return fail(m->f->s, EBADMSG, "file %u: nobody has this io_uring who can make it",
 			m->o->id);
 	if (!m->maker)
@@ -197,7 +199,7 @@ static int find_maker(struct making *m)
 static int make(struct making *m)
 {
 	const FermataIoUring *e = m->e;
-	struct fd_slot *slot = next_slot(m->table, m->o);
+	struct fd_slot *slot = m->slot;
 	uint32_t landed = free_number(m->st, m->table, -1);
 	m->params = (struct io_uring_params){
 		.flags = e->setup_flags | IORING_SETUP_CQSIZE,
