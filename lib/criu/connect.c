@@ -62,7 +62,7 @@ static void leave_tree(void)
 		_exit(1);
 	pid_t pid = fork();
 	if (pid)
-		_exit(pid < 0);
+		_exit(pid < 0 ? 1 : 0);
 }
 
 /* The caller learns by a first packet which process serves it. */

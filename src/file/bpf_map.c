@@ -65,7 +65,7 @@ static uint32_t find_user(uint32_t map_id)
 {
 	union bpf_attr next = {0};
 	while (sys_bpf(BPF_PROG_GET_NEXT_ID, &next) == 0) {
-		uint32_t ids[64];
+		uint32_t ids[64] = {0};
 		struct bpf_prog_info info = {
 			.nr_map_ids = sizeof(ids) / sizeof(*ids), .map_ids = (uintptr_t)ids};
 		union bpf_attr attr = {.prog_id = next.next_id};
