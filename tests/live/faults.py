@@ -169,6 +169,8 @@ class Sweep:
         pids = case.pids()
         before, after = dict(self.before), snapshot.take(pids)
         for s in (before, after):
+            if case.root not in s:
+                continue
             s[case.root] = {**s[case.root]}
             thread = s[case.root].get(f"thread {case.root}", {})
             s[case.root][f"thread {case.root}"] = {k: v for k, v in thread.items() if k != "ppid"}

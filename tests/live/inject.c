@@ -480,12 +480,14 @@ static pid_t start(char **argv, bool children)
 
 static void report(const struct run *run, const char *path)
 {
-	FILE *f = fopen(path, "w");
-	need(f != NULL, path);
+	char whole[4096];
+	snprintf(whole, sizeof(whole), "%s.new", path);
+	FILE *f = fopen(whole, "w");
+	need(f != NULL, whole);
 	fprintf(f, "%lu %s\n", run->count, run->hit);
 	for (unsigned long i = 0; !run->n && i < run->count && i < MOST_CALLS; i++)
 		fprintf(f, "%s\n", run->calls[i]);
-	need(!fclose(f), path);
+	need(!fclose(f) && !rename(whole, path), path);
 }
 
 int main(int argc, char **argv)

@@ -422,6 +422,47 @@ class Library(Scene):
         return self.outcome(case, status, fault, images)
 
 
+class Itself(Library):
+    """A process that has itself dumped by libcriu: a new one, and its own judge, at each point."""
+
+    def start(self, case):
+        case.root = None
+
+    def restore(self, case, images):
+        pass  # attempt() did
+
+    def verdict(self, case):
+        pass
+
+    def attempt(self, case, fault, images):
+        """It goes on and knows that the dump failed, or it is in the images and ends well again."""
+        (case.dir / "report").unlink(missing_ok=True)
+        client, env = self.client(case)
+        path = command(case.dir / "run.worker", " ".join(
+            ["exec", *fault.prefix(case.dir / "report"), FERMATA, '"$@"']))
+        with open(case.dir / "tool.out", "wb") as out:
+            target = subprocess.Popen([str(a) for a in (client, path, "self", images)], stdout=out,
+                                      stderr=out, stdin=subprocess.DEVNULL, start_new_session=True,
+                                      env={**os.environ, **env, **fault.environment()})
+        case.tools.add(target.pid)
+        try:
+            status = target.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            target.kill()
+            target.wait()
+            raise Failure(f"neither dumped nor told within {PATIENCE} s") from None
+        finally:
+            case.tools.discard(target.pid)
+        poll((case.dir / "report").exists, PATIENCE, "the end of the worker")
+        if status == -signal.SIGKILL:
+            case.gone()
+            case.restore(images)
+            poll(lambda: not case.pids(), PATIENCE, "the end of the restored client")
+        elif status != 3:
+            raise Failure(f"the client ended with {status}: {(case.dir / 'tool.out').read_text()}")
+        return self.outcome(case, 0 if status < 0 else 1, fault, images)
+
+
 PROGRAMS = ["still", "pending", "tree3", "shared_anon",
             "ghost_files", "pipes", "fifos", "unix_pairs", "tcp_pairs", "file_locks", "epolls",
             "pty_pairs", "pty_session", "sysv_shm", "memfd", "creds", "seccomp_filters", "zombies"]
@@ -442,6 +483,7 @@ def all_scenes():
     scenes += both(Request, "swrk", "still")
     scenes += both(Service, "service", "still")
     scenes += both(Library, "libcriu", "still")
+    scenes += [Itself("self", "still", "dump")]
     scenes += both(Scene, "scripts", "counter", "--action-script", "/bin/true")
     scenes += [
         Scene("leave_running", "still", "dump", "--leave-running", ends=False),
