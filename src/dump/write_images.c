@@ -2,6 +2,7 @@
 #include "dump/dump_tree.h"
 
 #include <time.h>
+#include <unistd.h>
 
 #include "base/progress.h"
 #include "base/share.h"
@@ -209,7 +210,11 @@ static int write_last(struct session *s, const InventoryEntry *e)
 	int r = image_write(s, &w, &e->base);
 	if (r >= 0 && s->checksums)
 		r = checksums_write(s, &w);
-	return r < 0 ? r : image_writer_close(s, &w);
+	if (r >= 0)
+		r = image_writer_close(s, &w);
+	if (r < 0) /* a part of it would pass for a whole dump */
+		unlinkat(s->images->fd, "inventory.img", 0);
+	return r;
 }
 
 int dump_write_inventory(struct dump *d)
