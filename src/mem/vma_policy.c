@@ -48,8 +48,13 @@ static bool may_have_one(const VmaEntry *e)
 
 void vma_policy_plan(struct vma_dump *v, struct program *p)
 {
-	if (!has_several_nodes())
+	bool *one_node = &v->t->tree->one_node;
+	if (__atomic_load_n(one_node, __ATOMIC_RELAXED))
 		return;
+	if (!has_several_nodes()) {
+		__atomic_store_n(one_node, true, __ATOMIC_RELAXED);
+		return;
+	}
 	struct policy *all = v->policies = arena_array(&v->s->arena, struct policy, v->vmas.n);
 	for (size_t i = 0; i < v->vmas.n; i++) {
 		const VmaEntry *e = &v->vmas.v[i].e;

@@ -34,11 +34,26 @@ static int loginuid_read(struct session *s, struct thread *t, void **state)
 	return 0;
 }
 
+/* What stubs inherit from the controller; NULL if the kernel has none. */
+static const uint32_t *inherited_uid(struct session *s, struct tree *tree)
+{
+	uint32_t own = UINT32_MAX;
+	if (tree->no_loginuid)
+		return NULL;
+	if (!tree->own_loginuid && proc_loginuid(s, getpid(), &own) < 0) {
+		tree->no_loginuid = true;
+		return NULL;
+	}
+	if (!tree->own_loginuid)
+		tree->own_loginuid = arena_memdup(&s->arena, &own, sizeof(own));
+	return tree->own_loginuid;
+}
+
 static int loginuid_plan(struct session *s, struct thread *t, struct program *p)
 {
 	const TaskCoreEntry *tc = core_tc(t);
-	uint32_t own = UINT32_MAX;
-	if (!tc->has_loginuid || proc_loginuid(s, getpid(), &own) < 0 || own == tc->loginuid)
+	const uint32_t *own = tc->has_loginuid ? inherited_uid(s, t->task->tree) : NULL;
+	if (!own || *own == tc->loginuid)
 		return 0;
 	const char *text = arena_printf(&s->arena, "%u", tc->loginuid);
 	int fd = program_may_fail(

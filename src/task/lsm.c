@@ -21,6 +21,7 @@ enum { LABEL_MAX = 4096 };
 static const char *read_label(struct session *s, pid_t pid)
 {
 	char text[LABEL_MAX];
+	errno = 0;
 	_cleanup_close_ int fd = proc_open_pid(s, pid, "attr/current", O_RDONLY);
 	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
 	if (n <= 0)
@@ -33,7 +34,12 @@ static const char *read_label(struct session *s, pid_t pid)
 static int lsm_read(struct session *s, struct thread *t, void **state)
 {
 	(void)state;
-	const char *label = t->core->tc ? read_label(s, t->task->pid) : NULL;
+	bool *no_labels = &t->task->tree->no_labels;
+	if (!t->core->tc || __atomic_load_n(no_labels, __ATOMIC_RELAXED))
+		return 0;
+	const char *label = read_label(s, t->task->pid);
+	if (!label && errno == EINVAL) /* as it is for all tasks */
+		__atomic_store_n(no_labels, true, __ATOMIC_RELAXED);
 	const char *own = label ? read_label(s, getpid()) : NULL;
 	if (label && own && strcmp(label, own))
 		block(s, t->task->vpid, "run the dump under the same label",

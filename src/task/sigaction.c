@@ -45,17 +45,19 @@ static int sigaction_collect(struct session *s, struct thread *t, struct program
 	return 0;
 }
 
-static int sigaction_store(
-	struct session *s, struct thread *t, const struct program *p, void *state)
+/* Actions as they were read and as the image has them. */
+struct stored_actions {
+	const struct kernel_sigaction *read;
+	SaEntry *entries[N_ACTIONS];
+};
+
+static struct stored_actions *make_entries(struct session *s, const struct kernel_sigaction *read)
 {
-	(void)p;
-	const struct kernel_sigaction *read = state;
-	TaskCoreEntry *tc = t->core->tc;
+	struct stored_actions *made = arena_new(&s->arena, struct stored_actions);
 	SaEntry *entries = arena_array(&s->arena, SaEntry, N_ACTIONS);
-	tc->n_sigactions = N_ACTIONS;
-	tc->sigactions = arena_array(&s->arena, SaEntry *, N_ACTIONS);
+	made->read = read;
 	for (int i = 0; i < N_ACTIONS; i++) {
-		SaEntry *e = tc->sigactions[i] = &entries[i];
+		SaEntry *e = made->entries[i] = &entries[i];
 		sa_entry__init(e);
 		e->sigaction = read[i].handler;
 		e->flags = read[i].flags;
@@ -63,6 +65,24 @@ static int sigaction_store(
 		e->mask = read[i].mask;
 		e->has_compat_sigaction = true;
 	}
+	return made;
+}
+
+/* Most tasks of a tree have the same ones as the one before, in whichever lane that was. */
+static int sigaction_store(
+	struct session *s, struct thread *t, const struct program *p, void *state)
+{
+	(void)p;
+	const struct kernel_sigaction *read = state;
+	TaskCoreEntry *tc = t->core->tc;
+	void **last = &t->task->tree->last_actions;
+	struct stored_actions *stored = __atomic_load_n(last, __ATOMIC_ACQUIRE);
+	if (!stored || memcmp(stored->read, read, N_ACTIONS * sizeof(*read)) != 0) {
+		stored = make_entries(s, read);
+		__atomic_store_n(last, stored, __ATOMIC_RELEASE);
+	}
+	tc->n_sigactions = N_ACTIONS;
+	tc->sigactions = stored->entries;
 	return 0;
 }
 

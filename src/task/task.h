@@ -96,6 +96,11 @@ struct tree {
 	struct id_map by_vpid;
 	void *vdso;    /* mem/vdso.c: struct live_vdso, found once */
 	void *seccomp; /* seccomp.c: struct seccomp_table, NULL = no filters */
+	bool no_labels; /* lsm.c: no security module has any; set by either lane */
+	bool one_node;  /* vma_policy.c: the machine has no more; likewise */
+	void *last_actions; /* sigaction.c: stored last, by either lane */
+	const uint32_t *own_loginuid; /* loginuid.c: what stubs inherit; NULL = not read yet */
+	bool no_loginuid;
 	void *own_limits; /* rlimit.c: struct rlimit [], likewise */
 	void *own_actions; /* sigaction.c: which signals stubs inherit as ignored */
 	void *own_creds; /* creds_restore.c: what stubs inherit from the controller */
