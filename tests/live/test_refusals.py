@@ -204,7 +204,7 @@ def test_main_timer(case):
     good_end(case)
 
 
-@scenario(args=["root", "user", "thread"])
+@scenario(args=["root", "user", "thread", "crowd"])
 def test_landlock(case, kind):
     """Who is restricted by landlock would be free afterwards.
     PROVES: F003"""

@@ -1,6 +1,7 @@
 /*
  * A process or thread that landlock restricts, by name: "root"; "user": another user, restricted
- * after it became that; "thread": only one thread; "free": another user, not restricted.
+ * after it became that; "thread": only one thread; "free": another user, not restricted;
+ * "crowd": one of many that are alike otherwise.
  * VARIANTS: scenario
  */
 #include "check.h"
@@ -59,15 +60,32 @@ static void body(void *arg)
 	await("release");
 }
 
+static void unrestricted(void *unused)
+{
+	(void)unused;
+	await("release");
+}
+
 int main(int argc, char **argv)
 {
+	enum { CROWD = 25, LATE = 5 };
+	pid_t others[CROWD];
 	char c;
 
 	setup(argc, argv);
 	NEED(!pipe(ready_pipe));
+	int n = strcmp(argv[2], "crowd") ? 0 : CROWD;
+	if (n)
+		NEED(!prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+	for (int i = 0; i < n - LATE; i++)
+		others[i] = spawn(unrestricted, NULL);
 	pid_t pid = spawn(body, argv[2]);
+	for (int i = n - LATE; n && i < n; i++)
+		others[i] = spawn(unrestricted, NULL);
 	NEED(read(ready_pipe[0], &c, 1) == 1);
 	park();
 	need_exit(pid, 0);
+	for (int i = 0; i < n; i++)
+		need_exit(others[i], 0);
 	ok();
 }
