@@ -104,7 +104,7 @@ static size_t search_notes(
 static size_t read_build_id(int fd, unsigned char id[static BUILD_ID_MAX])
 {
 	struct elf_file f = {.fd = fd};
-	struct note_area area;
+	struct note_area area = {0};
 	size_t len = 0;
 	ssize_t n = pread(fd, f.beginning, sizeof(f.beginning), 0);
 	f.n = n > 0 ? (size_t)n : 0;
