@@ -1,6 +1,7 @@
 /*
  * An epoll set of 10,000 event counters, level-triggered; two of them have swapped their numbers,
  * one is edge-triggered, one has lost its number.
+ * VARIANTS: plain cycles leave_running child
  * PROVES: F197 F198
  * TIMEOUT: 40
  */

@@ -1,5 +1,6 @@
 /*
  * A thousand threads that wait on one condition; each has its own TID, name and TLS value.
+ * VARIANTS: plain cycles leave_running child
  * PROVES: F004 F022
  * TIMEOUT: 60
  */

@@ -1,5 +1,6 @@
 /*
  * Five hundred processes, a tree of ten by fifty.
+ * VARIANTS: plain cycles leave_running child
  * PROVES: F002 F049
  * TIMEOUT: 60
  */

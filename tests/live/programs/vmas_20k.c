@@ -1,5 +1,6 @@
 /*
  * Twenty thousand mappings, every second one with contents.
+ * VARIANTS: plain cycles leave_running child
  * PROVES: F072
  */
 #include "check.h"
