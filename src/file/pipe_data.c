@@ -171,7 +171,7 @@ int pipe_data_restore(struct file_set *f, struct pipe_group *g, int image, int w
 			"give a pipe the capacity of %u bytes", g->size);
 	bool packets = g->queue.n > 1 || (g->queue.n && has_packet_writer(g));
 	int before = fcntl(writer, F_GETFL);
-	if (fcntl(writer, F_SETFL, O_NONBLOCK | (packets ? O_DIRECT : 0)) < 0)
+	if (before < 0 || fcntl(writer, F_SETFL, O_NONBLOCK | (packets ? O_DIRECT : 0)) < 0)
 		return fail(f->s, errno, "fill a pipe");
 	int r = 0;
 	for (size_t i = 0; i < g->queue.n && r >= 0; i++)
