@@ -1,4 +1,5 @@
 """Targets that do not hold still: a few dumps of each in every run, a thousand by `make races`."""
+import ctypes
 import os
 import signal
 
@@ -8,6 +9,7 @@ from races import DUMPS, Race
 from scenario import scenario
 from variants import finish, round_trip
 
+SYS_TGKILL = 234
 TARGETS = ["forks", "threads", "execs", "maps", "signals", "calls", "stops", "fds", "sockets",
            "timers", "creds"]
 TIMEOUT = 240 if DUMPS <= 100 else 7200
@@ -37,15 +39,17 @@ def test_restored_again_and_again(case, name):
     finish(case, program)
 
 
-@scenario(args=["pause", "poll", "epoll"])
+@scenario(args=["pause", "poll", "epoll", "thread"])
 def test_interrupted_call(case, call):
     """The handler of a signal that was pending runs, and ends the call that it came in.
     PROVES: F006"""
     case.start_program(Program("call_interrupted"), call)
-    poll(lambda: snapshot.stats()[case.root]["state"] == "S", 5, "the call")
+    poll(lambda: len(snapshot.threads(case.root)) == 1 + (call == "thread") and
+         snapshot.stats()[case.root]["state"] == "S", 5, "the call")
     os.kill(case.root, signal.SIGSTOP)
     poll(lambda: snapshot.stats()[case.root]["state"] == "T", 5, "the stop")
-    os.kill(case.root, signal.SIGUSR1)
+    ctypes.CDLL(None).syscall(SYS_TGKILL, case.root, snapshot.threads(case.root)[-1],
+                              signal.SIGUSR1)
     case.restore(case.dump())
     os.kill(case.root, signal.SIGCONT)
     case.verdict()
