@@ -7,7 +7,7 @@ import shutil
 from live import Failure, Program, need
 from scenario import scenario
 
-ROUNDS = int(os.environ.get("HOSTILE_ROUNDS", "20"))
+ROUNDS = int(os.environ.get("HOSTILE_ROUNDS", "6"))
 
 
 def damage(dice, directory):
