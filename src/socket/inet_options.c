@@ -48,6 +48,7 @@ static void read_raw(struct file_dump *d, int fd, const InetSkEntry *e, IpOptsEn
 		STORE(raw, nodefrag, get_int(fd, IPPROTO_IP, IP_NODEFRAG));
 	if (six ? e->proto != IPPROTO_ICMPV6 : e->proto != IPPROTO_ICMP)
 		return;
+	/* NOLINTNEXTLINE(bugprone-branch-clone): both are 1 */
 	if (getsockopt(fd, six ? (int)IPPROTO_ICMPV6 : SOL_RAW, six ? ICMPV6_FILTER : ICMP_FILTER,
 		    filter, &len) == 0) {
 		raw->n_icmpv_filter = len / sizeof(filter[0]);
@@ -170,6 +171,7 @@ static int set_raw(struct file_set *f, const struct open_file *o, int fd)
 		r = set_int(f, o, fd, IPPROTO_IP, IP_NODEFRAG, "IP_NODEFRAG", 1);
 	if (r < 0 || !raw->n_icmpv_filter)
 		return r;
+	/* NOLINTNEXTLINE(bugprone-branch-clone): both are 1 */
 	if (setsockopt(fd, six ? (int)IPPROTO_ICMPV6 : SOL_RAW, six ? ICMPV6_FILTER : ICMP_FILTER,
 		    raw->icmpv_filter, (socklen_t)(raw->n_icmpv_filter * 4)) < 0)
 		r = fail(f->s, errno, "%s: set the ICMP filter", open_file_label(f, o));
