@@ -3,8 +3,10 @@ import os
 import re
 import signal
 import subprocess
+import tempfile
 import termios
 import types
+from pathlib import Path
 
 import snapshot
 from faults import Fault, Outcome
@@ -391,7 +393,8 @@ class Library(Scene):
     def client(self, case):
         import test_libcriu
         if not self.compiled:
-            base = types.SimpleNamespace(dir=case.dir.parent)
+            # pkg-config(1) takes a colon for the end of a path
+            base = types.SimpleNamespace(dir=Path(tempfile.mkdtemp(dir="/tmp", prefix="faults-")))
             self.compiled = test_libcriu.compile_client(base, "one.c", "-pthread")
         return self.compiled
 
@@ -465,7 +468,7 @@ class Itself(Library):
 
 PROGRAMS = ["still", "pending", "tree3", "shared_anon",
             "ghost_files", "pipes", "fifos", "unix_pairs", "tcp_pairs", "file_locks", "epolls",
-            "pty_pairs", "pty_session", "sysv_shm", "memfd", "creds", "seccomp_filters", "zombies"]
+            "pty_pairs", "memfd", "creds", "seccomp_filters"]
 
 
 def both(kind, name, program, *options, **attributes):

@@ -16,7 +16,7 @@ def shard(text):
     return [int(n) for n in text.split("/")] if text else (0, 1)
 
 
-@scenario(timeout=3600 if everything() else 90, args=list(SCENES))
+@scenario(timeout=3600 if everything() else 240, args=list(SCENES))
 def test_faults(case, which, part=None):
     """PROVES: F466"""
     Sweep(case, SCENES[which]).sweep(0 if everything() else SAMPLE, *shard(part))
