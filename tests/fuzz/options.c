@@ -4,9 +4,11 @@
  */
 #include "fuzz.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/parser.h"
 
@@ -47,10 +49,13 @@ static void as_words(struct arena *a, const uint8_t *data, size_t size, enum act
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct session s;
+	int kept = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 900);
 	fuzz_session(&s);
 	enum action action = size ? data[0] % N_ACTIONS : 0; /* as good as any part of the text */
 	as_config(&s.arena, data, size, action);
 	as_words(&s.arena, data, size, action);
 	session_release(&s);
+	dup2(kept, STDERR_FILENO); /* --close may have been told to end it */
+	close(kept);
 	return 0;
 }
