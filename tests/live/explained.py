@@ -19,6 +19,7 @@ RESTART_SYSCALL = "restart_syscall"
 CALLS_WITH_TIMEOUT = ("fffffffffffffffc", "23", "e6", "7", "ca", "1c1")  # -EINTR, nanosleep, poll, futex ...
 NO_CALL = (1 << 64) - 1
 XSTATE_X87, XSTATE_SSE = 1, 2
+FIN_WAIT1, FIN_WAIT2 = "04", "05"
 PF_FORKNOEXEC, PF_SUPERPRIV, PF_RANDOMIZE = 0x40, 0x100, 0x400000
 
 
@@ -51,6 +52,11 @@ def went_on(before, after):
         return False
     # The look before is later than the dump: it may have seen more ticks than there were then.
     return now <= every if every and (more or not left) else abs(left - now) < MAX_SECONDS and bool(left) >= bool(now)
+
+
+def acknowledged(before, after):
+    """Queues, "unsent:unread", that differ in an end of file."""
+    return {before, after} == {"00000001:00000000", "00000000:00000000"}
 
 
 def moved_on(before, after):
@@ -137,6 +143,8 @@ ROWS = [
     ("inotify FILES.ify.wd.i_ino FILES.ify.wd.f_handle.handle", same_but_inodes,
      "a removed file that is watched is made again: another inode"),
     ("socket queues", moved_on, "the kernel goes on sending while the ends are stopped"),
+    ("socket queues", acknowledged, "an end of file is acknowledged a little later than it is received"),
+    ("socket state", lambda before, after: {before, after} == {FIN_WAIT1, FIN_WAIT2}, "likewise"),
     ("TCP_STREAM.inq_len TCP_STREAM.inq_seq", grows, "likewise"),
     ("TCP_STREAM.outq_len TCP_STREAM.unsq_len", shrinks, "likewise"),
     ("TCP_STREAM.extra.inq", lambda before, after: raw(after).startswith(raw(before)), "likewise"),

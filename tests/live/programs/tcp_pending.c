@@ -2,7 +2,9 @@
  * TCP connections that wait to be accepted, their clients in a child: with a request sent, with
  * nothing, with the end of file, with more than the other end takes, by IPv6, by IPv4 to a listener
  * of both.  They are accepted in order, from the same ports, with all that was sent.
+ * Not in the variant `fidelity`: the numbers of these connections are others.
  * PROVES: F158 F164
+ * VARIANTS: plain cycles leave_running child
  * DUMP: --tcp-established
  * RESTORE: --tcp-established
  */

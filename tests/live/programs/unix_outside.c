@@ -77,7 +77,7 @@ static void build(const char *kind)
 		set_name("@sent");
 		fd = listening();
 		early = client(SOCK_STREAM);
-		send_file(early, fd);
+		send_file(early, pair[0]);
 	} else if (!strcmp(kind, "closed")) { /* a client that left before */
 		set_name("@closed");
 		fd = listening();
