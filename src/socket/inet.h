@@ -49,6 +49,7 @@ struct inet_dump {
 	VEC(struct tcp_source *) connections;
 	VEC(struct tcp_client) clients;
 	VEC(struct tcp_listener *) listeners; /* tcp_pending.c: with connections to accept */
+	VEC(struct tcp_pending *) pending;    /* of these the ones that are kept */
 	struct net_lock lock;
 	struct guard guard;
 	rlim_t old_limit; /* of descriptors; 0: not raised */

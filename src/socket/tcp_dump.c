@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "base/share.h"
-#include "socket/inet.h"
+#include "socket/tcp_pending.h"
 
 static const char *describe(struct session *s, const InetSkEntry *e)
 {
@@ -199,7 +199,9 @@ static int save_all(struct file_dump *d, void *object)
 	int r = guard_start(d->s, &in->guard, &duty);
 	if (r >= 0)
 		r = net_lock_make(d->s, &in->lock, /* temporary= */ false);
-	return r < 0 ? r : share_out(d->s, in->connections.n, save, in);
+	if (r >= 0)
+		r = share_out(d->s, in->connections.n, save, in);
+	return r < 0 ? r : tcp_pending_read(d);
 }
 
 void tcp_dump_unlock(struct file_dump *d, const InetSkEntry *e)

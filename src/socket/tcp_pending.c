@@ -69,6 +69,12 @@ struct tcp_listener {
 	uint32_t n;
 };
 
+/* One that is kept. Before it is saved, the kernel may still take data over from the client. */
+struct tcp_pending {
+	uint64_t other_end;
+	FermataTcpPending *e;
+};
+
 struct looking {
 	struct file_dump *d;
 	struct sock_memory *sockets;
@@ -143,8 +149,9 @@ static struct tcp_client *find_client(struct looking *l, uint64_t other_end)
 }
 
 /* Its messages may overlap; the last may be the end of file alone. */
-static bool read_received(struct looking *l, uint64_t sock, ProtobufCBinaryData *ret)
+static bool read_received(struct looking *l, uint64_t sock, FermataTcpPending *p)
 {
+	ProtobufCBinaryData *ret = &p->received;
 	sock_message_vec queue = {0};
 	uint32_t at = number(l, sock, TCP_READ_UP_TO), end = number(l, sock, TCP_RECEIVED_UP_TO);
 	end -= (number(l, sock, COMMON_STATE) & 0xff) == STATE_CLOSE_WAIT;
@@ -164,22 +171,25 @@ static bool read_received(struct looking *l, uint64_t sock, ProtobufCBinaryData 
 		to += n;
 		at += n;
 	}
+	p->received_up_to = end;
 	return at == end;
 }
 
 static void look_at_other_end(struct looking *l, uint64_t sock, uint32_t index)
 {
+	struct arena *a = &l->d->s->arena;
 	struct tcp_client *c = find_client(l, sock);
-	ProtobufCBinaryData received;
-	if (kernel_failed(l->k) || !c || !read_received(l, sock, &received))
-		return;
-	FermataTcpPending *p = arena_new(&l->d->s->arena, FermataTcpPending);
+	FermataTcpPending *p = arena_new(a, FermataTcpPending);
 	fermata_tcp_pending__init(p);
 	p->index = index;
-	p->received = received;
+	if (kernel_failed(l->k) || !c || !read_received(l, sock, p))
+		return;
+	struct tcp_pending *pending = arena_new(a, struct tcp_pending);
+	*pending = (struct tcp_pending){sock, p};
+	*vec_push(a, &l->d->inet->pending) = pending;
 	file_extra_make(l->d, c->f)->tcp_pending = p;
 	tcp_dump_unlock(l->d, c->e);
-	l->d->predicted += received.len;
+	l->d->predicted += p->received.len;
 	l->n_kept++;
 }
 
@@ -228,6 +238,19 @@ int tcp_pending_look(struct file_dump *d)
 	return 0;
 }
 
+int tcp_pending_read(struct file_dump *d)
+{
+	struct looking l;
+	if (!d->inet->pending.n)
+		return 0;
+	bool good = may_look(d, &l);
+	vec_for_each (&d->inet->pending, p)
+		good = good && read_received(&l, (*p)->other_end, (*p)->e);
+	return good ? 0
+		    : fail_remedy(d->s, EAGAIN, "try again",
+			      "read what TCP connections received that were not accepted yet");
+}
+
 /* --- restore --- */
 
 static int send_all(
@@ -248,16 +271,39 @@ static int send_all(
 	return 0;
 }
 
+/* Its end of file was sent, and may have been acknowledged. */
+static bool has_sent_fin(const InetSkEntry *e)
+{
+	return e->state == STATE_FIN_WAIT1 || e->state == STATE_FIN_WAIT2;
+}
+
+/* How much of the client's queue had arrived, though the client had not heard of it. */
+static int find_overlap(
+	struct file_set *f, const struct tcp_target *t, const struct fermata_tcp *c, uint32_t *ret)
+{
+	uint32_t begin = c->outq_seq - has_sent_fin(t->o->e->isk) - c->outq_len;
+	*ret = t->pending->received_up_to - begin;
+	if (!c->outq_len || *ret <= c->outq_len)
+		return 0;
+	return fail(f->s, EBADMSG,
+		"%s: what its TCP connection has sent and what has arrived of that "
+		"do not fit together",
+		open_file_label(f, t->o));
+}
+
 /* What has arrived by now, and what has not. */
 static int send_again(struct file_set *f, const struct tcp_target *t, int fd)
 {
 	struct fermata_tcp c;
-	int r = send_all(f, t, fd, t->pending->received.data, t->pending->received.len);
-	if (r >= 0)
-		r = tcp_read_stream(f, t, &c);
+	uint32_t overlap;
+	int r = tcp_read_stream(f, t, &c);
 	if (r < 0)
 		return r;
-	r = send_all(f, t, fd, c.outq, c.outq_len);
+	r = find_overlap(f, t, &c, &overlap);
+	if (r >= 0)
+		r = send_all(f, t, fd, t->pending->received.data, t->pending->received.len);
+	if (r >= 0 && c.outq_len)
+		r = send_all(f, t, fd, (char *)c.outq + overlap, c.outq_len - overlap);
 	c.outq = NULL; /* part of the same memory */
 	fermata_tcp_release(&c);
 	return r;
@@ -283,11 +329,10 @@ static int connect_again(struct file_set *f, const struct tcp_target *t, int fd)
 		     : 0;
 }
 
-/* Its end of file was sent, and may have been acknowledged. */
 static void shut(const InetSkEntry *e, int fd)
 {
-	bool sent_fin = e->state == STATE_FIN_WAIT1 || e->state == STATE_FIN_WAIT2;
-	int how = (e->has_shutdown ? (int)e->shutdown : 0) | (sent_fin ? SK_SHUTDOWN__WRITE : 0);
+	int how = (e->has_shutdown ? (int)e->shutdown : 0) |
+		  (has_sent_fin(e) ? SK_SHUTDOWN__WRITE : 0);
 	if (how)
 		shutdown(fd, how - 1);
 }

@@ -11,6 +11,9 @@ void tcp_pending_add(struct file_dump *d, const struct file_view *v, InetSkEntry
 /* Once all sockets are known: blocks what cannot be kept. */
 int tcp_pending_look(struct file_dump *d);
 
+/* What they have received, finally: when their clients are paused. */
+int tcp_pending_read(struct file_dump *d);
+
 /* --- restore --- */
 
 /* All of them, in the order in which they are to be accepted. Listeners must be there. */

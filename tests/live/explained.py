@@ -175,7 +175,7 @@ ROWS = [
 
 TABLE = {}
 for _names, _condition, _reason in ROWS:
-    for _name in re.split(r" (?!orig_rax|rax|rip|queues)", _names):
+    for _name in re.split(r" (?!orig_rax|rax|rip|queues|state)", _names):
         TABLE.setdefault(_name, []).append(_condition)
 
 # Fields with numbers of the kernel, by kind: each old one must always be the same new one.
