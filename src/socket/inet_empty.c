@@ -26,6 +26,8 @@ void inet_empties_list(struct file_dump *d, int fd, struct inet_empties *ret)
 		sock_queue_at(m, sock + ret->offset[READER_QUEUE], &ret->all) &&
 		sock_queue(m, sock, &ret->all))
 		ret->sockets = m;
+	else
+		ret->all.n = 0;
 }
 
 static void store(struct arena *a, ProtobufCBinaryData *ret, const void *address, size_t len)
@@ -78,5 +80,5 @@ bool inet_empties_take(struct arena *a, struct inet_empties *x, FermataDatagram 
 
 bool inet_empties_pass(struct inet_empties *x, size_t len)
 {
-	return !x->sockets || (x->next < x->all.n && x->all.v[x->next++].len == len);
+	return x->next == x->all.n || x->all.v[x->next++].len == len;
 }

@@ -20,7 +20,10 @@ void inet_empties_list(struct file_dump *d, int fd, struct inet_empties *ret);
 /* The next datagram has nothing in it: fills ret, which is then met. */
 bool inet_empties_take(struct arena *a, struct inet_empties *x, FermataDatagram *ret);
 
-/* The next datagram has len bytes, as a look at it says: is met. False: the queue is another. */
+/*
+ * The next datagram has len bytes, as a look at it says: is met. False: the queue is another. What
+ * came since it was listed is not in it, and looked at for the first time.
+ */
 bool inet_empties_pass(struct inet_empties *x, size_t len);
 
 #endif

@@ -299,7 +299,7 @@ static int look_at_next(struct look *l)
 	ssize_t n = recvmsg(l->fd, &msg, MSG_PEEK | MSG_DONTWAIT);
 	if (n < 0 && errno != EAGAIN)
 		return -errno;
-	if (!n && l->empties.sockets)
+	if (!n && l->empties.next < l->empties.all.n)
 		return 1;
 	if (!keep_empties(l) || n < 0)
 		return 0;

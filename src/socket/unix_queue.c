@@ -169,12 +169,13 @@ static int look_at(struct file_dump *d, struct message *m, const char *data)
 	struct arena *a = &d->s->arena;
 	(void)data;
 	struct kernel_queue *q = m->u->in_kernel;
-	if (q && !m->len && !m->n_fds)
+	if (q && q->next < q->all.n && !m->len && !m->n_fds)
 		return 0;
 	int r = add_empties(d, m->u);
 	if (r < 0)
 		return r;
-	if (q && (q->next == q->all.n || q->all.v[q->next++].len != m->len))
+	/* what came since it was listed is looked at for the first time */
+	if (q && q->next < q->all.n && q->all.v[q->next++].len != m->len)
 		return queue_changed(d, m->u);
 	if (m->cut || m->has_label) {
 		unix_block(d, m->u, "let the program receive it",
