@@ -284,12 +284,15 @@ static int ask_ready(struct file_set *f, const struct target_plan *t, uint32_t *
 	int r = file_get(f, t->file, &p.fd);
 	if (r < 0)
 		return r;
-	if (t->file->e->type == FD_TYPES__TIMERFD)
-		ioctl(p.fd, TFD_IOC_SET_TICKS, &ticks);
-	if (poll(&p, 1, 0) > 0 && !(p.revents & POLLNVAL))
+	if (t->file->e->type == FD_TYPES__TIMERFD && ioctl(p.fd, TFD_IOC_SET_TICKS, &ticks) < 0)
+		r = fail(f->s, errno, "%s: make the timer expire for an epoll set",
+			open_file_label(f, t->file));
+	else if (poll(&p, 1, 0) < 0)
+		r = fail(f->s, errno, "%s: ask whether it is ready", open_file_label(f, t->file));
+	else if (!(p.revents & POLLNVAL))
 		*ret = (uint32_t)p.revents;
 	file_drop(f, t->file);
-	return 0;
+	return r;
 }
 
 static int plan_disabled(struct adding *a, const struct open_file *o, const struct target_plan *t)

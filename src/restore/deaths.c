@@ -42,7 +42,8 @@ static void plan_death(struct session *s, struct task *t, struct program *p)
 	int signo = tc->exit_code & 0x7f;
 	char name[16] = {0};
 	strncpy(name, tc->comm, sizeof(name) - 1);
-	program_step(p, "set the name", NULL, SYS_prctl, imm(PR_SET_NAME), in_copy(p, name, sizeof(name)));
+	program_step(p, "set the name", NULL, SYS_prctl, imm(PR_SET_NAME),
+		in_copy(p, name, sizeof(name)));
 	if (!signo) {
 		program_step(p, "exit", NULL, SYS_exit_group, imm(tc->exit_code >> 8 & 0xff));
 		return;
@@ -54,12 +55,25 @@ static void plan_death(struct session *s, struct task *t, struct program *p)
 		imm((uint64_t)t->vpid), imm((uint64_t)deadly(signo)));
 }
 
+/* It rests in the agent, alive: a step failed, or the last one did not end it. */
+static int survived(const struct restore *re, const struct task *t)
+{
+	int r = channel_collect(&leader(t)->channel, &leader(t)->program);
+	return r < 0 ? r : fail(re->s, EPROTO, "pid %d: should have ended, but lives", t->vpid);
+}
+
+static bool is_crash(int signo)
+{
+	return signo == SIGSEGV || signo == SIGBUS || signo == SIGILL;
+}
+
 /* Lets it run into its end, passing on only the signal it sent itself. */
 static int wait_death(struct restore *re, const struct task *t)
 {
-	int signo = t->state == TASK_DEAD ? leader(t)->core->tc->exit_code & 0x7f : 0;
+	int end = t->state == TASK_DEAD ? leader(t)->core->tc->exit_code & 0x7f : 0;
 	for (;;) {
-		int status;
+		int status, err;
+		uint32_t nr;
 		if (wait4(t->pid, &status, __WALL, NULL) < 0) {
 			if (errno == EINTR)
 				continue;
@@ -67,8 +81,14 @@ static int wait_death(struct restore *re, const struct task *t)
 		}
 		if (!WIFSTOPPED(status))
 			return 0;
-		bool own = status >> 16 == 0 && signo && WSTOPSIG(status) == deadly(signo);
-		ptrace(PTRACE_CONT, t->pid, NULL, (void *)(intptr_t)(own ? WSTOPSIG(status) : 0));
+		int signo = status >> 16 ? 0 : WSTOPSIG(status);
+		bool own = end && signo == deadly(end);
+		if (signo == SIGTRAP && (!own || channel_failed(&leader(t)->channel, &nr, &err)))
+			return survived(re, t);
+		if (is_crash(signo) && !own)
+			return fail(re->s, EFAULT, "pid %d: got signal %d before its end", t->vpid,
+				signo);
+		ptrace(PTRACE_CONT, t->pid, NULL, (void *)(intptr_t)(own ? signo : 0));
 	}
 }
 
@@ -86,8 +106,8 @@ static int reap_helper(struct restore *re, struct task *h)
 	struct task *t = h->parent;
 	struct program *p = &leader(t)->program;
 	program_init(p, re->s, arena_printf(&re->s->arena, "pid %d", t->vpid));
-	int step = program_step(p, "reap helper", arena_printf(&re->s->arena, "%d", h->vpid), SYS_wait4,
-		imm((uint64_t)h->vpid), imm(0), imm(__WALL), imm(0));
+	int step = program_step(p, "reap helper", arena_printf(&re->s->arena, "%d", h->vpid),
+		SYS_wait4, imm((uint64_t)h->vpid), imm(0), imm(__WALL), imm(0));
 	program_expect(p, step, h->vpid);
 	return stub_play(&re->stubs, leader(t), p);
 }

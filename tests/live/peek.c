@@ -195,6 +195,27 @@ static void show_fds(pid_t pid)
 
 /* --- what only ptrace shows --- */
 
+/* Whichever comes first: the end of a leader is only reported when its threads are reaped. */
+static void wait_for_stops(void)
+{
+	size_t left = 0;
+	for (size_t i = 0; i < n_threads; i++)
+		left += threads[i].status >= 0;
+	while (left) {
+		int status;
+		pid_t tid = waitpid(-1, &status, __WALL);
+		if (tid < 0 && errno == EINTR)
+			continue;
+		for (size_t i = 0; i < n_threads; i++) {
+			struct thread *t = &threads[i];
+			if (t->status || (tid >= 0 && t->tid != tid))
+				continue;
+			t->status = tid >= 0 && WIFSTOPPED(status) ? status : -1;
+			left--;
+		}
+	}
+}
+
 static void stop_all(void)
 {
 	for (size_t i = 0; i < n_threads; i++) {
@@ -203,11 +224,7 @@ static void stop_all(void)
 		if (!t->status)
 			ptrace(PTRACE_INTERRUPT, t->tid, 0, 0);
 	}
-	for (size_t i = 0; i < n_threads; i++)
-		if (threads[i].status >= 0 &&
-			(waitpid(threads[i].tid, &threads[i].status, __WALL) < 0 ||
-				!WIFSTOPPED(threads[i].status)))
-			threads[i].status = -1;
+	wait_for_stops();
 }
 
 /* A signal that came instead of our stop is given back. */

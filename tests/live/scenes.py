@@ -468,7 +468,7 @@ class Itself(Library):
 
 PROGRAMS = ["still", "pending", "tree3", "shared_anon",
             "ghost_files", "pipes", "fifos", "unix_pairs", "tcp_pairs", "file_locks", "epolls",
-            "pty_pairs", "memfd", "creds", "seccomp_filters"]
+            "pty_pairs", "memfd", "creds", "seccomp_filters", "zombies"]
 
 
 def both(kind, name, program, *options, **attributes):
