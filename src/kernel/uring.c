@@ -10,6 +10,7 @@
 #include <sched.h>
 #include <string.h>
 
+#include "kernel/mountinfo.h"
 #include "kernel/proc_fdinfo.h"
 #include "kernel/scan.h"
 
@@ -64,23 +65,6 @@ static bool scan_count(struct scan *c, uint32_t *ret)
 	return true;
 }
 
-/* Three octal digits behind a backslash, as seq_file_path() writes them. */
-static char *unescape(struct arena *a, const struct scan *text)
-{
-	size_t len = (size_t)(text->end - text->p), n = 0;
-	char *out = arena_alloc(a, len + 1);
-	for (const char *p = text->p; p < text->end; n++) {
-		if (*p != '\\' || text->end - p < 4) {
-			out[n] = *p++;
-			continue;
-		}
-		out[n] = (char)((p[1] - '0') << 6 | (p[2] - '0') << 3 | (p[3] - '0'));
-		p += 4;
-	}
-	out[n] = '\0';
-	return out;
-}
-
 static bool has_text(const struct scan *line, const char *text)
 {
 	return memmem(line->p, (size_t)(line->end - line->p), text, strlen(text)) != NULL;
@@ -97,7 +81,7 @@ static bool add_slot(struct arena *a, struct scan line, enum section in, struct 
 	if (scan_literal(&rest, "<none>"))
 		return true;
 	if (in == SECTION_FILES) {
-		slot.path = unescape(a, &line);
+		slot.path = mountinfo_unescape(a, line.p, (size_t)(line.end - line.p));
 		*vec_push(a, &ret->files) = slot;
 		return true;
 	}
