@@ -339,7 +339,8 @@ static void set_limits(void *arg)
 	for (int i = 0; i < 16; i++) {
 		struct rlimit r;
 		need(!getrlimit((enum __rlimit_resource)i, &r));
-		r.rlim_cur = r.rlim_max = r.rlim_max == RLIM_INFINITY ? 1ul << 40 : r.rlim_max - r.rlim_max / 8;
+		/* more than the address space of one that AddressSanitizer watches, 20 TB */
+		r.rlim_cur = r.rlim_max = r.rlim_max == RLIM_INFINITY ? 1ul << 46 : r.rlim_max - r.rlim_max / 8;
 		need(!setrlimit((enum __rlimit_resource)i, &r));
 	}
 	struct sched_param param = {0};
