@@ -171,7 +171,7 @@ static UNUSED void need_stream(int fd, size_t at, size_t len, int salt)
 	for (ssize_t n; len; at += n, len -= n) {
 		struct pollfd p = {.fd = fd, .events = POLLIN};
 
-		NEED(poll(&p, 1, 10000) == 1);
+		NEED(poll(&p, 1, 19000) == 1);
 		n = read(fd, data, len < sizeof(data) ? len : sizeof(data));
 		NEED(n > 0);
 		stream_bytes(want, at, n, salt);
@@ -184,7 +184,7 @@ static UNUSED void need_end(int fd)
 	char c;
 	struct pollfd p = {.fd = fd, .events = POLLIN};
 
-	NEED(poll(&p, 1, 10000) == 1);
+	NEED(poll(&p, 1, 19000) == 1);
 	SAME(read(fd, &c, 1), 0);
 }
 
