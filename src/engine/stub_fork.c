@@ -166,10 +166,10 @@ int stub_fork_root(struct stubs *st, struct task *t, bool sibling)
 	r = make_lanes(st, theirs);
 	if (r < 0)
 		return r;
-	sigset_t blocked, before;
-	sigfillset(&blocked);
-	sigdelset(&blocked, SIGTRAP);
-	sigprocmask(SIG_SETMASK, &blocked, &before);
+	/* not by the C library, which leaves out the two signals that it uses itself */
+	const uint64_t blocked = ~(UINT64_C(1) << (SIGTRAP - 1));
+	uint64_t before = 0;
+	sys_sigmask(SIG_SETMASK, blocked, &before);
 	stub_gate(st)->hold.hold = (uint32_t)gettid() | FUTEX_WAITERS;
 	robust_hold(&stub_gate(st)->hold);
 	pid_t set_tid = t->vpid;
@@ -187,7 +187,7 @@ int stub_fork_root(struct stubs *st, struct task *t, bool sibling)
 	}
 	if (pid == 0)
 		root_main(st, lead, theirs);
-	sigprocmask(SIG_SETMASK, &before, NULL);
+	sys_sigmask(SIG_SETMASK, before, NULL);
 	for (int i = 0; i < STUB_LANES; i++)
 		close(theirs[i]);
 	if (pid < 0) {

@@ -111,6 +111,12 @@ static inline long sys_result(long result)
 	return result < 0 ? -errno : result;
 }
 
+/* Of all 64 signals: sigprocmask() never blocks 32 and 33. */
+static inline int sys_sigmask(int how, uint64_t set, uint64_t *ret_before)
+{
+	return (int)sys_result(syscall(SYS_rt_sigprocmask, how, &set, ret_before, sizeof(set)));
+}
+
 /* pid in the parent; 0 in the child, which shares the stack image like after fork(2). */
 static inline pid_t sys_clone3(struct clone_args *args)
 {

@@ -9,7 +9,7 @@ from races import DUMPS, Race
 from scenario import scenario
 from variants import finish, round_trip
 
-SYS_TGKILL = 234
+SYS_PAUSE, SYS_TGKILL = 34, 234
 TARGETS = ["forks", "threads", "execs", "maps", "signals", "calls", "stops", "fds", "sockets",
            "timers", "creds"]
 TIMEOUT = 240 if DUMPS <= 100 else 7200
@@ -46,6 +46,9 @@ def test_interrupted_call(case, call):
     case.start_program(Program("call_interrupted"), call)
     poll(lambda: len(snapshot.threads(case.root)) == 1 + (call == "thread") and
          snapshot.stats()[case.root]["state"] == "S", 5, "the call")
+    if call == "thread":
+        poll(lambda: snapshot.read(f"/proc/{case.root}/task/{snapshot.threads(case.root)[-1]}"
+                                   "/syscall").startswith(f"{SYS_PAUSE} "), 5, "the thread's pause()")
     os.kill(case.root, signal.SIGSTOP)
     poll(lambda: snapshot.stats()[case.root]["state"] == "T", 5, "the stop")
     ctypes.CDLL(None).syscall(SYS_TGKILL, case.root, snapshot.threads(case.root)[-1],
