@@ -18,6 +18,8 @@
 
 /* For as long as a thread takes to become a leader in execve(). */
 enum { NAP_NS = 200000, NAPS = 500 };
+/* How many of them a thread that was asked to stop may take, before it is asked again. */
+enum { ALARMS = 5 };
 
 void seize_without_sigchld(void)
 {
@@ -56,14 +58,30 @@ static int fail_late(struct session *s, pid_t tid)
 		tid, status.state);
 }
 
+/*
+ * A thread that took the number of its leader, in execve(), between PTRACE_SEIZE and
+ * PTRACE_INTERRUPT was not asked: nobody had its old number.  If the one who is asked again is just
+ * about to stop, it stops once more when it goes on, which does no harm.
+ */
+static void ask_again(pid_t tid)
+{
+	siginfo_t info = {0};
+	const int options = WEXITED | WSTOPPED | WNOHANG | WNOWAIT | __WALL;
+	if (waitid(P_PID, (id_t)tid, &info, options) == 0 && !info.si_pid)
+		ptrace(PTRACE_INTERRUPT, tid, NULL, NULL);
+}
+
 /* Passes signals that came first on to the task, until it is in the stop that was asked for. */
 int seize_wait(struct session *s, pid_t tid, uint64_t deadline_us, int *ret_signo)
 {
-	for (;;) {
+	for (int alarms = 1;; alarms++) {
 		int status;
 		if (wait4(tid, &status, __WALL, NULL) < 0) {
-			if (errno == EINTR && (!deadline_us || now_us() < deadline_us))
+			if (errno == EINTR && (!deadline_us || now_us() < deadline_us)) {
+				if (alarms % ALARMS == 0)
+					ask_again(tid);
 				continue;
+			}
 			if (errno == ECHILD || errno == ESRCH)
 				return SEIZED_GONE;
 			if (errno == EINTR)
