@@ -60,23 +60,24 @@ int dump_find_changed(struct session *s, const struct tree *tree, struct task **
 
 /*
  * Whatever it is by now: stopped, dying, or running, for it was seized under the number that it had
- * before its execve().
+ * before its execve().  A stop that nobody has waited for may be that of a signal, which is its own.
  */
 void dump_let_go(pid_t tid)
 {
-	int status, signo = 0;
-	while (ptrace(PTRACE_DETACH, tid, NULL, (void *)(intptr_t)signo) < 0) {
-		signo = 0;
-		ptrace(PTRACE_INTERRUPT, tid, NULL, NULL);
-		if (wait4(tid, &status, __WALL, NULL) < 0) {
-			if (errno == EINTR)
-				continue;
+	int flags = WNOHANG;
+	for (;;) {
+		int status, signo = 0;
+		pid_t got = wait4(tid, &status, __WALL | flags, NULL);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0 || (got > 0 && !WIFSTOPPED(status)))
 			return;
-		}
-		if (!WIFSTOPPED(status))
-			return;
-		if (status >> 16 == 0)
+		if (got > 0 && status >> 16 == 0)
 			signo = WSTOPSIG(status);
+		if (ptrace(PTRACE_DETACH, tid, NULL, (void *)(intptr_t)signo) >= 0)
+			return;
+		ptrace(PTRACE_INTERRUPT, tid, NULL, NULL);
+		flags = 0;
 	}
 }
 
