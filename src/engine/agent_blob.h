@@ -9,6 +9,7 @@ extern const uint8_t agent_blob_start[], agent_blob_end[];
 
 static inline size_t agent_blob_len(void)
 {
+	/* cppcheck-suppress comparePointers; symbols of one object */
 	return (size_t)(agent_blob_end - agent_blob_start);
 }
 

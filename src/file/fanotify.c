@@ -92,7 +92,9 @@ static int collect_marks(
 	struct fdinfo_mark m;
 	bool malformed;
 	int r = view_fdinfo(d, v, &info);
-	struct scan c = r < 0 ? (struct scan){0} : fdinfo_extra(&info);
+	struct scan c = {0};
+	if (r >= 0)
+		c = fdinfo_extra(&info);
 	while (r >= 0 && fdinfo_mark_next(&c, "fanotify", &m, &malformed)) {
 		if (m.kind == MARK_GROUP) {
 			e->faflags = (uint32_t)m.flags;

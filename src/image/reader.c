@@ -94,7 +94,7 @@ static int read_u32(struct session *s, struct image_reader *r, const char *what,
 static int check_magics(struct session *s, struct image_reader *r)
 {
 	static const char short_head[] = "the file ends inside its header";
-	uint32_t word,
+	uint32_t word = 0,
 		first = r->kind->class == IMAGE_SERVICE ? IMAGE_SERVICE_MAGIC : IMAGE_COMMON_MAGIC;
 	int err = read_u32(s, r, short_head, &word);
 	if (err < 0)
@@ -261,7 +261,7 @@ int image_read(struct session *s, struct image_reader *r, ProtobufCMessage **ret
 	if (r->fd < 0 || r->pos == r->size)
 		return 0;
 	uint64_t start = r->pos;
-	uint32_t len;
+	uint32_t len = 0;
 	int err = read_u32(s, r, "the file ends inside a record's length", &len);
 	if (err < 0)
 		return err;

@@ -72,8 +72,10 @@ static int make_room(struct session *s, struct image_writer *w, size_t len)
 	if (room == w->room)
 		return 0;
 	char *data = realloc(w->data, room);
-	if (!data)
-		return fail_file(s, w, ENOMEM, "writing");
+	if (!data) {
+		fail_file(s, w, ENOMEM, "writing");
+		return -ENOMEM;
+	}
 	w->data = data;
 	w->room = room;
 	return 0;

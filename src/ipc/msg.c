@@ -190,8 +190,9 @@ static int load_messages(struct session *s, struct image_reader *reader, struct 
 		const void *text;
 		size_t len;
 		r = image_read(s, reader, &m);
-		if (r > 0)
-			r = image_read_payload(s, reader, MESSAGE_MAX, &text, &len);
+		if (r <= 0)
+			return r;
+		r = image_read_payload(s, reader, MESSAGE_MAX, &text, &len);
 		if (r >= 0)
 			*vec_push(&s->arena, &g->messages) =
 				new_message(s, (long)((IpcMsg *)m)->mtype, text, len);

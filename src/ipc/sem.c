@@ -148,7 +148,7 @@ static int look_at_existing(
 
 static int look_at(struct session *s, const struct tree *tree, struct sem_set *g)
 {
-	struct semid_ds ds;
+	struct semid_ds ds = {0};
 	union semun arg = {.buf = &ds};
 	if (semctl((int)g->e->desc->id, 0, IPC_STAT, arg) == 0)
 		return look_at_existing(s, tree, g, &ds);

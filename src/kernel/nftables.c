@@ -17,7 +17,7 @@ static void *append(struct nft_batch *b, size_t len)
 	size_t room = b->room ? b->room : 4096, need = b->used + NLMSG_ALIGN(len);
 	while (room < need)
 		room *= 2;
-	if (room != b->room) {
+	if (!b->data || room != b->room) {
 		char *data = realloc(b->data, room);
 		if (!data) {
 			b->broken = true;

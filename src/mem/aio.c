@@ -90,7 +90,7 @@ int aio_collect(struct vma_dump *v)
 		const VmaEntry *e = &vma->e;
 		if (!(e->status & VMA_AIORING))
 			continue;
-		struct ring_head head;
+		struct ring_head head = {0};
 		uint64_t len = e->end - e->start;
 		int r = read_head(v->s, v->t, e->start, &head);
 		if (r < 0)
@@ -137,7 +137,7 @@ static int read_tails(struct session *s, const struct task *t, uint32_t *tails)
 {
 	int same = 1;
 	for (size_t i = 0; i < t->mm->n_aios; i++) {
-		struct ring_head head;
+		struct ring_head head = {0};
 		int r = read_head(s, t, t->mm->aios[i]->id, &head);
 		if (r < 0)
 			return r;

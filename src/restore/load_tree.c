@@ -185,7 +185,8 @@ static int check_ids(struct restore *re)
 	vec_for_each(&re->tree.tasks, t)
 		vec_for_each(&(*t)->threads, th)
 			*vec_push(&re->s->arena, &ids) = (*th)->vtid;
-	qsort(ids.v, ids.n, sizeof(ids.v[0]), by_number);
+	if (ids.n)
+		qsort(ids.v, ids.n, sizeof(ids.v[0]), by_number);
 	for (size_t i = 0; i < ids.n; i++)
 		if (ids.v[i] <= 0 || (i && ids.v[i] == ids.v[i - 1]))
 			return fail(re->s, EBADMSG, "pstree.img: the number %d %s", ids.v[i],

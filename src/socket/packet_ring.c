@@ -107,6 +107,8 @@ static bool close_block(const PacketRing *r, struct tpacket_block_desc *b)
 		p = (void *)((char *)b + at);
 		at += p->tp_next_offset;
 	}
+	if (!p)
+		return false;
 	p->tp_next_offset = 0;
 	h->ts_last_pkt.ts_sec = p->tp_sec;
 	h->ts_last_pkt.ts_nsec = p->tp_nsec;

@@ -129,7 +129,7 @@ struct sending {
 static bool is_name_of(const struct unix_sock *s, const FermataUnixPacket *x)
 {
 	return s->e->type == SOCK_DGRAM && !s->outside && s->e->name.len == x->from.len &&
-	       memcmp(s->e->name.data, x->from.data, x->from.len) == 0;
+	       (!x->from.len || memcmp(s->e->name.data, x->from.data, x->from.len) == 0);
 }
 
 /* A socket that had the name and is gone, but is still told as the sender. */
@@ -206,7 +206,7 @@ static int fill_control(struct sending *s, struct msghdr *msg)
 	struct cmsghdr *c = CMSG_FIRSTHDR(msg);
 	size_t used = 0;
 	if (e->n_scm) {
-		int fds[UNIX_MAX_FDS];
+		int fds[UNIX_MAX_FDS] = {0};
 		size_t len = e->scm[0]->n_rights * sizeof(int);
 		for (size_t i = 0; i < e->scm[0]->n_rights; i++) {
 			int r = file_get(s->f, file_find(s->f, e->scm[0]->rights[i]), &fds[i]);

@@ -6,7 +6,7 @@
 		const struct aspect *a = aspects[i];                                               \
 		if (!a->hook || !aspect_applies(a, t))                                             \
 			continue;                                                                  \
-		int r = a->hook(s, t __VA_OPT__(, ) __VA_ARGS__);                                  \
+		int r = a->hook(__VA_ARGS__);                                                      \
 		if (r < 0)                                                                         \
 			return fail(s, r, "pid %d thread %d: %s", t->task->vpid, t->vtid,          \
 				a->name);                                                          \
@@ -15,23 +15,23 @@
 
 int aspects_read(struct session *s, struct thread *t, struct aspect_states *st)
 {
-	WALK(read, &st->state[i]);
+	WALK(read, s, t, &st->state[i]);
 }
 
 int aspects_inspect(struct session *s, struct thread *t, struct aspect_states *st)
 {
-	WALK(inspect, &st->state[i]);
+	WALK(inspect, s, t, &st->state[i]);
 }
 
 int aspects_collect(struct session *s, struct thread *t, struct program *p, struct aspect_states *st)
 {
-	WALK(collect, p, &st->state[i]);
+	WALK(collect, s, t, p, &st->state[i]);
 }
 
 int aspects_store(struct session *s, struct thread *t, const struct program *p,
 	struct aspect_states *st)
 {
-	WALK(store, p, st->state[i]);
+	WALK(store, s, t, p, st->state[i]);
 }
 
 int aspects_check(struct session *s, struct thread *t)
@@ -49,15 +49,15 @@ int aspects_check(struct session *s, struct thread *t)
 
 int aspects_plan(struct session *s, struct thread *t, struct program *p)
 {
-	WALK(plan, p);
+	WALK(plan, s, t, p);
 }
 
 int aspects_finish(struct session *s, struct thread *t)
 {
-	WALK(finish);
+	WALK(finish, s, t);
 }
 
 int aspects_settle(struct session *s, struct thread *t)
 {
-	WALK(settle);
+	WALK(settle, s, t);
 }

@@ -103,7 +103,7 @@ static int rlimit_plan(struct session *s, struct thread *t, struct program *p)
 	const TaskRlimitsEntry *list = t->core->tc->rlimits;
 	const struct rlimit *inherited = NULL;
 	int r = inherited_limits(s, t->task->tree, &inherited);
-	if (r < 0)
+	if (!inherited)
 		return r;
 	for (size_t i = 0; i < list->n_rlimits; i++) {
 		struct rlimit want = {

@@ -121,7 +121,8 @@ void compare_messages(
 			continue;
 		}
 		const char *then = value_text(r->s, a, f), *now = value_text(r->s, b, f);
-		if (!then != !now || (then && strcmp(then, now) != 0))
+		bool same = then && now ? strcmp(then, now) == 0 : then == now;
+		if (!same)
 			line(r, "~ %s: %s -> %s", path, brief(r->s, then), brief(r->s, now));
 	}
 }
@@ -162,8 +163,9 @@ static int load_pages(struct session *s, const struct image_dir *dir, uint32_t p
 	struct pagemap *map, int *ret_fd)
 {
 	int err = pagemap_load(s, dir, IMG_PAGEMAP, pid, map);
-	*map = err < 0 ? (struct pagemap){0} : *map;
-	if (err >= 0)
+	if (err < 0)
+		*map = (struct pagemap){0};
+	else
 		err = *ret_fd = pagemap_open_pages(s, dir, map, O_RDONLY);
 	return err == -ENOENT ? 0 : err;
 }

@@ -87,13 +87,13 @@ static int diff_descriptors(struct report *r, struct pair *p)
 	for (size_t i = 0, j = 0; i < n[0] || j < n[1];) {
 		const FdinfoEntry *before = i < n[0] ? fds[0][i] : NULL;
 		const FdinfoEntry *after = j < n[1] ? fds[1][j] : NULL;
-		if (!after || (before && before->fd < after->fd)) {
+		if (before && (!after || before->fd < after->fd)) {
 			line(r, "- %u: %s", before->fd, explore_file(p->x[0], before->id));
 			i++;
-		} else if (!before || after->fd < before->fd) {
+		} else if (after && (!before || after->fd < before->fd)) {
 			line(r, "+ %u: %s", after->fd, explore_file(p->x[1], after->id));
 			j++;
-		} else {
+		} else if (before && after) {
 			const FileEntry *f = explore_find_file(p->x[0], before->id);
 			const FileEntry *g = explore_find_file(p->x[1], after->id);
 			if (f && g)
@@ -119,19 +119,20 @@ static void diff_mappings(struct report *r, struct pair *p, MmEntry *mm[2])
 	for (size_t i = 0, j = 0; i < mm[0]->n_vmas || j < mm[1]->n_vmas;) {
 		const VmaEntry *before = i < mm[0]->n_vmas ? mm[0]->vmas[i] : NULL;
 		const VmaEntry *after = j < mm[1]->n_vmas ? mm[1]->vmas[j] : NULL;
-		if (!after || (before && before->start < after->start)) {
+		if (before && (!after || before->start < after->start)) {
 			line(r, "- %s", vma_line(p->x[0], before));
 			i++;
-			continue;
+		} else if (after && (!before || after->start < before->start)) {
+			line(r, "+ %s", vma_line(p->x[1], after));
+			j++;
+		} else if (before && after) {
+			const char *then = vma_line(p->x[0], before);
+			const char *now = vma_line(p->x[1], after);
+			if (strcmp(then, now) != 0)
+				line(r, "~ %s -> %s", then, now);
+			i++;
+			j++;
 		}
-		const char *now = vma_line(p->x[1], after);
-		const char *then = before ? vma_line(p->x[0], before) : "";
-		if (!before || after->start < before->start)
-			line(r, "+ %s", now);
-		else if (strcmp(then, now) != 0)
-			line(r, "~ %s -> %s", then, now);
-		i += before && after->start == before->start;
-		j++;
 	}
 }
 

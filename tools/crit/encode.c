@@ -27,7 +27,8 @@ struct place {
 
 static int wrong(const struct place *p, const char *what)
 {
-	return fail(p->s, EINVAL, "%s.%s: %s", p->message, p->field->name, what);
+	fail(p->s, EINVAL, "%s.%s: %s", p->message, p->field->name, what);
+	return -EINVAL;
 }
 
 /* The value as 64 bits, of which the low ones are stored; negative numbers sign-extended. */

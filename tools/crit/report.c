@@ -280,6 +280,7 @@ int crit_report(struct crit *c)
 		err = crit_open_output(c, &out);
 	if (err < 0)
 		return err;
+	/* cppcheck-suppress comparePointers; symbols of one object */
 	size_t size = (size_t)(crit_report_page_end - crit_report_page);
 	const char *at = memmem(crit_report_page, size, mark, sizeof(mark) - 1);
 	const char *rest = at + sizeof(mark) - 1;
