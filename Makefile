@@ -24,6 +24,7 @@ PREFIX    ?= /usr/local
 SETUP     ?=
 CRIU_LINK ?= false
 SECONDS   ?= 60
+LINT       = # make itself would say "lint"
 
 .PHONY: all demo test lint coverage faults races soak fuzz bench install features support format clean \
 	bootstrap
