@@ -30,22 +30,19 @@ void seize_without_sigchld(void)
 	sigaction(SIGCHLD, &action, NULL);
 }
 
-static int explain_refusal(struct session *s, pid_t tid, int err)
+static int explain_refusal(struct session *s, pid_t tid, int err, const struct proc_status *status)
 {
-	struct proc_status status;
-	if (err == ESRCH || proc_status_read(s, tid, &status) < 0)
-		return SEIZED_GONE;
-	if (status.state == 'Z')
+	if (status->state == 'Z')
 		return SEIZED_ZOMBIE;
-	if (status.state == 'X')
+	if (status->state == 'X')
 		return SEIZED_GONE;
-	if (status.tracer) {
+	if (status->tracer) {
 		struct proc_stat tracer = {.comm = "?"};
-		proc_stat_read(s, status.tracer, &tracer);
+		proc_stat_read(s, status->tracer, &tracer);
 		return fail_remedy(s, EBUSY, "detach the debugger first",
-			"pid %d is traced by pid %d (%s)", tid, status.tracer, tracer.comm);
+			"pid %d is traced by pid %d (%s)", tid, status->tracer, tracer.comm);
 	}
-	return fail(s, err, "pid %d (state %c): seize", tid, status.state);
+	return fail(s, err, "pid %d (state %c): seize", tid, status->state);
 }
 
 static int fail_late(struct session *s, pid_t tid)
@@ -102,13 +99,12 @@ int seize_wait(struct session *s, pid_t tid, uint64_t deadline_us, int *ret_sign
 }
 
 /* It was dead when it was to be seized, and is alive: one of its threads has taken its place. */
-static bool came_back(struct session *s, pid_t tid)
+static bool came_back(const struct proc_status *status)
 {
-	struct proc_status status;
-	return proc_status_read(s, tid, &status) >= 0 && !status.tracer && status.state != 'Z' &&
-	       status.state != 'X';
+	return !status->tracer && status->state != 'Z' && status->state != 'X';
 }
 
+/* One look decides: between two a zombie may come back. */
 static int seize(struct session *s, pid_t tid)
 {
 	const struct timespec nap = {.tv_nsec = NAP_NS};
@@ -116,8 +112,11 @@ static int seize(struct session *s, pid_t tid)
 		if (ptrace(PTRACE_SEIZE, tid, NULL, (void *)(intptr_t)PTRACE_O_TRACESYSGOOD) >= 0)
 			return SEIZED_RUNNING;
 		int err = errno;
-		if (i == NAPS || err != EPERM || !came_back(s, tid))
-			return explain_refusal(s, tid, err);
+		struct proc_status status;
+		if (err == ESRCH || proc_status_read(s, tid, &status) < 0)
+			return SEIZED_GONE;
+		if (i == NAPS || err != EPERM || !came_back(&status))
+			return explain_refusal(s, tid, err, &status);
 		nanosleep(&nap, NULL);
 	}
 }
