@@ -73,6 +73,7 @@ static int collect(struct dump *d)
 		r = dump_read_tasks(d);
 	if (r >= 0)
 		r = file_dump_begin(s, &d->tree, d->dry, &d->files);
+	landlock_prepare(s, &d->tree);
 	if (r >= 0)
 		r = dump_collect_tasks(d);
 	if (r >= 0)

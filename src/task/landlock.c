@@ -16,6 +16,7 @@
 #include <linux/capability.h>
 #include <linux/kcmp.h>
 #include <linux/securebits.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -43,6 +44,7 @@ struct witness {
 
 struct witnesses {
 	bool has_landlock;
+	pthread_mutex_t lock;
 	VEC(struct witness) all;
 };
 
@@ -139,13 +141,20 @@ static pid_t witness_for(struct session *s, struct witnesses *w, uint32_t uid, u
 	return pid;
 }
 
-static struct witnesses *witnesses_of(struct session *s, struct tree *tree)
+/* One at a time: while a witness is made, our memory is not dumpable. */
+static pid_t share_witness(struct session *s, struct witnesses *w, uint32_t uid, uint32_t gid)
 {
-	if (!tree->witnesses) {
-		struct witnesses *w = tree->witnesses = arena_new(&s->arena, struct witnesses);
-		w->has_landlock = syscall(SYS_landlock_create_ruleset, NULL, 0, ASK_VERSION) > 0;
-	}
-	return tree->witnesses;
+	pthread_mutex_lock(&w->lock);
+	pid_t pid = witness_for(s, w, uid, gid);
+	pthread_mutex_unlock(&w->lock);
+	return pid;
+}
+
+void landlock_prepare(struct session *s, struct tree *tree)
+{
+	struct witnesses *w = tree->witnesses = arena_new(&s->arena, struct witnesses);
+	pthread_mutex_init(&w->lock, NULL);
+	w->has_landlock = syscall(SYS_landlock_create_ruleset, NULL, 0, ASK_VERSION) > 0;
 }
 
 void landlock_dismiss(struct tree *tree)
@@ -166,13 +175,13 @@ void landlock_dismiss(struct tree *tree)
 
 static int landlock_collect(struct session *s, struct thread *t, struct program *p, void **state)
 {
-	struct witnesses *w = witnesses_of(s, t->task->tree);
+	struct witnesses *w = t->task->tree->witnesses;
 	int *step = *state = arena_new(&s->arena, int);
 	*step = -1;
 	if (!w->has_landlock)
 		return 0;
 	bool sees_us = t->status.cap_eff >> CAP_SYS_PTRACE & 1;
-	pid_t whom = sees_us ? getpid() : witness_for(s, w, t->status.uid[0], t->status.gid[0]);
+	pid_t whom = sees_us ? getpid() : share_witness(s, w, t->status.uid[0], t->status.gid[0]);
 	if (whom)
 		*step = program_may_fail(
 			p, program_step(p, "look for", "landlock", SYS_kcmp, imm((uint64_t)whom),

@@ -4,6 +4,9 @@
 
 #include "task/task.h"
 
+/* Before the first task is read, which two threads do. */
+void landlock_prepare(struct session *s, struct tree *tree);
+
 /* After the last task was read: the processes that tasks were let look at end. */
 void landlock_dismiss(struct tree *tree);
 

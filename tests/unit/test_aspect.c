@@ -96,6 +96,7 @@ static void world_init(struct world *w, pid_t pid)
 	memset(w, 0, sizeof(*w));
 	session_init(&w->s);
 	w->s.log.level = LOG_ERROR;
+	landlock_prepare(&w->s, &w->tree);
 	w->task = task_new(&w->s, &w->tree, NULL, pid);
 	w->t = thread_new(&w->s, w->task, pid);
 }
