@@ -84,6 +84,8 @@ def thread(pid, tid):
     for line in read(f"{base}/status").splitlines():
         key, _, value = line.partition(":\t")
         out[key] = " ".join(value.split())
+    if "Name" not in out:
+        return {"state": "Z"}  # likewise
     out["state"] = f[2] if f[2] in "TZt" else "alive"
     if out["state"] == "Z":
         out = {k: out[k] for k in OF_THE_DEAD} | {"ppid": f[3]}
@@ -163,9 +165,20 @@ def task(pid, names):
     return out
 
 
+def is_gone(pid):
+    return ") Z " in (read(f"/proc/{pid}/stat") or ") Z ")
+
+
 def take(pids):
-    names = descriptors.Names()
-    return {pid: task(pid, names) for pid in pids}
+    """Of those that are there to the end: some die while they are looked at."""
+    names, out = descriptors.Names(), {}
+    for pid in pids:
+        try:
+            out[pid] = task(pid, names)
+        except (OSError, KeyError, TypeError, ValueError):
+            if not is_gone(pid):
+                raise
+    return out
 
 
 def flatten(value, path=()):

@@ -2,7 +2,9 @@
  * Interval timers go on: an armed long one loses no more than the time that passed, a periodic
  * one keeps ticking at its rate, the CPU time ones fire when CPU time is used, and one that waits
  * for its signal to be taken waits on.
+ * Not in the variant `fidelity`: a signal may begin its handler before the stop that it is looked at in.
  * PROVES: F007 F009
+ * VARIANTS: plain cycles leave_running child
  */
 #include "check.h"
 #include <sys/time.h>

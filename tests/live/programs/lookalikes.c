@@ -1,7 +1,9 @@
 /*
  * Many tasks, and threads of one, that are alike but for one property in each, which the dump must
  * not take from a twin: every one of them finds all of its own after the restore.
+ * Not in the variant `fidelity`, whose stops are signals from its children.
  * PROVES: F004 F005 F060
+ * VARIANTS: plain cycles leave_running child
  */
 #include "check.h"
 #include <linux/prctl.h>
