@@ -166,7 +166,8 @@ def task(pid, names):
 
 
 def is_gone(pid):
-    return ") Z " in (read(f"/proc/{pid}/stat") or ") Z ")
+    stat = read(f"/proc/{pid}/stat")
+    return ") " not in stat or ") Z " in stat
 
 
 def take(pids):
