@@ -17,3 +17,13 @@ def pytest_configure(config):
     errors = live.compile_all()
     if errors:
         pytest.exit("test programs do not compile:\n" + errors, 1)
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """Tells tests/live/run what failed."""
+    if hasattr(config, "workerinput"):
+        return
+    failed = [r.nodeid for kind in ("failed", "error") for r in terminalreporter.stats.get(kind, [])]
+    where = Path(config.rootpath) / "build" / "live" / "failed.txt"
+    if where.parent.is_dir():
+        where.write_text("".join(f"{n}\n" for n in dict.fromkeys(failed)))
