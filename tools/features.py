@@ -41,7 +41,11 @@ def claims():
         for feature in ids(text):
             out[feature].add((label, pattern))
     for path in (LIVE / "programs").glob("*.c"):
-        add(path.read_text().split("*/")[0], path.stem, rf"test_program\[{path.stem}-(?!control)\w+\]")
+        comment = path.read_text().split("*/")[0]
+        if path.stem.startswith("race_"):
+            add(comment, path.stem, rf"test_race\[{path.stem.removeprefix('race_')}\]")
+        elif "VARIANTS: scenario" not in comment:  # of those, the test functions say it
+            add(comment, path.stem, rf"test_program\[{path.stem}-(?!control)\w+\]")
     for path in [LIVE / "variants.py", *LIVE.glob("test_*.py"),
                  *(ROOT / "tests/interop").glob("test_*.py")]:
         for m in re.finditer(r'^def (\w+)\(.*\n    """((?:.|\n)*?)"""', path.read_text(), re.M):
