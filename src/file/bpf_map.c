@@ -8,11 +8,10 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/bpf.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "kernel/bpf.h"
 #include "file/bpf_map.h"
 #include "file/dumping.h"
 #include "file/restoring.h"
@@ -24,24 +23,18 @@ enum {
 		      BPF_F_ZERO_SEED,
 };
 
-static long sys_bpf(enum bpf_cmd cmd, union bpf_attr *attr)
-{
-	long r = syscall(SYS_bpf, cmd, attr, sizeof(*attr));
-	return r < 0 ? -errno : r;
-}
-
 static int read_info(int fd, void *info, size_t len)
 {
 	union bpf_attr attr = {.info = {.bpf_fd = (uint32_t)fd,
 				       .info_len = (uint32_t)len,
 				       .info = (uintptr_t)info}};
-	return (int)sys_bpf(BPF_OBJ_GET_INFO_BY_FD, &attr);
+	return sys_bpf(BPF_OBJ_GET_INFO_BY_FD, &attr);
 }
 
 static int open_by_id(uint32_t id, uint32_t open_flags)
 {
 	union bpf_attr attr = {.map_id = id, .open_flags = open_flags};
-	return (int)sys_bpf(BPF_MAP_GET_FD_BY_ID, &attr);
+	return sys_bpf(BPF_MAP_GET_FD_BY_ID, &attr);
 }
 
 /* The flag of bpf(2) for a descriptor opened this way. */
@@ -69,7 +62,7 @@ static uint32_t find_user(uint32_t map_id)
 		struct bpf_prog_info info = {
 			.nr_map_ids = sizeof(ids) / sizeof(*ids), .map_ids = (uintptr_t)ids};
 		union bpf_attr attr = {.prog_id = next.next_id};
-		_cleanup_close_ int fd = (int)sys_bpf(BPF_PROG_GET_FD_BY_ID, &attr);
+		_cleanup_close_ int fd = sys_bpf(BPF_PROG_GET_FD_BY_ID, &attr);
 		if (fd >= 0 && read_info(fd, &info, sizeof(info)) == 0)
 			for (uint32_t i = 0; i < info.nr_map_ids && i < 64; i++)
 				if (ids[i] == map_id)
@@ -273,7 +266,7 @@ static int make_map(struct file_set *f, struct bpf_map *m)
 		.map_flags = e->map_flags,
 		.map_extra = e->map_extra};
 	memcpy(attr.map_name, e->map_name, strlen(e->map_name));
-	_cleanup_close_ int fd = (int)sys_bpf(BPF_MAP_CREATE, &attr);
+	_cleanup_close_ int fd = sys_bpf(BPF_MAP_CREATE, &attr);
 	if (fd < 0)
 		return fail_remedy(f->s, fd, fd == -EPERM ? "needs CAP_BPF" : NULL,
 			"make BPF map %u", e->map_id);
@@ -281,7 +274,7 @@ static int make_map(struct file_set *f, struct bpf_map *m)
 	if (r < 0)
 		return r;
 	union bpf_attr freeze = {.map_fd = (uint32_t)fd};
-	if (e->frozen && (r = (int)sys_bpf(BPF_MAP_FREEZE, &freeze)) < 0)
+	if (e->frozen && (r = sys_bpf(BPF_MAP_FREEZE, &freeze)) < 0)
 		return fail(f->s, r, "freeze BPF map %u", e->map_id);
 	m->fd = take_fd(&fd);
 	return 0;

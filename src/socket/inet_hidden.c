@@ -15,16 +15,15 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <ifaddrs.h>
-#include <linux/bpf.h>
 #include <linux/tcp.h>
 #include <linux/udp.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "kernel/bpf.h"
 #include "socket/inet.h"
 
 #ifndef MSG_PROBE
@@ -166,16 +165,11 @@ static bool block_interfaces(struct file_dump *d, const struct file_view *v, con
 
 /* --- programs that choose among sockets --- */
 
-static long sys_bpf(enum bpf_cmd cmd, union bpf_attr *attr)
-{
-	return syscall(SYS_bpf, cmd, attr, sizeof(*attr));
-}
-
 static bool may_choose(uint32_t id)
 {
 	struct bpf_prog_info info = {0};
 	union bpf_attr by_id = {.prog_id = id};
-	_cleanup_close_ int fd = (int)sys_bpf(BPF_PROG_GET_FD_BY_ID, &by_id);
+	_cleanup_close_ int fd = sys_bpf(BPF_PROG_GET_FD_BY_ID, &by_id);
 	union bpf_attr ask = {.info = {.bpf_fd = (uint32_t)fd,
 				      .info_len = sizeof(info),
 				      .info = (uint64_t)(uintptr_t)&info}};
