@@ -77,3 +77,12 @@ int bpf_iter_open(const struct bpf_iter *it, int pidfd)
 	attr = (union bpf_attr){.iter_create = {.link_fd = (uint32_t)link}};
 	return sys_bpf(BPF_ITER_CREATE, &attr);
 }
+
+ssize_t bpf_iter_read(int fd, void *ret, size_t size)
+{
+	ssize_t n;
+	do
+		n = read(fd, ret, size);
+	while (n < 0 && (errno == EAGAIN || errno == EINTR));
+	return n < 0 ? -errno : n;
+}

@@ -7,6 +7,7 @@
 #define FERMATA_KERNEL_BPF_ITER_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "kernel/bpf.h"
 
@@ -55,5 +56,8 @@ enum { BPF_CTX_META = 0, BPF_META_SEQ = 0, BPF_CTX_TASK = 8, BPF_CTX_ITEM = 16 }
  * about a millisecond.
  */
 int bpf_iter_open(const struct bpf_iter *it, int pidfd);
+
+/* Bytes of whole records, 0 at the end, or a negative errno. */
+ssize_t bpf_iter_read(int fd, void *ret, size_t size);
 
 #endif

@@ -54,16 +54,12 @@ int file_identities_read(struct arena *a, int pidfd, file_identity_vec *ret)
 	_cleanup_close_ int fd = bpf_iter_open(&iterator, pidfd);
 	if (fd < 0)
 		return fd;
-	for (;;) {
-		ssize_t n = read(fd, some, sizeof(some));
-		if (n < 0 && errno != EAGAIN && errno != EINTR)
-			return -errno;
-		if (!n)
-			return 0;
-		for (size_t i = 0; n > 0 && i < (size_t)n / sizeof(*some); i++) {
+	ssize_t n;
+	while ((n = bpf_iter_read(fd, some, sizeof(some))) > 0)
+		for (size_t i = 0; i < (size_t)n / sizeof(*some); i++) {
 			if (ret->n && some[i].fd <= ret->v[ret->n - 1].fd)
 				return -ENOTSUP; /* threads with tables of their own */
 			*vec_push(a, ret) = some[i];
 		}
-	}
+	return (int)n;
 }

@@ -94,20 +94,15 @@ static uint64_t words_of(uint64_t bits)
 static int read_records(struct arena *a, int fd, vma_bits_vec *ret)
 {
 	struct vma_bits some[1024];
-	for (;;) {
-		ssize_t n = read(fd, some, sizeof(some));
-		if (n < 0 && errno != EAGAIN && errno != EINTR)
-			return -errno;
-		if (!n)
-			return 0;
-		for (size_t i = 0; n > 0 && i < (size_t)n / sizeof(*some); i++) {
+	ssize_t n;
+	while ((n = bpf_iter_read(fd, some, sizeof(some))) > 0)
+		for (size_t i = 0; i < (size_t)n / sizeof(*some); i++) {
 			bool again = ret->n && some[i].start < ret->v[ret->n - 1].end;
 			if (again || (some[i].bits && !words_of(some[i].bits)))
-				return -ENOTSUP; /* again: by a thread with descriptors of its own
-						  */
+				return -ENOTSUP; /* again: by a thread with descriptors of its own */
 			*vec_push(a, ret) = some[i];
 		}
-	}
+	return (int)n;
 }
 
 int vma_bits_read(struct arena *a, pid_t pid, vma_bits_vec *ret)
