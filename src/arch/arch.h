@@ -65,12 +65,19 @@ void arch_regs_enter(struct user_regs_struct *gp, uint64_t entry, uint64_t chann
  */
 void arch_fix_restart(pid_t tid, struct user_regs_struct *gp);
 
+/*
+ * The reverse, for a stopped thread whose memory is in place: gp of an image that stand in front of
+ * a call that waits become those of its way out, so that the kernel makes the call again, or, if a
+ * handler runs before, lets it end.
+ */
+void arch_resume_call(pid_t tid, struct user_regs_struct *gp);
+
 /* When a handler runs first: calls that then say EINTR, whatever its flags, have said so. */
 void arch_end_interrupted(struct user_regs_struct *gp);
 
 /*
- * For a thread that was stopped by nothing but PTRACE_INTERRUPT: calls that say EINTR after any stop
- * do so only if a handler runs. Changes gp and, if need be, the thread's registers.
+ * For a thread that was stopped by nothing but PTRACE_INTERRUPT: calls that say EINTR after any
+ * stop do so only if a handler runs. Changes gp and, if need be, the thread's registers.
  */
 int arch_forget_interruption(pid_t tid, struct user_regs_struct *gp);
 
@@ -104,8 +111,8 @@ void arch_stub_build(uint8_t *buf, const struct user_regs_struct *gp, uint64_t s
  */
 void arch_regs_stub_map(struct user_regs_struct *gp, uint64_t stub, uint64_t len);
 /*
- * call: any other; if the tracer is gone at its exit, munmap(result, second argument) is tried, which
- * must do no harm.
+ * call: any other; if the tracer is gone at its exit, munmap(result, second argument) is tried,
+ * which must do no harm.
  */
 void arch_regs_stub_call(
 	struct user_regs_struct *gp, uint64_t stub, uint64_t nr, const uint64_t arg[6]);
@@ -138,7 +145,9 @@ size_t arch_sigframe_unmap_len(void);
  * caller first.
  */
 int arch_core_store(struct session *s, CoreEntry *core, pid_t tid, const struct arch_regs *regs);
-/* The reverse: what PTRACE_SETREGS and PTRACE_SETREGSET shall set. -EOPNOTSUPP for foreign images.
+/*
+ * The reverse: what PTRACE_SETREGS, after arch_resume_call(), and PTRACE_SETREGSET shall set.
+ * -EOPNOTSUPP for foreign images.
  */
 int arch_core_load(struct session *s, const CoreEntry *core, struct arch_regs *ret_regs);
 uint32_t arch_core_mtype(void);

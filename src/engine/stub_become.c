@@ -83,9 +83,11 @@ int stub_set_registers(struct stubs *st, struct thread *t)
 {
 	if (st->explain)
 		return 0;
+	struct user_regs_struct gp = t->regs.gp;
+	arch_resume_call(t->tid, &gp);
 	int r = arch_set_xstate(t->tid, &t->regs);
 	if (r >= 0)
-		r = arch_set_gp(t->tid, &t->regs.gp);
+		r = arch_set_gp(t->tid, &gp);
 	if (r < 0)
 		return fail(st->s, r, "pid %d: set registers", t->tid);
 	if (ptrace(PTRACE_SETSIGMASK, t->tid, sizeof(t->sigmask), &t->sigmask) < 0)

@@ -15,7 +15,7 @@ NAMES_OF_SHARED = re.compile(r"^/(memfd:)?(/?dev/zero|/?anon_hugepage|criu\S*|fe
 VM_FLAGS = {"sd", "ac"}
 
 ALIVE, STOPPED, SIGSTOP = 1, 3, 19
-RESTART_SYSCALL = "restart_syscall"
+RESTART_SYSCALL, SYS_RESTART_SYSCALL = "restart_syscall", "db"
 CALLS_WITH_TIMEOUT = ("fffffffffffffffc", "23", "e6", "7", "ca", "1c1")  # -EINTR, nanosleep, poll, futex ...
 NO_CALL = (1 << 64) - 1
 XSTATE_X87, XSTATE_SSE = 1, 2
@@ -106,6 +106,11 @@ def restarted(before, after):
     return before == RESTART_SYSCALL and after in CALLS_WITH_TIMEOUT
 
 
+def restarted_number(before, after):
+    """Take-over says what call it is."""
+    return before == SYS_RESTART_SYSCALL and after in CALLS_WITH_TIMEOUT
+
+
 def restarted_at(before, after):
     at = str(before).removeprefix(RESTART_SYSCALL + " ")
     return at != before and int(after, 16) - int(at, 16) in (0, -2)
@@ -167,6 +172,7 @@ ROWS = [
     ("queued CORE.tc.signals_s.signals.siginfo", by_timer, "timers go off while the tree is stopped"),
     ("reg rax", restarted, "docs/architecture.md, deviation 5"),
     ("reg rip", restarted_at, "likewise"),
+    ("reg orig_rax", restarted_number, "likewise"),
     ("CORE.tc.timers.posix.vsec CORE.tc.timers.posix.vnsec CORE.tc.timers.real.vsec CORE.tc.timers.real.vusec "
      "FILES.tfd.vsec FILES.tfd.vnsec FILES.tfd.ticks", ANY, "time goes on; how much of it, the programs check"),
     ("reg orig_rax CORE.thread_info.gpregs.orig_ax", lambda before, after: after in (NO_CALL, "f" * 16),
@@ -262,7 +268,7 @@ def settled(seen):
         if where.startswith("traced") and "reg rax" in regs:
             rax = int(regs["reg rax"], 16) - (1 << 64)
             if int(regs["reg orig_rax"], 16) < 1 << 63 and rax in (-512, -513, -514, -516):
-                if int(regs["reg orig_rax"], 16) == 219:
+                if regs["reg orig_rax"] == SYS_RESTART_SYSCALL:
                     regs["reg rax"], regs["reg rip"] = RESTART_SYSCALL, f"{RESTART_SYSCALL} {regs['reg rip']}"
                     continue
                 regs["reg rip"] = f"{int(regs['reg rip'], 16) - 2:x}"

@@ -1,6 +1,7 @@
 """Targets that do not hold still: a few dumps of each in every run, a thousand by `make races`."""
 import ctypes
 import os
+import re
 import signal
 
 import snapshot
@@ -9,7 +10,7 @@ from races import DUMPS, Race
 from scenario import scenario
 from variants import finish, round_trip
 
-SYS_PAUSE, SYS_TGKILL = 34, 234
+SYS_TGKILL = 234
 TARGETS = ["forks", "threads", "execs", "maps", "signals", "calls", "stops", "fds", "sockets",
            "timers", "creds"]
 TIMEOUT = 240 if DUMPS <= 100 else 7200
@@ -39,20 +40,41 @@ def test_restored_again_and_again(case, name):
     finish(case, program)
 
 
-@scenario(args=["pause", "poll", "epoll", "thread"])
+CALLS = ["pause", "poll", "epoll", "thread", "sleep", "read", "again", "sem", "wait"]
+
+
+def start_in_call(case, call):
+    case.start_program(Program("call_interrupted"), call)
+    waiter = case.root if call != "thread" else poll(
+        lambda: [tid for tid in snapshot.threads(case.root) if tid != case.root], 5, "the thread")[0]
+    poll(lambda: re.match(r"\d+ ", snapshot.read(f"/proc/{case.root}/task/{waiter}/syscall")) and
+         snapshot.stats()[case.root]["state"] == "S", 5, "the call")
+    return waiter
+
+
+def signal_thread(case, tid):
+    ctypes.CDLL(None).syscall(SYS_TGKILL, case.root, tid, signal.SIGUSR1)
+
+
+@scenario(args=CALLS)
 def test_interrupted_call(case, call):
     """The handler of a signal that was pending runs, and ends the call that it came in.
     PROVES: F006"""
-    case.start_program(Program("call_interrupted"), call)
-    poll(lambda: len(snapshot.threads(case.root)) == 1 + (call == "thread") and
-         snapshot.stats()[case.root]["state"] == "S", 5, "the call")
-    if call == "thread":
-        poll(lambda: snapshot.read(f"/proc/{case.root}/task/{snapshot.threads(case.root)[-1]}"
-                                   "/syscall").startswith(f"{SYS_PAUSE} "), 5, "the thread's pause()")
+    waiter = start_in_call(case, call)
     os.kill(case.root, signal.SIGSTOP)
     poll(lambda: snapshot.stats()[case.root]["state"] == "T", 5, "the stop")
-    ctypes.CDLL(None).syscall(SYS_TGKILL, case.root, snapshot.threads(case.root)[-1],
-                              signal.SIGUSR1)
+    signal_thread(case, waiter)
     case.restore(case.dump())
+    os.kill(case.root, signal.SIGCONT)
+    case.verdict()
+
+
+@scenario(args=CALLS)
+def test_interrupted_before_it_runs(case, call):
+    """A restored task gets the signal before its first instruction: the call that it is in ends.
+    PROVES: F006"""
+    waiter = start_in_call(case, call)
+    case.restore(case.dump(), "--leave-stopped")
+    signal_thread(case, waiter)
     os.kill(case.root, signal.SIGCONT)
     case.verdict()

@@ -89,7 +89,6 @@ static void load_gp(const UserX86RegsEntry *e, struct user_regs_struct *gp)
 #define LOAD(image, live) gp->live = e->image;
 	EACH_REGISTER(LOAD)
 #undef LOAD
-	gp->orig_rax = UINT64_MAX;
 }
 
 static UserX86XsaveEntry *store_xsave(struct session *s, uint8_t *xstate, uint64_t xstate_bv)

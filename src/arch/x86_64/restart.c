@@ -16,11 +16,15 @@
  * out of the call, the code can be put there: the kernel then returns EINTR if a handler runs
  * first, and makes the call again if not.
  *
- * All that is so if no signal handler runs first: task/interrupted.c.
+ * All that is so if no signal handler runs first: then it is for the kernel to say what becomes of
+ * the call, also when the signal comes just as a restored thread is let go.  So take-over turns the
+ * image's "in front of the call" back into "on the way out of it".  For signals that waited at dump
+ * see task/interrupted.c.
  */
 #include "arch/arch.h"
 
 #include <errno.h>
+#include <linux/futex.h>
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
@@ -30,50 +34,81 @@ enum {
 	ERESTARTNOINTR = 513,
 	ERESTARTNOHAND = 514,
 	ERESTART_RESTARTBLOCK = 516,
+	SYSCALL_INSN = 0x050f,
 	SYSCALL_INSN_LEN = 2,
 	MOV_EAX_OPCODE = 0xb8,
 };
 
-static bool has_restart_block(uint32_t nr)
+/* Calls that wait, and what they are for a signal with a handler: see signal(7). */
+static const struct waiting {
+	uint16_t nr;
+	uint16_t code;	  /* SYS: EINTR unless SA_RESTART; else EINTR */
+	bool by_any_stop; /* they have done nothing when they say EINTR, so they can be made again
+			   */
+} waiting[] = {
+	{SYS_nanosleep, ERESTART_RESTARTBLOCK, false},
+	{SYS_clock_nanosleep, ERESTART_RESTARTBLOCK, false},
+	{SYS_poll, ERESTART_RESTARTBLOCK, false},
+	{SYS_futex, ERESTART_RESTARTBLOCK, false},
+	{449 /* futex_waitv */, ERESTART_RESTARTBLOCK, false},
+
+	{SYS_pause, ERESTARTNOHAND, false},
+	{SYS_rt_sigsuspend, ERESTARTNOHAND, false},
+	{SYS_select, ERESTARTNOHAND, false},
+	{SYS_pselect6, ERESTARTNOHAND, false},
+	{SYS_ppoll, ERESTARTNOHAND, false},
+	{SYS_msgsnd, ERESTARTNOHAND, false},
+	{SYS_msgrcv, ERESTARTNOHAND, false},
+	{SYS_epoll_wait, ERESTARTNOHAND, true},
+	{SYS_epoll_pwait, ERESTARTNOHAND, true},
+	{441 /* epoll_pwait2 */, ERESTARTNOHAND, true},
+	{SYS_semop, ERESTARTNOHAND, true},
+	{SYS_semtimedop, ERESTARTNOHAND, true},
+	{SYS_rt_sigtimedwait, ERESTARTNOHAND, true},
+	{SYS_io_getevents, ERESTARTNOHAND, true},
+	{333 /* io_pgetevents */, ERESTARTNOHAND, true},
+	{426 /* io_uring_enter */, ERESTARTNOHAND, true},
+
+	{SYS_wait4, ERESTARTSYS, false},
+	{SYS_waitid, ERESTARTSYS, false},
+	{SYS_flock, ERESTARTSYS, false},
+	{SYS_fcntl, ERESTARTSYS, false},
+	{SYS_open, ERESTARTSYS, false}, /* of a FIFO */
+	{SYS_openat, ERESTARTSYS, false},
+	/* by any stop: of sockets with a timeout */
+	{SYS_accept, ERESTARTSYS, true},
+	{SYS_accept4, ERESTARTSYS, true},
+	{SYS_connect, ERESTARTSYS, true},
+	{SYS_read, ERESTARTSYS, true},
+	{SYS_readv, ERESTARTSYS, true},
+	{SYS_recvfrom, ERESTARTSYS, true},
+	{SYS_recvmsg, ERESTARTSYS, true},
+	{SYS_recvmmsg, ERESTARTSYS, true},
+	{SYS_write, ERESTARTSYS, true},
+	{SYS_writev, ERESTARTSYS, true},
+	{SYS_sendto, ERESTARTSYS, true},
+	{SYS_sendmsg, ERESTARTSYS, true},
+	{SYS_sendmmsg, ERESTARTSYS, true},
+};
+
+static const struct waiting *find_waiting(uint64_t nr)
 {
-	return nr == SYS_nanosleep || nr == SYS_clock_nanosleep || nr == SYS_poll ||
-	       nr == SYS_futex || nr == 449 /* futex_waitv */;
+	for (size_t i = 0; i < sizeof(waiting) / sizeof(waiting[0]); i++)
+		if (waiting[i].nr == nr)
+			return &waiting[i];
+	return NULL;
 }
 
-/*
- * Calls that have done nothing when they say EINTR, so they can be made again.  Of what is done
- * with descriptors, these are sockets with a timeout; close() is none of them.
- */
+static bool has_restart_block(uint64_t nr)
+{
+	const struct waiting *w = find_waiting(nr);
+	return w && w->code == ERESTART_RESTARTBLOCK;
+}
+
 static bool ends_by_any_stop(uint64_t nr)
 {
-	static const uint16_t calls[] = {
-		SYS_epoll_wait,
-		SYS_epoll_pwait,
-		441, /* epoll_pwait2 */
-		SYS_semop,
-		SYS_semtimedop,
-		SYS_rt_sigtimedwait,
-		SYS_io_getevents,
-		333, /* io_pgetevents */
-		426, /* io_uring_enter */
-		SYS_accept,
-		SYS_accept4,
-		SYS_connect,
-		SYS_read,
-		SYS_readv,
-		SYS_recvfrom,
-		SYS_recvmsg,
-		SYS_recvmmsg,
-		SYS_write,
-		SYS_writev,
-		SYS_sendto,
-		SYS_sendmsg,
-		SYS_sendmmsg,
-	};
-	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
-		if (calls[i] == nr)
-			return true;
-	return false;
+	const struct waiting *w = find_waiting(nr);
+	return w && w->by_any_stop;
 }
 
 int arch_forget_interruption(pid_t tid, struct user_regs_struct *gp)
@@ -122,12 +157,47 @@ void arch_fix_restart(pid_t tid, struct user_regs_struct *gp)
 			gp->rax = (uint64_t)-EINTR;
 			break;
 		}
-		gp->rax = (uint64_t)nr;
+		gp->orig_rax = gp->rax = (uint64_t)nr;
 		gp->rip -= SYSCALL_INSN_LEN;
 		break;
 	}
 	default:
 		break;
+	}
+}
+
+/*
+ * The code by which the kernel lets a handler end a call that a restored thread waits in, 0: none.
+ * A restart block cannot be given back, and is of no use when the call ends or is made again.
+ */
+static int64_t code_of_waiting(const struct user_regs_struct *gp)
+{
+	const struct waiting *w = find_waiting(gp->orig_rax);
+	uint64_t op = gp->rsi & FUTEX_CMD_MASK;
+	if (w && w->nr == SYS_futex && op != FUTEX_WAIT && op != FUTEX_WAIT_BITSET)
+		return 0;
+	if (w && w->nr == SYS_futex && !gp->r10)
+		return ERESTARTSYS;
+	return !w ? 0 : w->code == ERESTART_RESTARTBLOCK ? ERESTARTNOHAND : w->code;
+}
+
+/* Does the thread stand in front of the instruction, and not behind a call that returned its
+ * number? */
+static bool is_at_syscall(pid_t tid, uint64_t ip)
+{
+	errno = 0;
+	uint64_t word = (uint64_t)ptrace(PTRACE_PEEKTEXT, tid, ip, NULL);
+	return !errno && (word & 0xffff) == SYSCALL_INSN;
+}
+
+void arch_resume_call(pid_t tid, struct user_regs_struct *gp)
+{
+	int64_t code = gp->rax == gp->orig_rax ? code_of_waiting(gp) : 0;
+	if (code && is_at_syscall(tid, gp->rip)) {
+		gp->rax = (uint64_t)-code;
+		gp->rip += SYSCALL_INSN_LEN;
+	} else {
+		gp->orig_rax = UINT64_MAX;
 	}
 }
 
