@@ -72,22 +72,11 @@ void arch_fix_restart(pid_t tid, struct user_regs_struct *gp);
  */
 void arch_resume_call(pid_t tid, struct user_regs_struct *gp);
 
-/* When a handler runs first: calls that then say EINTR, whatever its flags, have said so. */
-void arch_end_interrupted(struct user_regs_struct *gp);
-
 /*
  * For a thread that was stopped by nothing but PTRACE_INTERRUPT: calls that say EINTR after any
  * stop do so only if a handler runs. Changes gp and, if need be, the thread's registers.
  */
 int arch_forget_interruption(pid_t tid, struct user_regs_struct *gp);
-
-/*
- * Whether a signal handler that runs now makes the call that these registers are in return EINTR;
- * has_restart: the handler has SA_RESTART.
- */
-bool arch_is_interrupted(const struct user_regs_struct *gp, bool has_restart);
-/* Has it return that: into the image. */
-void arch_core_interrupt(CoreEntry *core, const struct user_regs_struct *gp);
 
 /* --- code put into a task (x86_64/stub.c, x86_64/sigframe.c) --- */
 

@@ -20,14 +20,6 @@
 /* Most of them ask for signal actions. */
 enum { LEADER_STEPS = 128 };
 
-/* A handler runs as soon as this thread does. One for the process is most likely the leader's. */
-static bool handler_is_due(const struct thread *th)
-{
-	const struct proc_status *st = &th->status;
-	uint64_t pending = st->sig_pnd | (th == leader(th->task) ? st->shd_pnd : 0);
-	return pending & st->sig_cgt & ~th->sigmask;
-}
-
 /* The registers in the image are those with which a restored thread goes on. */
 static int read_registers(struct session *s, struct thread *th)
 {
@@ -35,8 +27,6 @@ static int read_registers(struct session *s, struct thread *th)
 	if (r < 0)
 		return fail(s, r, "pid %d: read extended registers", th->tid);
 	struct user_regs_struct live = th->regs.gp;
-	if (handler_is_due(th))
-		arch_end_interrupted(&th->regs.gp);
 	arch_fix_restart(th->tid, &th->regs.gp);
 	r = arch_core_store(s, th->core, th->tid, &th->regs);
 	th->regs.gp = live;

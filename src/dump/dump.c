@@ -19,7 +19,6 @@
 #include "ipc/ipc.h"
 #include "mem/aio.h"
 #include "plugin/plugin.h"
-#include "task/interrupted.h"
 #include "task/landlock.h"
 #include "task/seccomp.h"
 #include "task/sigqueue.h"
@@ -131,8 +130,6 @@ static int write_all(struct dump *d)
 		r = lanes_run(s, read_signals_again, d);
 	if (r >= 0)
 		r = verdict(s);
-	if (r >= 0)
-		interrupted_calls(&d->tree);
 	if (r >= 0)
 		r = dump_write_tasks(d);
 	if (r >= 0)

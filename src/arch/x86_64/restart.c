@@ -18,8 +18,7 @@
  *
  * All that is so if no signal handler runs first: then it is for the kernel to say what becomes of
  * the call, also when the signal comes just as a restored thread is let go.  So take-over turns the
- * image's "in front of the call" back into "on the way out of it".  For signals that waited at dump
- * see task/interrupted.c.
+ * image's "in front of the call" back into "on the way out of it".
  */
 #include "arch/arch.h"
 
@@ -131,13 +130,6 @@ static int64_t number_before(pid_t tid, uint64_t ip)
 	return has_restart_block(nr) ? (int64_t)nr : -1;
 }
 
-void arch_end_interrupted(struct user_regs_struct *gp)
-{
-	int64_t code = -(int64_t)gp->rax;
-	if ((int64_t)gp->orig_rax >= 0 && (code == ERESTARTNOHAND || code == ERESTART_RESTARTBLOCK))
-		gp->rax = (uint64_t)-EINTR;
-}
-
 void arch_fix_restart(pid_t tid, struct user_regs_struct *gp)
 {
 	if ((int64_t)gp->orig_rax < 0)
@@ -199,26 +191,4 @@ void arch_resume_call(pid_t tid, struct user_regs_struct *gp)
 	} else {
 		gp->orig_rax = UINT64_MAX;
 	}
-}
-
-/* As handle_signal() of arch/x86/kernel/signal.c has it. */
-bool arch_is_interrupted(const struct user_regs_struct *gp, bool has_restart)
-{
-	if ((int64_t)gp->orig_rax < 0)
-		return false;
-	switch (-(int64_t)gp->rax) {
-	case ERESTARTSYS:
-		return !has_restart;
-	case ERESTARTNOHAND:
-	case ERESTART_RESTARTBLOCK:
-		return true;
-	default:
-		return false;
-	}
-}
-
-void arch_core_interrupt(CoreEntry *core, const struct user_regs_struct *gp)
-{
-	core->thread_info->gpregs->ax = (uint64_t)-EINTR;
-	core->thread_info->gpregs->ip = gp->rip;
 }
