@@ -7,7 +7,9 @@
  * The alarm also prevents a deadlock.  A thread in execve() waits until the others of its process
  * are dead and, of those that are traced, until the tracer has waited for them; meanwhile
  * PTRACE_SEIZE of it does not return, nor does it stop.  So whatever its lane is waiting for, at
- * every alarm it waits for those that are dead.
+ * every alarm it waits for those that are dead.  That takes time of its own, a call for each of
+ * thousands of threads; so the next alarm is set when it is done, and the later the longer it took:
+ * else a slow machine would do nothing but that.
  */
 #include "dump/candidate.h"
 
@@ -27,8 +29,15 @@ struct stopping {
 	bool failed; /* in some lane: the other one stops */
 };
 
+struct alarm {
+	struct stopping *of;
+	timer_t timer;
+	bool armed;
+};
+
 enum {
 	ALARM_NS = 10000000,
+	ALARM_SHARE = 32, /* what an alarm does takes at most one part in so many of the time */
 	/* for a process in execve() or exit_group(): */
 	TRANSITION_NAP_NS = 200000,
 	TRANSITION_NAPS = 500,
@@ -45,42 +54,60 @@ static void bury(pid_t tid)
 }
 
 /* The leaders' deaths are left: they are waited for by no execve(), and say that they are dead. */
+static void bury_all(const struct stopping *z)
+{
+	const struct task *last = NULL;
+	vec_for_each (z->candidates, c) {
+		if (!c->task)
+			continue;
+		bury(c->tid);
+		for (size_t i = 1; c->task != last && i < c->task->threads.n; i++)
+			bury(c->task->threads.v[i]->tid);
+		last = c->task;
+	}
+}
+
+static void set_alarm(const struct alarm *a, long ns)
+{
+	struct itimerspec when = {
+		.it_value = {.tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000}};
+	timer_settime(a->timer, 0, &when, NULL);
+}
+
+static long processor_time_ns(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
 static void on_alarm(int signo, siginfo_t *info, void *context)
 {
-	const struct stopping *z = info->si_value.sival_ptr;
+	const struct alarm *a = info->si_value.sival_ptr;
 	int err = errno;
 	(void)signo;
 	(void)context;
 	if (info->si_code != SI_TIMER)
 		return;
-	vec_for_each (z->candidates, c) {
-		if (!c->task)
-			continue;
-		bury(c->tid);
-		for (size_t i = 1; i < c->task->threads.n; i++)
-			bury(c->task->threads.v[i]->tid);
-	}
+	long begin = processor_time_ns();
+	bury_all(a->of);
+	long rest = (processor_time_ns() - begin) * ALARM_SHARE;
+	set_alarm(a, rest > ALARM_NS ? rest : ALARM_NS);
 	errno = err;
 }
 
-struct alarm {
-	timer_t timer;
-	bool armed;
-};
-
-static void start_alarm(struct alarm *a, struct stopping *z)
+static void start_alarm(struct alarm *a)
 {
 	struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGALRM};
-	event.sigev_value.sival_ptr = z;
+	event.sigev_value.sival_ptr = a;
 	event._sigev_un._tid = gettid();
-	struct itimerspec when = {{.tv_nsec = ALARM_NS}, {.tv_nsec = ALARM_NS}};
 	sigset_t set;
 	sigemptyset(&set);
 	sigaddset(&set, SIGALRM);
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 	a->armed = !timer_create(CLOCK_MONOTONIC, &event, &a->timer);
 	if (a->armed)
-		timer_settime(a->timer, 0, &when, NULL);
+		set_alarm(a, ALARM_NS);
 }
 
 static void stop_alarm(const struct alarm *a)
@@ -204,8 +231,8 @@ static int for_each_of(struct stopping *z, struct session *s, unsigned lane, typ
 static int stop_mine(struct session *s, void *arg, unsigned lane)
 {
 	struct stopping *z = arg;
-	struct alarm alarm = {0};
-	start_alarm(&alarm, z);
+	struct alarm alarm = {.of = z};
+	start_alarm(&alarm);
 	int r = for_each_of(z, s, lane, begin_one);
 	if (r >= 0)
 		r = for_each_of(z, s, lane, stop_one);
