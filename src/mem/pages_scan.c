@@ -10,12 +10,13 @@
 #include <errno.h>
 #include <string.h>
 
-/* Smaps counts no huge pages as Anonymous. */
+/* Smaps, where it was read, counts no huge pages as Anonymous. */
 static bool may_have_pages(const struct dumped_vma *vma)
 {
 	const struct vma_info *info = vma->info;
+	bool counts_any = info->anonymous || info->swap || info->vmflags & VMF(HT);
 	return vma_has_dumped_pages(&vma->e) && !(vma->e.status & VMA_VDSO) &&
-	       (info->anonymous || info->swap || info->vmflags & VMF(HT));
+	       (counts_any || !info->has_smaps);
 }
 
 static int scan_each(struct vma_dump *v, const struct page_scan *ps, const struct page_query *q)
