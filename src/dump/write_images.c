@@ -58,6 +58,7 @@ static int write_images(struct session *s, struct task *t)
 struct writing {
 	struct dump *d;
 	bool *pages_done; /* of each task: are its pages written in a visit, before all else? */
+	unsigned n_writing; /* tasks that are at it */
 	VEC(const struct thread *) others; /* than leaders */
 	size_t next; /* of these */
 };
@@ -79,18 +80,23 @@ static void tell_size(const struct dump *d)
 			progress_expect(d->s, pages_predict(d->vmas[i]));
 }
 
-static int visit_pages(struct session *s, struct task *t, struct vma_dump *vmas)
+static int visit_pages(
+	struct session *s, struct writing *w, struct task *t, struct vma_dump *vmas)
 {
 	struct visit *v = NULL;
+	unsigned *n_writing = &w->n_writing;
+	vmas->n_writing = n_writing;
+	__atomic_fetch_add(n_writing, 1, __ATOMIC_RELAXED);
 	int r = dump_begin_visit(s, t, visit_begin, &v);
 	if (r >= 0)
 		r = pages_dump_task(s, t, vmas, v);
 	int left = visit_end(v);
+	__atomic_fetch_sub(n_writing, 1, __ATOMIC_RELAXED);
 	return r < 0 ? r : left;
 }
 
 /* What takes a visit, each by its tracer. */
-static int visit_mine(struct session *s, const struct writing *w, unsigned lane)
+static int visit_mine(struct session *s, struct writing *w, unsigned lane)
 {
 	struct dump *d = w->d;
 	int r = 0;
@@ -99,7 +105,7 @@ static int visit_mine(struct session *s, const struct writing *w, unsigned lane)
 		if (__atomic_load_n(&d->failed, __ATOMIC_RELAXED))
 			break;
 		if (w->pages_done[i] && leader(t)->lane == lane)
-			r = visit_pages(s, t, d->vmas[i]);
+			r = visit_pages(s, w, t, d->vmas[i]);
 	}
 	return r;
 }

@@ -76,6 +76,8 @@ int visit_play_meanwhile(struct visit *v, struct program *p, int (*meanwhile)(vo
  * result, or -ETIMEDOUT without a failure.
  */
 int64_t visit_await_step(const struct visit *v, int step, unsigned timeout_ms);
+/* Has all of the first load run? */
+bool visit_has_played(const struct visit *v);
 
 /*
  * The same on other stopped threads of the task, several at once.  visit_send() starts n of them,

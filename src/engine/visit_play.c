@@ -153,6 +153,12 @@ int64_t visit_await_step(const struct visit *v, int step, unsigned timeout_ms)
 	}
 }
 
+bool visit_has_played(const struct visit *v)
+{
+	const struct agent_channel *shared = v->channel.shared;
+	return __atomic_load_n(&shared->done, __ATOMIC_SEQ_CST) == shared->request;
+}
+
 int visits_play(struct visit *const *v, struct program *p, size_t n)
 {
 	int r = 0;

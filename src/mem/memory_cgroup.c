@@ -2,8 +2,8 @@
  * Memory limits of the control group a task is in.
  *
  * Page cache belongs to the group of whoever makes it.  A task that writes a large image into a
- * tmpfs could so hit its group's limit, and be killed for it.  Unless it is in the controller's
- * own group anyway, it must have no limit at all up to the root.
+ * tmpfs could so hit its group's limit, and be killed for it; and so could the controller.  Unless
+ * both are in one group anyway, the one that writes must have no limit at all up to the root.
  */
 #include "mem/pages_dump.h"
 
@@ -73,15 +73,15 @@ static bool is_unlimited(struct session *s, size_t hierarchy, char *path)
 	}
 }
 
-bool memory_cgroup_allows(struct session *s, pid_t pid)
+bool memory_cgroup_allows(struct session *s, pid_t writer, pid_t other)
 {
-	char *theirs, *ours;
-	if (proc_cgroup(s, pid, &theirs) < 0 || proc_cgroup(s, getpid(), &ours) < 0)
+	char *groups, *others;
+	if (proc_cgroup(s, writer, &groups) < 0 || proc_cgroup(s, other, &others) < 0)
 		return false;
 	for (size_t i = 0; i < sizeof(hierarchies) / sizeof(hierarchies[0]); i++) {
-		char *path = path_of(s, theirs, hierarchies[i].controller);
-		const char *own = path_of(s, ours, hierarchies[i].controller);
-		if (path && own && strcmp(path, own) != 0 && !is_unlimited(s, i, path))
+		char *path = path_of(s, groups, hierarchies[i].controller);
+		const char *same = path_of(s, others, hierarchies[i].controller);
+		if (path && same && strcmp(path, same) != 0 && !is_unlimited(s, i, path))
 			return false;
 	}
 	return true;

@@ -97,7 +97,7 @@ static bool want_visit(struct vma_dump *v)
 	if (proc_limits_read(v->s, v->t->pid, &limits) < 0 ||
 		limits.limit[RLIMIT_FSIZE].cur < sizes.all)
 		return false;
-	return memory_cgroup_allows(v->s, v->t->pid);
+	return memory_cgroup_allows(v->s, v->t->pid, getpid());
 }
 
 int pages_prepare(struct vma_dump *v)
@@ -143,15 +143,14 @@ static uint64_t next_stack_page(const struct plan *p, uint64_t addr)
 
 static void add_chunks(struct plan *p, uint64_t addr, uint64_t len, uint64_t offset, bool readable)
 {
-	const uint64_t max = p->s->checksums ? PAGES_CHUNK_SUMMED : PAGES_CHUNK_MAX;
 	struct page_chunk *last = p->chunks.n ? &p->chunks.v[p->chunks.n - 1] : NULL;
 	if (last && last->addr + last->len == addr && last->readable == readable &&
-		last->len + len <= max) {
+		last->len + len <= PAGES_CHUNK_MAX) {
 		last->len += len;
 		return;
 	}
 	while (len) {
-		uint64_t part = len < max ? len : max;
+		uint64_t part = len < PAGES_CHUNK_MAX ? len : PAGES_CHUNK_MAX;
 		*vec_push(&p->s->arena, &p->chunks) =
 			(struct page_chunk){addr, part, offset, readable};
 		addr += part;

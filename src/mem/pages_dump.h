@@ -23,8 +23,8 @@ uint64_t pages_predict(const struct vma_dump *v);
 
 /* --- internal to src/mem --- */
 
-/* Bytes in a chunk at most, and in one write; with checksums, which follow a round behind. */
-enum { PAGES_CHUNK_MAX = 64 << 20, PAGES_CHUNK_SUMMED = 16 << 20 };
+/* Bytes in a chunk at most: no more than one processor should have to do alone in the end. */
+enum { PAGES_CHUNK_MAX = 1 << 20 };
 
 /* A stretch of memory and where in the pages file it goes. */
 struct page_chunk {
@@ -43,7 +43,31 @@ int pages_copy_outside(struct session *s, const struct vma_dump *v, int pages_fd
 int pages_write_inside(struct session *s, const struct vma_dump *v, struct visit *visit,
 	int pages_fd, const struct page_chunk *chunks, size_t n);
 
-/* memory_cgroup.c: page cache that the task makes can never hit a limit set for it. */
-bool memory_cgroup_allows(struct session *s, pid_t pid);
+/*
+ * pages_beside.c: while the task writes from the front, the controller copies from the back, in a way
+ * that needs no lock of the file.
+ */
+struct pages_beside {
+	const struct vma_dump *v;
+	int pages_fd, uffd; /* uffd -1: there is no way, or none any more */
+	unsigned n_processors;
+};
+
+/* Chunks follow each other in the file, which is new and will have that size. */
+void pages_beside_begin(
+	struct pages_beside *b, const struct vma_dump *v, int pages_fd, uint64_t size);
+void pages_beside_end(struct pages_beside *b);
+
+/*
+ * Copies some of the last of n chunks, or skips one that the task cannot read. Returns how many are
+ * left to be written, n if that should rather be done by the task.
+ */
+size_t pages_beside_copy(struct pages_beside *b, const struct page_chunk *chunks, size_t n);
+
+/*
+ * memory_cgroup.c: page cache that `writer` makes in place of `other` can never hit a limit set for
+ * the writer.
+ */
+bool memory_cgroup_allows(struct session *s, pid_t writer, pid_t other);
 
 #endif

@@ -1,6 +1,6 @@
 /*
  * The task writes its own pages: pwritev() steps straight from its memory into the pages image,
- * one copy in all.
+ * one copy in all.  Meanwhile the controller does what it can from the other end (pages_beside.c).
  *
  * The descriptor gets there in a message over a socket that the task makes and the controller takes
  * a copy of: it binds it, connects it to itself and sends; that works in any namespace.  All of it
@@ -29,6 +29,8 @@ enum {
 	/* A dead controller's task goes on only after its round. */
 	ROUND_BYTES = 128 << 20,
 	ROUND_SUMMED = 32 << 20, /* what is left to sum when all is written */
+	ROUND_MIN = 4 << 20,
+	WRITE_MAX = 64 << 20, /* in one call */
 	/* so that all fits into one load of the agent's window */
 	ROUND_IOVS = 12 * 1024,
 	ROUND_STEPS = 2048,
@@ -48,6 +50,9 @@ struct writing {
 	const struct vma_dump *v;
 	struct visit *visit;
 	int pages_fd;
+	const struct page_chunk *chunks;
+	size_t next, end; /* of them: behind this round; others are written from there on */
+	struct pages_beside beside;
 	struct program p;
 	VEC(struct batch) batches; /* of this round */
 	uint64_t bytes;
@@ -87,19 +92,36 @@ static int connect_to_itself(int socket)
 	return 0;
 }
 
-/* While the task waits. Returns 1 when it will get nothing. */
-static int post_fd(void *arg)
+static void copy_beside(struct writing *w)
 {
-	struct writing *w = arg;
+	while (w->end > w->next && !visit_has_played(w->visit)) {
+		size_t left = pages_beside_copy(&w->beside, w->chunks, w->end);
+		if (left == w->end)
+			break;
+		w->end = left;
+	}
+}
+
+static int hand_over(struct writing *w)
+{
 	int64_t number = visit_await_step(w->visit, w->socket_step, RECEIVE_MS);
 	if (number < 0)
 		return 1;
 	_cleanup_close_ int pidfd = sys_pidfd_open(w->v->t->pid, 0);
 	_cleanup_close_ int socket = pidfd < 0 ? -1 : sys_pidfd_getfd(pidfd, (int)number);
-	if (socket < 0 || connect_to_itself(socket) < 0 || send_fd(w, socket) < 0)
-		return 1;
-	checksums_ahead(w->v->sums, w->pages_fd, w->written);
-	return 0;
+	return socket < 0 || connect_to_itself(socket) < 0 || send_fd(w, socket) < 0;
+}
+
+/* While the task waits, and then writes. Returns 1 when it will get nothing. */
+static int share(void *arg)
+{
+	struct writing *w = arg;
+	int r = hand_over(w);
+	if (r == 0)
+		checksums_ahead(w->v->sums, w->pages_fd, w->written);
+	if (r == 0)
+		copy_beside(w);
+	return r;
 }
 
 static void plan_close(struct writing *w, int fd_step)
@@ -142,23 +164,35 @@ static int plan_receive(struct writing *w)
 
 /* --- one round --- */
 
-/* Takes readable chunks from *at on until the round is full. */
-static void gather(struct writing *w, const struct page_chunk *chunks, size_t n, size_t *at)
+/* Near the end rounds are short, so that both sides come to it at the same time. */
+static uint64_t round_bytes(const struct writing *w)
+{
+	const struct page_chunk *first = &w->chunks[w->next], *last = &w->chunks[w->end - 1];
+	const uint64_t most = w->v->sums ? ROUND_SUMMED : ROUND_BYTES;
+	if (w->beside.uffd < 0)
+		return most;
+	uint64_t half = (last->offset + last->len - first->offset) / 2;
+	return half < ROUND_MIN ? ROUND_MIN : half < most ? half : most;
+}
+
+/* Takes readable chunks until the round is full. */
+static void gather(struct writing *w)
 {
 	struct batch *b = NULL;
+	const uint64_t most = round_bytes(w);
 	w->batches.n = 0;
 	w->bytes = w->n_iovs = 0;
-	const uint64_t most = w->v->sums ? ROUND_SUMMED : ROUND_BYTES;
-	for (; *at < n && w->bytes < most && w->n_iovs < ROUND_IOVS &&
-		w->batches.n < ROUND_STEPS; ++*at) {
-		const struct page_chunk *c = &chunks[*at];
+	for (; w->next < w->end && w->bytes < most && w->n_iovs < ROUND_IOVS &&
+		w->batches.n < ROUND_STEPS;
+		w->next++) {
+		const struct page_chunk *c = &w->chunks[w->next];
 		if (!c->readable) {
 			b = NULL;
 			continue;
 		}
-		if (!b || b->n == IOV_MAX || b->bytes + c->len > PAGES_CHUNK_MAX) {
+		if (!b || b->n == IOV_MAX || b->bytes + c->len > WRITE_MAX) {
 			b = vec_push(&w->s->arena, &w->batches);
-			*b = (struct batch){.first = *at};
+			*b = (struct batch){.first = w->next};
 		}
 		b->n++;
 		b->bytes += c->len;
@@ -167,9 +201,9 @@ static void gather(struct writing *w, const struct page_chunk *chunks, size_t n,
 	}
 }
 
-static void plan_batch(
-	struct writing *w, const struct page_chunk *chunks, struct batch *b, int fd_step)
+static void plan_batch(struct writing *w, struct batch *b, int fd_step)
 {
+	const struct page_chunk *chunks = w->chunks;
 	struct iovec *iov = arena_array(&w->s->arena, struct iovec, b->n);
 	for (size_t i = 0; i < b->n; i++)
 		iov[i] =
@@ -181,19 +215,19 @@ static void plan_batch(
 }
 
 /* Returns 1 when the task could have no descriptor. */
-static int play_round(struct writing *w, const struct page_chunk *chunks)
+static int play_round(struct writing *w)
 {
 	program_reset(&w->p);
 	int fd_step = plan_receive(w);
 	vec_for_each (&w->batches, b)
-		plan_batch(w, chunks, b, fd_step);
+		plan_batch(w, b, fd_step);
 	plan_close(w, fd_step);
-	return visit_play_meanwhile(w->visit, &w->p, post_fd, w);
+	return visit_play_meanwhile(w->visit, &w->p, share, w);
 }
 
-static int write_round(struct writing *w, const struct page_chunk *chunks)
+static int write_round(struct writing *w)
 {
-	int r = play_round(w, chunks);
+	int r = play_round(w);
 	bool nothing = r > 0;
 	vec_for_each (&w->batches, b) {
 		if (r < 0)
@@ -205,13 +239,14 @@ static int write_round(struct writing *w, const struct page_chunk *chunks)
 		}
 		log_debug(w->s, "pid %d could not write its pages itself (%lld of %llu)",
 			w->v->t->pid, (long long)result, (unsigned long long)b->bytes);
-		r = pages_copy_outside(w->s, w->v, w->pages_fd, chunks + b->first, b->n);
+		r = pages_copy_outside(w->s, w->v, w->pages_fd, w->chunks + b->first, b->n);
 	}
 	return r < 0 ? r : 0;
 }
 
-static int copy_unreadable(struct writing *w, const struct page_chunk *chunks, size_t n)
+static int copy_unreadable(struct writing *w, size_t n)
 {
+	const struct page_chunk *chunks = w->chunks;
 	int r = 0;
 	for (size_t i = 0, from; i < n && r >= 0; i++) {
 		from = i;
@@ -228,14 +263,21 @@ static int copy_unreadable(struct writing *w, const struct page_chunk *chunks, s
 int pages_write_inside(struct session *s, const struct vma_dump *v, struct visit *visit,
 	int pages_fd, const struct page_chunk *chunks, size_t n)
 {
-	struct writing w = {.s = s, .v = v, .visit = visit, .pages_fd = pages_fd};
+	struct writing w = {
+		.s = s, .v = v, .visit = visit, .pages_fd = pages_fd, .chunks = chunks, .end = n};
+	const uint64_t size = chunks[n - 1].offset + chunks[n - 1].len;
 	program_init(&w.p, s, arena_printf(&s->arena, "pid %d", v->t->pid));
+	pages_beside_begin(&w.beside, v, pages_fd, size);
 	int r = 0;
-	for (size_t at = 0; at < n && r >= 0;) {
-		gather(&w, chunks, n, &at);
+	while (w.next < w.end && r >= 0) {
+		gather(&w);
 		if (w.batches.n)
-			r = write_round(&w, chunks);
-		w.written = chunks[at - 1].offset + chunks[at - 1].len;
+			r = write_round(&w);
+		w.written = chunks[w.next - 1].offset + chunks[w.next - 1].len;
 	}
-	return r < 0 ? r : copy_unreadable(&w, chunks, n);
+	pages_beside_end(&w.beside);
+	if (w.end < n)
+		log_debug(s, "pid %d: the last %llu KiB of its pages were copied beside it",
+			v->t->pid, (unsigned long long)(size - chunks[w.end].offset) >> 10);
+	return r < 0 ? r : copy_unreadable(&w, n);
 }

@@ -34,6 +34,7 @@ struct vma_dump {
 	struct policy *policies; /* vma_policy.c: of each VMA; NULL: not asked for */
 	uint32_t pages_id; /* of its pages image */
 	struct early_sums *sums; /* of that; NULL: not while it is written */
+	const unsigned *n_writing; /* tasks that are writing theirs now; NULL: this one */
 };
 
 /*

@@ -99,6 +99,14 @@ class Scene:
         return self.finish(case, self.begin(case, fault, images), fault, images)
 
 
+class OnTmpfs(Scene):
+    """Images whose pages the tool and the task can write at the same time."""
+
+    def start(self, case):
+        subprocess.run(["mount", "-t", "tmpfs", "none", case.dir], check=True)
+        super().start(case)
+
+
 class Summed(Scene):
     """Images with checksums, which a restore looks at first."""
 
@@ -481,6 +489,7 @@ def all_scenes():
     scenes += both(Scene, "itimers", "itimers", restless=True)
     scenes += both(Scene, "link_remap", "link_remap", once=True)
     scenes += both(Summed, "checksum", "still")
+    scenes += [OnTmpfs("tmpfs", "anon_pages", "dump", restless=True)]
     scenes += both(ShellJob, "shell_job", "shell_job")
     scenes += both(Outside, "external", "outside")
     scenes += both(Request, "swrk", "still")

@@ -1,0 +1,47 @@
+"""Pages images on tmpfs, which the controller and the task write together."""
+import os
+import re
+import subprocess
+
+import snapshot
+from live import Program, need
+from scenario import scenario
+
+
+def mount(directory, *options):
+    subprocess.run(["mount", "-t", "tmpfs", *options, "none", directory], check=True)
+
+
+def good_end(case):
+    case.release()
+    case.verdict()
+    case.gone()
+
+
+@scenario
+def test_two_write(case):
+    """Both have a part in it, and together it is the memory of the task.
+    PROVES: F064"""
+    mount(case.dir)
+    case.start_program(Program("anon_pages"))
+    for options in (["-R"], []):
+        images = case.dump(*options)
+        copied = re.search(r"the last (\d+) KiB of its pages were copied beside it",
+                           (images / "dump.log").read_text())
+        size = (images / "pages-1.img").stat().st_size >> 10
+        if len(os.sched_getaffinity(0)) > 1:
+            need(copied and 0 < int(copied[1]) < size, f"not a part of {size} KiB: {copied}")
+    case.restore(images)
+    good_end(case)
+
+
+@scenario
+def test_no_room(case):
+    """A full file system ends the dump; the task goes on as it was."""
+    case.start_program(Program("anon_pages"))
+    before, images = snapshot.take(case.pids()), case.new_images()
+    mount(images, "-o", "size=16m")
+    case.refused("dump", "No space left on device", "-t", case.root, images=images)
+    changes = snapshot.differences(before, snapshot.take(case.pids()))
+    need(not changes, f"the task was changed: {changes}")
+    good_end(case)
