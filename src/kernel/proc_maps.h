@@ -91,8 +91,9 @@ int proc_smaps_read(struct session *s, pid_t pid, vma_info_vec *out);
 int proc_maps_read(struct session *s, pid_t pid, vma_info_vec *out);
 
 /*
- * The same; if there are hundreds of VMAs, or it is known to take long, another thread reads them, and
- * meanwhile(arg) is called, once. A failure of it is passed on.
+ * The same, without counts of pages where there are hundreds of VMAs, or it is known to take long (many
+ * pages): then their flags may come from elsewhere, or another thread reads them, and meanwhile(arg)
+ * is called, once. A failure of it is passed on.
  */
 typedef int proc_maps_meanwhile(void *arg);
 int proc_smaps_read_while(struct session *s, pid_t pid, bool takes_long, vma_info_vec *out,

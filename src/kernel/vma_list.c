@@ -1,12 +1,14 @@
 /*
- * All mappings of a task with their flags, also when there are thousands.
+ * All mappings of a task with their flags, also when there are thousands or they are large.
  *
  * Few are read from smaps, like everywhere else. Once that has told some hundreds, the rest is
  * dearer than the flags from a BPF iterator (vma_bits.c) and everything else from maps. Where there
- * is no iterator, and where few mappings may have many pages, another thread reads smaps.
+ * is no iterator, another thread reads smaps.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/session.h"
@@ -15,8 +17,17 @@
 #include "kernel/read_ahead.h"
 #include "kernel/vma_bits.h"
 
-/* As much of smaps as is read first; some 350 VMAs. */
-enum { LONG = 256 * 1024 };
+enum {
+	LONG = 256 * 1024, /* as much of smaps as is read first; some 350 VMAs */
+	SHORT = 3 * 1024,  /* the same of a task with many pages: 4, mostly of the program */
+	MANY = 350,	   /* worth a thread that reads them */
+};
+
+static int parse_here(struct maps_stream *st, proc_maps_meanwhile *meanwhile, void *arg)
+{
+	int err = meanwhile(arg);
+	return err ? err : maps_stream_parse(st, SIZE_MAX);
+}
 
 /* The rest comes from another thread, which reads while we do something else. */
 static int parse_ahead(struct maps_stream *st, proc_maps_meanwhile *meanwhile, void *arg)
@@ -37,7 +48,7 @@ static int parse_ahead(struct maps_stream *st, proc_maps_meanwhile *meanwhile, v
  * smaps, but meanwhile was called.
  */
 static int read_maps_and_bits(struct session *s, pid_t pid, const vma_bits_vec *bits,
-	vma_info_vec *out, proc_maps_meanwhile *meanwhile, void *arg)
+	const vma_info_vec *sample, vma_info_vec *out, proc_maps_meanwhile *meanwhile, void *arg)
 {
 	_cleanup_close_ int fd = proc_open_pid(s, pid, "maps", O_RDONLY);
 	if (fd < 0)
@@ -46,13 +57,23 @@ static int read_maps_and_bits(struct session *s, pid_t pid, const vma_bits_vec *
 	size_t cap = bits->n + 1;
 	vma_info_vec all = {.v = arena_array(&s->arena, struct vma_info, cap), .cap = cap};
 	struct maps_stream st = {.s = s, .fd = fd, .out = &all, .text = text};
-	int r = maps_read_failed(s, pid, "maps", parse_ahead(&st, meanwhile, arg));
+	int r = bits->n < MANY ? parse_here(&st, meanwhile, arg) : parse_ahead(&st, meanwhile, arg);
 	if (r < 0)
-		return r;
-	if (!vma_bits_apply(bits, all.v, all.n, out))
+		return maps_read_failed(s, pid, "maps", r);
+	if (!vma_bits_apply(bits, all.v, all.n, sample))
 		return 1;
 	*out = all;
 	return 0;
+}
+
+/* Few of smaps, without a walk through the pages of all; the file stays at its beginning. */
+static int read_sample(struct session *s, struct maps_stream *st, vma_info_vec *ret)
+{
+	ssize_t n = pread(st->fd, st->text, SHORT, 0);
+	const char *newline = n > 0 ? memrchr(st->text, '\n', (size_t)n) : NULL;
+	if (!newline)
+		return n < 0 ? -errno : 0;
+	return proc_maps_parse(&s->arena, st->text, (size_t)(newline + 1 - st->text), ret);
 }
 
 int proc_smaps_read_while(struct session *s, pid_t pid, bool takes_long, vma_info_vec *out,
@@ -63,13 +84,14 @@ int proc_smaps_read_while(struct session *s, pid_t pid, bool takes_long, vma_inf
 		return fd;
 	char text[MAPS_CHUNK];
 	struct maps_stream st = {.s = s, .fd = fd, .out = out, .text = text};
-	size_t begin = takes_long ? 0 : LONG;
-	int r = maps_stream_parse(&st, begin);
-	if (r < 0 || st.had < begin)
+	vma_info_vec few = {0};
+	int r = takes_long ? read_sample(s, &st, &few) : maps_stream_parse(&st, LONG);
+	if (r < 0 || (!takes_long && st.had < LONG))
 		return maps_read_failed(s, pid, "smaps", r);
 	vma_bits_vec bits = {0};
-	if (takes_long || vma_bits_read(&s->arena, pid, &bits) < 0)
+	bool has_sample = !takes_long || (few.n && few.v[0].vmflags);
+	if (!has_sample || vma_bits_read(&s->arena, pid, &bits) < 0)
 		return maps_read_failed(s, pid, "smaps", parse_ahead(&st, meanwhile, arg));
-	r = read_maps_and_bits(s, pid, &bits, out, meanwhile, arg);
+	r = read_maps_and_bits(s, pid, &bits, takes_long ? &few : out, out, meanwhile, arg);
 	return r <= 0 ? r : maps_read_failed(s, pid, "smaps", maps_stream_parse(&st, SIZE_MAX));
 }

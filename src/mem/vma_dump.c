@@ -22,8 +22,8 @@
 /* The reference refuses longer vectors; the kernel supplies what is cut, AT_NULL at least. */
 enum { AUXV_WORDS_MAX = 44 };
 
-/* In pages: to look at each of so many takes longer than to start a thread. */
-enum { LARGE_RSS = 16384 };
+/* In pages: for smaps to look at each of so many takes longer than to load a BPF program. */
+enum { LARGE_RSS = 24 * 1024 };
 
 struct collecting {
 	struct vma_dump *v;

@@ -152,7 +152,7 @@ static bool check(struct session *s, pid_t pid, bool takes_long)
 static void check_and_kill(struct session *s, pid_t pid, bool known)
 {
 	assert_int_equal(check(s, pid, false), known);
-	assert_int_equal(check(s, pid, true), false);
+	assert_int_equal(check(s, pid, true), known);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 }
