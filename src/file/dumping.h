@@ -157,6 +157,8 @@ struct file_dump {
 	block((d)->s, (v)->from.task->vpid, (remedy), "%s: " fmt, view_label((d), (v)), \
 		##__VA_ARGS__)
 const char *view_label(struct file_dump *d, const struct file_view *v);
+/* What poll(2) says of it (sys_poll_now()). If it says nothing, that blocks the dump, and 0. */
+int view_poll(struct file_dump *d, const struct file_view *v, short events);
 const char *source_label(struct file_dump *d, const struct file_source *from);
 
 /*

@@ -21,6 +21,7 @@
 
 #include "file/fd_table.h"
 #include "file/file_extras.h"
+#include "kernel/syscalls.h"
 
 static bool epoll_recognize(struct file_dump *d, const struct file_view *v)
 {
@@ -241,8 +242,11 @@ static int note_idle(struct file_dump *d, struct epoll_dump *set)
 	_cleanup_close_ int fd = source_take(d, &set->f->from);
 	if (fd < 0)
 		return fd;
-	struct pollfd p = {.fd = fd, .events = POLLIN};
-	if (poll(&p, 1, 0) == 0) {
+	int events = sys_poll_now(fd, POLLIN);
+	if (events < 0)
+		return fail(d->s, events, "pid %d %s: ask whether it is ready", set->f->from.task->vpid,
+			source_label(d, &set->f->from));
+	if (!events) {
 		FermataFileEntry *extra = file_extra_make(d, set->f);
 		extra->has_epoll_idle = extra->epoll_idle = true;
 	}

@@ -22,6 +22,7 @@
 #include "base/share.h"
 #include "kernel/file_identity.h"
 #include "kernel/proc_fdinfo.h"
+#include "kernel/syscalls.h"
 
 const char *source_label(struct file_dump *d, const struct file_source *from)
 {
@@ -42,6 +43,16 @@ const char *source_label(struct file_dump *d, const struct file_source *from)
 const char *view_label(struct file_dump *d, const struct file_view *v)
 {
 	return source_label(d, &v->from);
+}
+
+int view_poll(struct file_dump *d, const struct file_view *v, short events)
+{
+	int r = sys_poll_now(v->fd, events);
+	if (r >= 0)
+		return r;
+	view_block(d, v, "try again", "%s: what waits in it cannot be asked for: %s", v->link,
+		strerror(-r));
+	return 0;
 }
 
 struct inode_info *file_inode(struct file_dump *d, uint64_t dev, uint64_t ino)

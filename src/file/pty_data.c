@@ -17,6 +17,7 @@
 
 #include "file/file_extras.h"
 #include "file/tty.h"
+#include "kernel/syscalls.h"
 
 struct pair_data {
 	int result;
@@ -160,17 +161,23 @@ static int write_pairs(struct file_dump *d, struct pairs *p)
 	return image_writer_close(d->s, &w);
 }
 
-/* Terminals whose other end is outside: a ^C may still be on its way from there. */
-static void let_arrive(struct file_dump *d)
+/*
+ * Terminals whose other end is outside: a ^C may still be on its way from there.  To poll them delivers what
+ * waits for a worker of the kernel.
+ */
+static int let_arrive(struct file_dump *d)
 {
 	vec_for_each (&d->ttys->all, it) {
 		const struct tty_dump *t = *it;
 		if (t->master || t->peer || t->hung_up || t->info->type != TTY_TYPE__PTY)
 			continue;
 		_cleanup_close_ int fd = source_take(d, &t->from);
-		struct pollfd p = {.fd = fd, .events = POLLIN};
-		poll(&p, 1, 0); /* delivers what waits for a worker of the kernel */
+		int r = fd < 0 ? fd : sys_poll_now(fd, POLLIN);
+		if (r < 0)
+			return fail(d->s, r, "pid %d %s: let what was typed arrive",
+				t->from.task->vpid, source_label(d, &t->from));
 	}
+	return 0;
 }
 
 int pty_data_write(struct file_dump *d)
@@ -179,8 +186,9 @@ int pty_data_write(struct file_dump *d)
 	vec_for_each (&d->ttys->all, t)
 		if ((*t)->master && (*t)->info->type == TTY_TYPE__PTY)
 			*vec_push(&d->s->arena, &p.masters) = *t;
-	let_arrive(d);
-	int r = write_records(d);
+	int r = let_arrive(d);
+	if (r >= 0)
+		r = write_records(d);
 	if (r < 0 || !p.masters.n)
 		return r;
 	size_t len = p.masters.n * sizeof(*p.data);

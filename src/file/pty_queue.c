@@ -27,6 +27,7 @@
 #include <unistd.h>
 
 #include "file/tty.h"
+#include "kernel/syscalls.h"
 
 enum { DISABLED = 0, CHUNK = 1024, LDISC_ROOM = 4095 };
 
@@ -150,11 +151,11 @@ static ssize_t read_some(int fd, char *buf, size_t len)
 	return n < 0 ? -errno : n;
 }
 
-/* poll() also makes the kernel deliver what is on its way to fd's queue. */
-static bool has_input(int fd)
+/* poll() also makes the kernel deliver what is on its way to fd's queue. 1, 0 or -errno. */
+static int has_input(int fd)
 {
-	struct pollfd p = {.fd = fd, .events = POLLIN};
-	return poll(&p, 1, 0) > 0 && p.revents & POLLIN;
+	int events = sys_poll_now(fd, POLLIN);
+	return events < 0 ? events : (events & POLLIN) != 0;
 }
 
 /* At once, if wanted and allowed; otherwise by way of the kernel's worker. */
@@ -164,40 +165,42 @@ static int type_char(const struct pty *p, char c, bool at_once)
 		return 0;
 	if (write(p->master, &c, 1) != 1)
 		return -errno;
-	has_input(p->slave);
-	return 0;
+	int r = has_input(p->slave);
+	return r < 0 ? r : 0;
 }
 
 static int take_raw(int fd, struct pty_bytes *b, const struct termios2 *quoted_for)
 {
 	char buf[CHUNK];
-	while (has_input(fd)) {
+	int r;
+	while ((r = has_input(fd)) > 0) {
 		ssize_t n = read_some(fd, buf, sizeof(buf));
 		if (n == -EAGAIN || n == -EIO || n == 0)
 			return 0; /* EIO: of a master whose slaves are closed, after the last byte
 				   */
 		if (n < 0)
 			return (int)n;
-		int r = quoted_for ? append_line(b, quoted_for, buf, (size_t)n, /* whole= */ false)
-				   : append(b, buf, (size_t)n);
+		r = quoted_for ? append_line(b, quoted_for, buf, (size_t)n, /* whole= */ false)
+			       : append(b, buf, (size_t)n);
 		if (r < 0)
-			return r;
+			break;
 	}
-	return 0;
+	return r;
 }
 
 static int take_lines(const struct pty *p, struct pty_bytes *b)
 {
 	char line[8192]; /* the kernel's lines have up to 4096 bytes */
-	while (has_input(p->slave)) {
+	int r;
+	while ((r = has_input(p->slave)) > 0) {
 		ssize_t n = read_some(p->slave, line, sizeof(line));
 		if (n == -EAGAIN)
-			break;
-		int r = n < 0 ? (int)n : append_line(b, &p->real, line, (size_t)n, true);
+			return 0;
+		r = n < 0 ? (int)n : append_line(b, &p->real, line, (size_t)n, true);
 		if (r < 0)
-			return r;
+			break;
 	}
-	return 0;
+	return r;
 }
 
 /* Of an unfinished line only the newline that was typed to end it. */
@@ -217,7 +220,9 @@ static int take_unfinished_line(const struct pty *p, struct pty_bytes *b)
 	int r = set_termios(p, &quiet);
 	if (r >= 0)
 		r = type_char(p, '\n', /* at_once= */ true);
-	if (r < 0 || has_input(p->slave))
+	if (r >= 0)
+		r = has_input(p->slave);
+	if (r)
 		return r < 0 ? r : take_ended_line(p, b);
 	quiet.c_lflag &= ~(tcflag_t)ICANON;
 	quiet.c_cc[VMIN] = 1;
@@ -252,19 +257,23 @@ static int be_quiet(const struct pty *p)
 	return set_termios(p, &quiet);
 }
 
-static bool is_stopped(const struct pty *p)
+static int is_stopped(const struct pty *p)
 {
-	struct pollfd poller = {.fd = p->slave, .events = POLLOUT};
-	return poll(&poller, 1, 0) <= 0 || !(poller.revents & POLLOUT);
+	int events = sys_poll_now(p->slave, POLLOUT);
+	return events < 0 ? events : !(events & POLLOUT);
 }
 
 /* With the master's queue empty, nothing else keeps the slave from writing. */
-static enum pty_flow take_flow(const struct pty *p)
+static int take_flow(const struct pty *p, enum pty_flow *ret)
 {
-	if (!is_stopped(p))
-		return PTY_FLOWS;
+	int stopped = is_stopped(p), still = 0;
+	*ret = PTY_FLOWS;
+	if (stopped <= 0)
+		return stopped;
 	ioctl(p->slave, TCXONC, TCOON);
-	return is_stopped(p) ? PTY_STOPPED_BY_CHAR : PTY_STOPPED_BY_IOCTL;
+	still = is_stopped(p);
+	*ret = still ? PTY_STOPPED_BY_CHAR : PTY_STOPPED_BY_IOCTL;
+	return still < 0 ? still : 0;
 }
 
 /*
@@ -282,7 +291,9 @@ static int take(const struct pty *p, struct pty_queues *q)
 		r = take_raw(p->master, &q->output, NULL); /* echoes */
 	if (r < 0)
 		return r;
-	q->flow = take_flow(p);
+	r = take_flow(p, &q->flow);
+	if (r < 0)
+		return r;
 	r = lines ? take_unfinished_line(p, &q->input) : be_quiet(p);
 	/* echoes that had found no room */
 	if (r >= 0 && write(p->slave, "", 0) < 0)
@@ -304,7 +315,9 @@ static int put_bytes(int to, int reader, const char *data, size_t len)
 			return n < 0 && errno != EAGAIN ? -errno : -ENOSPC;
 		data += n;
 		len -= (size_t)n;
-		has_input(reader);
+		int r = has_input(reader);
+		if (r < 0)
+			return r;
 	}
 	return 0;
 }

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "file/file_extras.h"
+#include "kernel/syscalls.h"
 
 static struct tty_kind kind_of(const struct file_view *v)
 {
@@ -101,8 +102,8 @@ static uint64_t real_device(const struct file_view *v)
 /* 1, 0 or -errno. Only hung-up terminals have POLLERR (hung_up_tty_poll()); EIO may mean other things. */
 static int is_hung_up(int fd)
 {
-	struct pollfd p = {.fd = fd};
-	return poll(&p, 1, 0) < 0 ? -errno : (p.revents & POLLERR) != 0;
+	int events = sys_poll_now(fd, 0);
+	return events < 0 ? events : (events & POLLERR) != 0;
 }
 
 /* A look at the slave through its master, without opening it (which masters can tell). */
@@ -113,14 +114,13 @@ static uint64_t find_devpts(const struct file_view *v)
 	return peer < 0 || fstat(peer, &st) < 0 ? 0 : st.st_dev;
 }
 
-static void read_master(const struct file_view *v, struct tty_dump *t)
+static void read_master(struct file_dump *d, const struct file_view *v, struct tty_dump *t)
 {
 	int locked = 0, packet = 0;
 	pid_t sid = 0, pgrp = 0;
-	struct pollfd p = {.fd = v->fd};
 	t->devpts = find_devpts(v);
 	t->no_peer = !t->devpts;
-	t->slaves_closed = poll(&p, 1, 0) > 0 && p.revents & POLLHUP;
+	t->slaves_closed = view_poll(d, v, 0) & POLLHUP;
 	ioctl(v->fd, TIOCGPTLCK, &locked);
 	ioctl(v->fd, TIOCGPKT, &packet);
 	t->info->locked = locked;
@@ -156,7 +156,7 @@ static int new_record(struct file_dump *d, const struct file_view *v, TtyType ty
 	ioctl(v->fd, TIOCGEXCL, &exclusive);
 	e->exclusive = exclusive;
 	if (master)
-		read_master(v, t);
+		read_master(d, v, t);
 	if (type == TTY_TYPE__PTY) {
 		e->pty = arena_new(&d->s->arena, TtyPtyEntry);
 		tty_pty_entry__init(e->pty);
@@ -226,13 +226,12 @@ static bool is_dumpable(
 {
 	int discipline = 0;
 	size_t before = d->s->blockers.n;
-	struct pollfd p = {.fd = v->fd, .events = POLLPRI};
 	if (hung_up && t->info->type != TTY_TYPE__PTY)
 		view_block(d, v, NULL, "%s was hung up", v->link);
 	if (!hung_up && ioctl(v->fd, TIOCGETD, &discipline) == 0 && discipline)
 		view_block(d, v, NULL, "%s has the line discipline %d, whose state cannot be read",
 			v->link, discipline);
-	if (t->master && t->info->packet_mode && poll(&p, 1, 0) > 0 && p.revents & POLLPRI)
+	if (t->master && t->info->packet_mode && view_poll(d, v, POLLPRI) & POLLPRI)
 		view_block(d, v, "try again when it was read",
 			"a status byte of packet mode waits to be read from the master of "
 			"/dev/pts/%u",

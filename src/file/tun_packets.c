@@ -53,17 +53,18 @@ int tun_packets_read(struct file_dump *d, int fd, FermataTun *t)
 {
 	_cleanup_free_ char *data = malloc(PACKET_ROOM);
 	VEC(ProtobufCBinaryData) all = {0};
-	struct pollfd p = {.fd = fd, .events = POLLIN};
-	int n = 0;
+	int n = 0, events = 0;
 	if (!data)
 		return -ENOMEM;
 	/* no more than are there now: the machine may send on */
-	while (all.n < t->queue_len + 1u && poll(&p, 1, 0) > 0 && p.revents & POLLIN &&
-		(n = read_one(fd, data)) > 0)
+	while (all.n < t->queue_len + 1u && (events = sys_poll_now(fd, POLLIN)) > 0 &&
+		events & POLLIN && (n = read_one(fd, data)) > 0)
 		*vec_push(&d->s->arena, &all) = (ProtobufCBinaryData){
 			.len = (size_t)n, .data = arena_memdup(&d->s->arena, data, (size_t)n)};
 	t->packets = all.v;
 	t->n_packets = all.n;
+	if (events < 0)
+		return events;
 	return n < 0 && n != -EAGAIN ? n : 0;
 }
 

@@ -106,6 +106,20 @@
 #define PTRACE_PEEKSIGINFO_SHARED (1 << 0)
 #endif
 
+/*
+ * For what undoes a change and cannot be undone itself: errors that pass (EINTR, ENOMEM, ENOBUFS) are not
+ * taken for an answer at once.  The result of the last try; negative: it failed.
+ */
+#define INSIST_TRIES 3
+#define insist(call)                                                      \
+	({                                                                \
+		int insist_r, insist_n = 0;                               \
+		do                                                        \
+			insist_r = (call);                                \
+		while (insist_r < 0 && ++insist_n < INSIST_TRIES);        \
+		insist_r;                                                 \
+	})
+
 static inline long sys_result(long result)
 {
 	return result < 0 ? -errno : result;
@@ -182,6 +196,12 @@ static inline int sys_mseal(uint64_t addr, uint64_t len)
 {
 	return (int)sys_result(syscall(SYS_mseal, addr, len, 0));
 }
+
+/*
+ * What poll(2) says of fd at this moment: POLL* bits, also POLLERR and POLLHUP, which need not be asked
+ * for.  A caller that took an error for "nothing there" would lose what is there.
+ */
+int sys_poll_now(int fd, short events);
 
 /*
  * Mount id (as in fdinfo and mountinfo) of path at dirfd; path "" is the descriptor itself.

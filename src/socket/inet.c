@@ -141,12 +141,14 @@ static bool block_namespace(struct file_dump *d, const struct file_view *v)
 	return true;
 }
 
-static void read_names(struct file_dump *d, const struct file_view *v, InetSkEntry *e,
+static int read_names(struct file_dump *d, const struct file_view *v, InetSkEntry *e,
 	const struct inet_listed *listed)
 {
 	struct sockaddr_storage local = {0}, remote = {0};
 	socklen_t len = sizeof(local);
-	getsockname(v->fd, (struct sockaddr *)&local, &len);
+	if (getsockname(v->fd, (struct sockaddr *)&local, &len) < 0)
+		return fail(d->s, errno, "pid %d %s: read its address", v->from.task->vpid,
+			view_label(d, v));
 	inet_store_name(d->s, e, /* remote= */ false, &local);
 	len = e->family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
 	getsockopt(v->fd, SOL_SOCKET, SO_PEERNAME, &remote, &len);
@@ -154,6 +156,7 @@ static void read_names(struct file_dump *d, const struct file_view *v, InetSkEnt
 	/* without a port there is no peer for getpeername(2) */
 	if (!e->dst_port && listed)
 		memcpy(e->dst_addr, listed->remote, e->n_dst_addr * sizeof(*e->dst_addr));
+	return 0;
 }
 
 /* State, backlog; of a listener it also tells how many nobody has accepted. */
@@ -177,13 +180,13 @@ static int read_state(
 	return 0;
 }
 
-static void read_shutdown(
-	const struct file_view *v, InetSkEntry *e, const struct inet_listed *listed)
+static void read_shutdown(struct file_dump *d, const struct file_view *v, InetSkEntry *e,
+	const struct inet_listed *listed)
 {
 	uint8_t how = listed ? listed->shutdown : 0;
-	struct pollfd p = {.fd = v->fd, .events = POLLIN | POLLRDHUP};
-	if (!listed && e->state != INET_LISTEN && poll(&p, 1, 0) > 0 && p.revents & POLLRDHUP)
-		how = p.revents & POLLHUP ? SK_SHUTDOWN__BOTH : SK_SHUTDOWN__READ;
+	int events = listed || e->state == INET_LISTEN ? 0 : view_poll(d, v, POLLIN | POLLRDHUP);
+	if (events & POLLRDHUP)
+		how = events & POLLHUP ? SK_SHUTDOWN__BOTH : SK_SHUTDOWN__READ;
 	e->has_shutdown = how != 0;
 	e->shutdown = (SkShutdown)how;
 }
@@ -194,8 +197,14 @@ static bool block_scope(struct file_dump *d, const struct file_view *v, InetSkEn
 	struct sockaddr_in6 local;
 	socklen_t len = sizeof(local);
 	char name[IF_NAMESIZE];
-	if (e->family != AF_INET6 || !e->src_port ||
-		getsockname(v->fd, (struct sockaddr *)&local, &len) < 0 || !local.sin6_scope_id)
+	if (e->family != AF_INET6 || !e->src_port)
+		return false;
+	if (getsockname(v->fd, (struct sockaddr *)&local, &len) < 0) {
+		view_block(d, v, "try again", "%s, whose interface cannot be asked for: %s",
+			describe(d->s, e), strerror(errno));
+		return true;
+	}
+	if (!local.sin6_scope_id)
 		return false;
 	if (if_indextoname(local.sin6_scope_id, name)) {
 		e->ifname = arena_strdup(&d->s->arena, name);
@@ -240,8 +249,7 @@ static int collect_queues(
 /* SO_ERROR cannot be asked without taking the error away. */
 static bool block_error(struct file_dump *d, const struct file_view *v, const InetSkEntry *e)
 {
-	struct pollfd p = {.fd = v->fd};
-	if (poll(&p, 1, 0) <= 0 || !(p.revents & POLLERR))
+	if (!(view_poll(d, v, 0) & POLLERR))
 		return false;
 	view_block(d, v, "try again", "%s has an error or a message in its error queue",
 		describe(d->s, e));
@@ -317,7 +325,9 @@ static int inet_collect(struct file_dump *d, struct file_view *v, struct dumped_
 		return 0;
 	const struct inet_listed *listed =
 		inet_listed(d, (int)e->family, (int)e->proto, (int)e->type, v->st.stx_ino);
-	read_names(d, v, e, listed);
+	int r = read_names(d, v, e, listed);
+	if (r < 0)
+		return r;
 	int v6only = 0;
 	uint32_t pending;
 	socklen_t len = sizeof(v6only);
@@ -326,12 +336,12 @@ static int inet_collect(struct file_dump *d, struct file_view *v, struct dumped_
 		e->has_v6only = true;
 		e->v6only = v6only;
 	}
-	int r = read_state(d, v, e, &pending);
+	r = read_state(d, v, e, &pending);
 	if (r >= 0)
 		r = fown_dump(d, v, &e->fown);
 	if (r < 0)
 		return r;
-	read_shutdown(v, e, listed);
+	read_shutdown(d, v, e, listed);
 	if (inet_is_connection(e))
 		return collect_connection(d, v, e, f);
 	r = read_options(d, v, f);

@@ -21,6 +21,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "kernel/syscalls.h"
 #include "socket/guard.h"
 #include "socket/inet_empty.h"
 
@@ -128,8 +129,8 @@ static void put_back(void *arg)
 	const struct look *l = arg;
 	for (size_t i = 0; i < N_ASKED; i++)
 		if (concerns(l, i))
-			setsockopt(l->fd, asked[i].level, asked[i].option, &l->before[i],
-				sizeof(l->before[i]));
+			insist(setsockopt(l->fd, asked[i].level, asked[i].option, &l->before[i],
+				sizeof(l->before[i])));
 }
 
 static int remember(struct look *l)

@@ -116,10 +116,10 @@ static int read_names(
 
 static void refuse_unread(struct file_dump *d, const struct file_view *v, const struct told *told)
 {
-	struct pollfd p = {.fd = v->fd, .events = POLLIN};
-	if (poll(&p, 1, 0) > 0)
+	int events = view_poll(d, v, POLLIN);
+	if (events)
 		view_block(d, v, "have the program read it", "a netlink socket (%s) with unread %s",
-			v->link, p.revents & POLLIN ? "messages" : "errors");
+			v->link, events & POLLIN ? "messages" : "errors");
 	else if (told->flags & CB_RUNNING)
 		view_block(d, v, "have the program read it",
 			"a netlink socket (%s) to which the kernel still has to answer", v->link);

@@ -141,7 +141,6 @@ static void refuse(struct file_dump *d, const struct file_view *v, const struct 
 {
 	uint32_t memory[SK_MEMINFO_VARS] = {0};
 	socklen_t len = sizeof(memory);
-	struct pollfd p = {.fd = v->fd};
 	/* what is in a ring is not counted */
 	getsockopt(v->fd, SOL_SOCKET, SO_MEMINFO, memory, &len);
 	bool unread = memory[SK_MEMINFO_RMEM_ALLOC];
@@ -154,7 +153,7 @@ static void refuse(struct file_dump *d, const struct file_view *v, const struct 
 	else if (r->e->has_fanout && (r->e->fanout >> 16 & 0xff) >= FANOUT_WITH_PROGRAM)
 		view_block(d, v, NULL,
 			"a packet socket (%s) in a fanout group that a program divides", v->link);
-	else if (unread || (poll(&p, 1, 0) > 0 && p.revents & POLLERR))
+	else if (unread || view_poll(d, v, 0) & POLLERR)
 		view_block(d, v, "have the program read it", "a packet socket (%s) with unread %s",
 			v->link, unread ? "packets" : "errors");
 }

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/share.h"
+#include "kernel/syscalls.h"
 #include "socket/tcp_pending.h"
 
 static const char *describe(struct session *s, const InetSkEntry *e)
@@ -49,11 +50,11 @@ static void put_limit_back(struct inet_dump *in)
 }
 
 /* Urgent data: a mark, or a queue that ends before one for SIOCINQ but not for sock_diag. */
-static bool has_urgent(const struct file_view *v, const struct inet_listed *listed)
+static bool has_urgent(
+	struct file_dump *d, const struct file_view *v, const struct inet_listed *listed)
 {
-	struct pollfd p = {.fd = v->fd, .events = POLLPRI};
 	int queued = 0;
-	if (poll(&p, 1, 0) > 0 && p.revents & POLLPRI)
+	if (view_poll(d, v, POLLPRI) & POLLPRI)
 		return true;
 	if (!listed || ioctl(v->fd, FIONREAD, &queued) < 0)
 		return false;
@@ -93,7 +94,7 @@ static bool block_connection(struct file_dump *d, const struct file_view *v, con
 		view_block(d, v, "use --tcp-close",
 			"%s is encrypted by the kernel (TLS), whose state cannot be saved",
 			describe(s, e));
-	if (has_urgent(v, listed))
+	if (has_urgent(d, v, listed))
 		view_block(d, v, "let the program read it first", "%s has urgent data",
 			describe(s, e));
 	check_lock(d, v);
@@ -138,9 +139,11 @@ static int save(struct session *s, void *arg, size_t i)
 {
 	struct tcp_source *t = ((struct inet_dump *)arg)->connections.v[i];
 	struct fermata_tcp c = {.failed = "TCP_REPAIR"};
-	struct pollfd p = {.fd = t->fd};
+	int events = sys_poll_now(t->fd, 0);
+	if (events < 0)
+		return fail(s, events, "pid %d %s: ask for its errors", t->task->vpid, t->label);
 	/* that came since it was collected, and now cannot any more */
-	if (poll(&p, 1, 0) > 0 && p.revents & POLLERR)
+	if (events & POLLERR)
 		return fail_remedy(s, ECONNRESET, "try again", "pid %d %s: it broke just now",
 			t->task->vpid, t->label);
 	int r = fermata_tcp_pause(t->fd);
@@ -157,17 +160,24 @@ static int save(struct session *s, void *arg, size_t i)
 }
 
 /* In the guard, or here: the lock first, so that the probe of the window gets out. */
-static void go_on(void *arg)
+static int try_to_go_on(struct inet_dump *in)
 {
-	struct inet_dump *in = arg;
-	net_lock_remove(&in->lock);
+	int r = insist(net_lock_remove(&in->lock));
 	vec_for_each (&in->connections, it) {
 		const struct tcp_source *t = *it;
 		int paused = 0;
 		socklen_t len = sizeof(paused);
-		if (getsockopt(t->fd, IPPROTO_TCP, TCP_REPAIR, &paused, &len) == 0 && paused)
-			fermata_tcp_resume(t->fd, t->e->opts->reuseaddr);
+		if (getsockopt(t->fd, IPPROTO_TCP, TCP_REPAIR, &paused, &len) < 0 || !paused)
+			continue;
+		int resumed = insist(fermata_tcp_resume(t->fd, t->e->opts->reuseaddr));
+		r = r < 0 ? r : resumed;
 	}
+	return r;
+}
+
+static void go_on(void *arg)
+{
+	try_to_go_on(arg);
 }
 
 static void fill_lock(struct file_dump *d, struct inet_dump *in)
@@ -249,8 +259,9 @@ void tcp_dump_undo(struct file_dump *d)
 	struct inet_dump *in = d->inet;
 	if (!in || !in->connections.n)
 		return;
-	if (in->lock.run_id)
-		go_on(in);
+	int r = in->lock.run_id ? try_to_go_on(in) : 0;
+	if (r < 0)
+		log_warn(d->s, "TCP connections could not be set going: %s", strerror(-r));
 	guard_dismiss(&in->guard);
 	release(in);
 }

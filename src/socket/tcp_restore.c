@@ -296,16 +296,24 @@ int tcp_create(struct file_set *f, struct open_file *o, int *ret_fd)
 
 /* --- the end --- */
 
-static void go_on(void *arg)
+static int try_to_go_on(struct inet_restore *in)
 {
-	struct inet_restore *in = arg;
-	net_lock_remove(&in->lock);
+	int r = insist(net_lock_remove(&in->lock));
 	vec_for_each (&in->connections, it) {
 		const struct tcp_target *t = *it;
 		const SkOptsEntry *opts = t->o->e->isk->opts;
-		if (t->stream && !t->pending && t->fd >= 0)
-			fermata_tcp_resume(t->fd, opts->has_reuseaddr && opts->reuseaddr);
+		if (!t->stream || t->pending || t->fd < 0)
+			continue;
+		int resumed = insist(
+			fermata_tcp_resume(t->fd, opts->has_reuseaddr && opts->reuseaddr));
+		r = r < 0 ? r : resumed;
 	}
+	return r;
+}
+
+static void go_on(void *arg)
+{
+	try_to_go_on(arg);
 }
 
 /*
@@ -376,7 +384,9 @@ void tcp_restore_done(struct file_set *f)
 {
 	if (!f->inet || !f->inet->locked)
 		return;
-	go_on(f->inet);
+	int r = try_to_go_on(f->inet);
+	if (r < 0)
+		log_warn(f->s, "TCP connections could not be set going: %s", strerror(-r));
 	release(f->inet);
 }
 

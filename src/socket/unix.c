@@ -68,17 +68,15 @@ static bool is_known_kind(const struct unix_info *info)
 /* What poll(2) tells without disturbing anything: input, an urgent byte, an error to report. */
 static void look_at_events(struct file_dump *d, const struct file_view *v, struct unix_dumped *u)
 {
-	struct pollfd p = {.fd = v->fd, .events = POLLIN | POLLPRI};
-	if (poll(&p, 1, 0) < 0)
-		return;
-	u->has_input = p.revents & POLLIN && u->info->state != UNIX_LISTEN;
-	if (p.revents & POLLPRI)
+	int events = view_poll(d, v, POLLIN | POLLPRI);
+	u->has_input = events & POLLIN && u->info->state != UNIX_LISTEN;
+	if (events & POLLPRI)
 		unix_block(d, u, "let the program receive it",
 			"has an urgent byte (MSG_OOB) in its queue");
-	if (p.revents & POLLERR && u->info->type == SOCK_STREAM) {
+	if (events & POLLERR && u->info->type == SOCK_STREAM) {
 		FermataUnixSk *x = unix_extra_make(d, u->f);
 		x->has_reset = x->reset = true;
-	} else if (p.revents & POLLERR) {
+	} else if (events & POLLERR) {
 		/* receiving, also to look, would take it off */
 		unix_block(d, u, "let the program receive it", "has an error to report");
 	}

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
+#include "kernel/syscalls.h"
 #include "socket/guard.h"
 
 #ifndef SCM_SECURITY
@@ -192,7 +193,8 @@ struct way_back {
 static void put_back(void *arg)
 {
 	const struct way_back *back = arg;
-	setsockopt(back->fd, SOL_SOCKET, SO_PEEK_OFF, &back->offset, sizeof(back->offset));
+	insist(setsockopt(
+		back->fd, SOL_SOCKET, SO_PEEK_OFF, &back->offset, sizeof(back->offset)));
 }
 
 static int walk_guarded(struct walk *w, int total, int before)
@@ -205,9 +207,9 @@ static int walk_guarded(struct walk *w, int total, int before)
 	if (r < 0)
 		return r;
 	r = walk_messages(w, total);
-	int back = set_offset(w, before);
+	put_back(&way);
 	guard_dismiss(&guard);
-	return r < 0 ? r : back;
+	return r < 0 || socket_int(w->fd, SO_PEEK_OFF, before) == before ? r : set_offset(w, before);
 }
 
 int unix_walk_queue(struct file_dump *d, struct unix_dumped *u, message_fn *fn)
