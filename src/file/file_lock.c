@@ -3,7 +3,7 @@
  *
  * fdinfo of a task shows the locks that it, or the open file, has.  That of a copy, which is read
  * anyway (examine.c), shows all but POSIX locks, which are of another table: F_GETLK tells whether
- * the inode has any, of whomever.  /proc/locks would tell of all inodes, but to open it takes a
+ * the inode has any, of whomever; if it fails, there may be some.  /proc/locks would tell of all inodes, but to open it takes a
  * grace period of RCU, and it leaves out locks whose owners are dead or elsewhere.
  *
  * A task takes its locks itself, so that they have its pid, and as the last thing of all: closing
@@ -56,7 +56,7 @@ static bool has_byte_locks(const struct file_view *v)
 	if (inode->posix_asked_of != v->st.stx_mnt_id + 1) {
 		inode->posix_asked_of = v->st.stx_mnt_id + 1;
 		inode->may_have_posix |=
-			fcntl(v->fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+			fcntl(v->fd, F_GETLK, &lock) < 0 || lock.l_type != F_UNLCK;
 	}
 	return inode->may_have_posix;
 }
@@ -139,12 +139,19 @@ static int read_locks(
 	return 0;
 }
 
+/* For writing: to open it would break the lease. */
+static bool may_be_leased(const struct file_view *v)
+{
+	int type = fcntl(v->fd, F_GETLEASE);
+	return type < 0 || type == F_WRLCK;
+}
+
 int file_lock_collect(struct file_dump *d, struct task *t, int fd, struct dumped_file *f,
 	const struct file_view *v)
 {
 	if (f->locks_read_by == t) /* another number of the same file in the same table */
 		return 0;
-	if (v && !shows_no_lock(v) && fcntl(v->fd, F_GETLEASE) == F_WRLCK)
+	if (v && !shows_no_lock(v) && may_be_leased(v))
 		f->inode->leased = true;
 	bool read = is_worth_reading(f, v), only_posix = f->locks_read_by;
 	f->locks_read_by = t;
@@ -156,7 +163,7 @@ bool file_lock_forbids_open(const struct file_view *v)
 {
 	if (v->inode->leased)
 		return true;
-	return !v->path_only && !(v->flags & O_PATH) && fcntl(v->fd, F_GETLEASE) == F_WRLCK;
+	return !v->path_only && !(v->flags & O_PATH) && may_be_leased(v);
 }
 
 /* Files that only a queue of sockets has: no task could take the lock again. */
