@@ -28,6 +28,11 @@ def everything():
     return os.environ.get("FAULTS") == "all"
 
 
+def is_wanted(call):
+    """Of a call as inject.c names it: CALLS in the environment is a pattern for the only ones to try."""
+    return re.search(os.environ.get("CALLS", ""), call)
+
+
 # --- what a run of the tool could leave behind, besides tasks and images
 
 
@@ -266,10 +271,12 @@ class Sweep:
         images = self.images or case.new_images()
         self.points += 1
         self.batch.append(fault)
+        fault.met = "(not reached)"
         try:
             out = self.scene.attempt(case, fault, images)
             name = out.hit
-            out.killed = bool(fault.how == "kill" and out.hit)
+            out.killed = bool(fault.how in ("kill", "wait") and out.hit)
+            fault.met = f"{name}, status {out.status}"
             if self.scene.verb == "restore":
                 self.after_restore(out)
             else:
@@ -283,8 +290,8 @@ class Sweep:
             self.end_batch()
         return name
 
-    def harm(self, fault, name, why):
-        self.harmed.append(f"{self.scene.name} {self.scene.verb} {fault} {name}: {why}\n"
+    def harm(self, fault, name, why, more=""):
+        self.harmed.append(f"{self.scene.name} {self.scene.verb} {fault} {name}: {why}{more}\n"
                            f"    {tail(self.case.dir / 'tool.out', 3)}")
 
     def judge(self):
@@ -310,7 +317,7 @@ class Sweep:
 
     def single_out(self, batch, why):
         known, points = len(self.harmed), self.points
-        for fault in batch:
+        for fault in [Fault(f.n, f.how) for f in batch]:
             self.begin()
             name = self.try_point(fault)
             try:
@@ -320,7 +327,8 @@ class Sweep:
                 self.harm(fault, name, e)
         self.points = points
         if len(self.harmed) == known:
-            self.harm(batch[0], f"(one of {len(batch)} points, to {batch[-1]})", why)
+            self.harm(batch[0], f"(one of {len(batch)} points)", why, "".join(
+                f"\n    {fault}: {fault.met}" for fault in batch))
 
     def calls(self):
         """What the tool does without a fault, each call with the ways in which it may go wrong."""
@@ -338,7 +346,7 @@ class Sweep:
     def sweep_steps(self, most, shard, shards):
         """Their number is not known before: ever larger steps if not all are wanted."""
         n = 1 + shard
-        while self.scene.steps and self.try_point(Fault(n, "step")):
+        while self.scene.steps and is_wanted("step") and self.try_point(Fault(n, "step")):
             n += shards + (n // max(1, most // 6) if most else 0)
 
     def sweep(self, most, shard=0, shards=1):
@@ -346,6 +354,8 @@ class Sweep:
         calls = self.calls()
         step = max(1, len(calls) // most) if most else shards
         for i, n in enumerate(range(shard, len(calls), step)):
+            if not is_wanted(calls[n]):
+                continue
             ways = calls[n].split(" kill", 1)[1].split()
             ways.append("kill")
             for how in [ways[i % len(ways)]] if most else ways:

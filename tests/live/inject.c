@@ -1,11 +1,12 @@
 /*
  * inject [-f] N HOW REPORT CMD ARG...: run CMD and let its N-th system call go wrong.
  *
- * HOW is "kill" (SIGKILL instead of the call), "fail" (the call is not made and returns an error
- * that it may really return, from the table below), "fail2", "fail3" (other such errors), "short"
- * (half of what was to be read from or written to a file is) or "none".  Threads of CMD are
- * followed; its children are not, or with -f they are, but not theirs.  "kill" takes the process
- * that makes the call.  REPORT gets "COUNT NAME": how many calls were counted and which one was hit
+ * HOW is "kill" (SIGKILL instead of the call), "wait" (SIGKILL at the first wait for others behind
+ * it), "fail" (the call is not made and returns an error that it may really return, from the table
+ * below), "fail2", "fail3" (other such errors), "short" (half of what was to be read from or
+ * written to a file is) or "none".  Threads of CMD are followed; its children are not, or with -f
+ * they are, but not theirs.  "kill" takes the process that makes the call.  REPORT gets "COUNT
+ * NAME": how many calls were counted and which one was hit
  * ("-" if none: it cannot go wrong so, or there was no N-th); with "none", a line for each call
  * behind that: its name and the ways in which it can go wrong.
  *
@@ -146,15 +147,12 @@ static const struct call {
 	 */
 	CALL(close, 0, 0, 0),
 	CALL(exit_group, 0, 0, 0),
-	CALL(futex, 0, 0, 0),
 	CALL(getsockopt, 0, 0, 0),
 	CALL(kill, 0, 0, 0),
 	CALL(munmap, 0, 0, 0),
 	CALL(tgkill, 0, 0, 0),
 	CALL(umount2, 0, 0, 0),
 	CALL(unlinkat, 0, 0, 0),
-	CALL(wait4, 0, 0, 0),
-	CALL(waitid, 0, 0, 0),
 };
 
 static const struct request {
@@ -222,6 +220,12 @@ static void need(int ok, const char *what)
 		return;
 	perror(what);
 	exit(125);
+}
+
+/* How often these are called depends on who is faster: they have no numbers of their own. */
+static bool is_wait(long nr)
+{
+	return nr == SYS_futex || nr == SYS_wait4 || nr == SYS_waitid;
 }
 
 static const int *look_up(
@@ -315,10 +319,26 @@ static void note_call(struct run *run, pid_t tid, const struct __ptrace_syscall_
 		run->calls[run->count - 1] = strdup(line);
 }
 
+static void at_wait(struct run *run, pid_t tid)
+{
+	char *line = run->n || !run->count || run->count > MOST_CALLS ? NULL
+								      : run->calls[run->count - 1];
+	if (line && !strstr(line, " wait") &&
+		(line = realloc(line, strlen(line) + sizeof(" wait"))))
+		run->calls[run->count - 1] = strcat(line, " wait");
+	if (run->n && run->count == run->n && !strcmp(run->how, "wait") &&
+		!kill(run->children ? tid : run->root, SIGKILL))
+		run->hit = "wait";
+}
+
 static void at_entry(struct run *run, pid_t tid, const struct __ptrace_syscall_info *info)
 {
 	const char *name;
 	bool hit = false;
+	if (is_wait((long)info->entry.nr)) {
+		at_wait(run, tid);
+		return;
+	}
 	if (++run->count != run->n && run->n)
 		return;
 	const int *errors = look_up(run, info, &name);
@@ -496,8 +516,9 @@ int main(int argc, char **argv)
 	argv += children;
 	argc -= children;
 	if (argc < 5) {
-		fprintf(stderr, "usage: inject [-f] N none|kill|fail|fail2|fail3|short REPORT CMD "
-				"ARG...\n");
+		fprintf(stderr,
+			"usage: inject [-f] N none|kill|wait|fail|fail2|fail3|short REPORT CMD "
+			"ARG...\n");
 		return 125;
 	}
 	struct run run = {
