@@ -1,8 +1,9 @@
-/* Scope-bound descriptors, streams, directories and mappings. */
+/* Scope-bound descriptors, streams, directories and mappings; reading a directory. */
 #ifndef FERMATA_BASE_CLEANUP_H
 #define FERMATA_BASE_CLEANUP_H
 
 #include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -35,6 +36,18 @@ static inline void cleanup_free(void *p)
 #define _cleanup_fclose_ _cleanup_(cleanup_fclose)
 #define _cleanup_dir_    _cleanup_(cleanup_closedir)
 #define _cleanup_free_   _cleanup_(cleanup_free)
+
+/* The next entry, NULL at the end. *err, 0 or what went wrong before, stays if it is set. */
+static inline struct dirent *next_entry(DIR *d, int *err)
+{
+	if (*err < 0)
+		return NULL;
+	errno = 0;
+	struct dirent *e = readdir(d);
+	if (!e)
+		*err = -errno;
+	return e;
+}
 
 /* Hands the descriptor on: the variable becomes -1. */
 static inline int take_fd(int *fd)

@@ -79,12 +79,12 @@ int fd_table_list(struct session *s, struct task *t)
 		return fail(s, errno, "pid %d: list its descriptors", t->vpid);
 	take_fd(&fd);
 	struct dirent *entry;
-	errno = 0;
-	while ((entry = readdir(dir)))
+	int err = 0;
+	while ((entry = next_entry(dir, &err)))
 		if (isdigit((unsigned char)entry->d_name[0]))
 			*vec_push(&s->arena, &list->fds) =
 				(struct listed_fd){.fd = atoi(entry->d_name)};
-	return errno ? fail(s, errno, "pid %d: list its descriptors", t->vpid) : 0;
+	return err < 0 ? fail(s, err, "pid %d: list its descriptors", t->vpid) : 0;
 }
 
 void fd_table_collect(struct task *t, struct program *p)

@@ -77,14 +77,14 @@ static int find_rings(struct session *s, struct task *t)
 	if (!dir)
 		return fail(s, fd < 0 ? fd : errno, "pid %d: list its descriptors", t->vpid);
 	struct dirent *entry;
-	int r = 0;
-	while (r >= 0 && (entry = readdir(dir))) {
+	int r = 0, err = 0;
+	while (r >= 0 && (entry = next_entry(dir, &err))) {
 		char text[32];
 		ssize_t n = readlinkat(fd, entry->d_name, text, sizeof(text));
 		if (n == (ssize_t)strlen(URING_LINK) && memcmp(text, URING_LINK, (size_t)n) == 0)
 			r = add_ring(s, t, fd, entry->d_name);
 	}
-	return r;
+	return err < 0 ? fail(s, err, "pid %d: list its descriptors", t->vpid) : r;
 }
 
 /* --- what the program says --- */

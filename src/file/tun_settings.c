@@ -102,14 +102,19 @@ static bool read_sysctl(
 
 typedef VEC(char *) texts;
 
-static void read_sysctls(struct arena *a, const char *dir, const char *name, texts *ret)
+/* No directory: the kernel has no such protocol. */
+static int read_sysctls(struct arena *a, const char *dir, const char *name, texts *ret)
 {
 	char path[512], value[VALUE_MAX];
 	snprintf(path, sizeof(path), "/proc/sys/net/%s/%s", dir, name);
 	_cleanup_dir_ DIR *d = opendir(path);
-	for (struct dirent *e; d && (e = readdir(d));)
+	if (!d)
+		return errno == ENOENT ? 0 : -errno;
+	int err = 0;
+	for (struct dirent *e; (e = next_entry(d, &err));)
 		if (e->d_name[0] != '.' && read_sysctl(dir, name, e->d_name, value))
 			*vec_push(a, ret) = arena_printf(a, "%s/%s=%s", dir, e->d_name, value);
+	return err;
 }
 
 /* Which of the directories; the rest of the text is key and value. */
@@ -261,8 +266,8 @@ int tun_settings_dump(struct arena *a, FermataTun *t, const char *name)
 		r = list(RTM_GETNEIGH, AF_UNSPEC, take_neighbour, &m);
 	for (size_t i = 0; i < 2 && r >= 0; i++)
 		r = list(RTM_GETROUTE, families[i], take_route, &m);
-	for (size_t i = 0; i < sizeof(sysctl_dirs) / sizeof(*sysctl_dirs); i++)
-		read_sysctls(a, sysctl_dirs[i], name, &sysctls);
+	for (size_t i = 0; i < sizeof(sysctl_dirs) / sizeof(*sysctl_dirs) && r >= 0; i++)
+		r = read_sysctls(a, sysctl_dirs[i], name, &sysctls);
 	t->messages = m.all.v;
 	t->n_messages = m.all.n;
 	t->sysctls = sysctls.v;

@@ -78,9 +78,11 @@ int checksums_list(struct session *s, const struct image_dir *dir, summed_files 
 	if (!d)
 		return fail(s, errno, "reading the directory %s", dir->path);
 	fd = -1; /* it is d's */
-	int r = 0;
-	for (struct dirent *e; r >= 0 && (e = readdir(d));)
+	int r = 0, err = 0;
+	for (struct dirent *e; r >= 0 && (e = next_entry(d, &err));)
 		r = add_file(s, dir, e->d_name, ret);
+	if (err < 0)
+		return fail(s, err, "reading the directory %s", dir->path);
 	if (ret->n)
 		qsort(ret->v, ret->n, sizeof(*ret->v), by_name);
 	return r;

@@ -61,12 +61,12 @@ static int start_all(struct plugins *p)
 	if (!dir)
 		return fail(s, errno, "open the directory of plugins %s", path);
 	const struct dirent *e;
-	int r = 0;
-	while (r >= 0 && (e = readdir(dir)))
+	int r = 0, err = 0;
+	while (r >= 0 && (e = next_entry(dir, &err)))
 		if (is_plugin(e->d_name))
 			r = start_one(p, arena_printf(&s->arena, "%s%s/%s",
 						 *path == '/' ? "" : "./", path, e->d_name));
-	return r;
+	return err < 0 ? fail(s, err, "read the directory of plugins %s", path) : r;
 }
 
 /* Plugins cross their names off when they start. */

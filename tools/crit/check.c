@@ -53,13 +53,14 @@ static int check_files(struct check *k)
 		return fail(k->s, errno, "read the directory %s", k->s->images->path);
 	fd = -1;
 	rewinddir(d);
-	for (struct dirent *e; (e = readdir(d));) {
+	int err = 0;
+	for (struct dirent *e; (e = next_entry(d, &err));) {
 		enum image_type type;
 		uint64_t id;
 		if (image_parse_name(e->d_name, &type, &id) && image_kind(type)->record)
 			check_image(k, type, id);
 	}
-	return 0;
+	return err < 0 ? fail(k->s, err, "read the directory %s", k->s->images->path) : 0;
 }
 
 int crit_check(struct crit *c)

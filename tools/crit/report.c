@@ -237,7 +237,8 @@ static int put_images(struct json_writer *w, struct session *s, const struct ima
 		return fail(s, errno, "read the directory %s", dir->path);
 	json_write_key(w, "images");
 	json_write_begin(w, '[');
-	for (struct dirent *e; (e = readdir(d));) {
+	int err = 0;
+	for (struct dirent *e; (e = next_entry(d, &err));) {
 		enum image_type type;
 		uint64_t id;
 		struct stat st;
@@ -250,7 +251,7 @@ static int put_images(struct json_writer *w, struct session *s, const struct ima
 		json_write_end(w, '}');
 	}
 	json_write_end(w, ']');
-	return 0;
+	return err < 0 ? fail(s, err, "read the directory %s", dir->path) : 0;
 }
 
 static int put_data(FILE *out, struct explorer *x)
