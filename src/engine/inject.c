@@ -150,10 +150,10 @@ static int build_way_out(struct visit *v)
 	struct thread *lead = leader(v->t);
 	struct user_regs_struct gp = v->way_back;
 	/*
-	 * Without a tracer its filters are back in force: nothing but rt_sigreturn may be called,
-	 * and the mapping stays.
+	 * Without a tracer its filters are back in force. If they might not let it unmap, nothing but
+	 * rt_sigreturn is called, and the mapping stays.
 	 */
-	if (lead->status.seccomp)
+	if (lead->status.seccomp && !lead->may_clean_up)
 		return visit_build_frame(v, LEADER_FRAME, &lead->regs, &gp, lead->sigmask, &v->channel);
 	arch_regs_stub_unmap(&gp, v->site.addr, v->region, v->len);
 	v->channel.shared->unmap_len = v->region + LEADER_FRAME + arch_sigframe_unmap_len();

@@ -20,6 +20,7 @@
 #include <stddef.h>
 
 #include "image/codec.h"
+#include "kernel/seccomp_filter.h"
 #include "kernel/syscalls.h"
 #include "task/aspect.h"
 
@@ -134,6 +135,19 @@ static uint32_t add_chain(
 	return (uint32_t)table->filters.n - 1;
 }
 
+/* What the agent and its stub call when the tracer is gone; the last two for the sake of other threads. */
+static bool may_clean_up(const struct thread *t)
+{
+	static const uint32_t calls[] = {SYS_munmap, SYS_rt_sigprocmask, SYS_mprotect, SYS_nanosleep};
+	size_t n = t->task->threads.n > 1 ? 4 : 2;
+	const filter_vec *chain = t->filters;
+	for (size_t i = 0; i < n; i++)
+		vec_for_each (chain, f)
+			if (!seccomp_filter_passes(f->code, f->n_instructions, calls[i]))
+				return false;
+	return chain->n;
+}
+
 static int seccomp_inspect(struct session *s, struct thread *t, void **state)
 {
 	(void)state;
@@ -142,7 +156,9 @@ static int seccomp_inspect(struct session *s, struct thread *t, void **state)
 	t->filters = arena_new(&s->arena, filter_vec);
 	t->core->thread_core->has_seccomp_mode = true;
 	t->core->thread_core->seccomp_mode = (SeccompMode)t->status.seccomp;
-	return read_chain(s, t, t->filters);
+	int r = read_chain(s, t, t->filters);
+	t->may_clean_up = r >= 0 && may_clean_up(t);
+	return r;
 }
 
 static bool all_threads_share(const struct task *t)

@@ -47,6 +47,7 @@ struct thread {
 	struct proc_status status;
 	bool seized;
 	void *filters; /* task/seccomp.c: its chain; NULL = none */
+	bool may_clean_up; /* no filter keeps an agent from that whose tracer is gone */
 	unsigned lane; /* that traces it, and alone may ask ptrace about it: base/share.h */
 
 	/* restore */
