@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <poll.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -28,7 +29,7 @@
 #include "cli/parser.h"
 #include "rpc/rpc.h"
 
-enum { BACKLOG = 16, FIRST_PASSED_FD = 3 };
+enum { BACKLOG = 16, FIRST_PASSED_FD = 3, NAP_MS = 100 };
 
 static const char default_socket[] = "criu_service.socket";
 
@@ -167,15 +168,25 @@ static int say_ready(struct session *s)
 	return hook_run(s, HOOK_STATUS_READY);
 }
 
+/* Of this connection, or of this moment: the next client may be served (accept(2)). */
+static bool is_passing(int err)
+{
+	return err == EINTR || err == ECONNABORTED || err == EMFILE || err == ENFILE ||
+	       err == ENOBUFS || err == ENOMEM || err == EPERM;
+}
+
 static int accept_forever(struct session *s, int listener)
 {
 	signal(SIGCHLD, SIG_IGN); /* workers reap themselves */
 	for (;;) {
 		_cleanup_close_ int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-		if (fd < 0 && errno != EINTR && errno != ECONNABORTED)
+		if (fd < 0 && !is_passing(errno))
 			return fail(s, errno, "accept a connection");
-		if (fd < 0)
+		if (fd < 0) {
+			log_warn(s, "a client is kept waiting: %s", strerror(errno));
+			poll(NULL, 0, NAP_MS);
 			continue;
+		}
 		pid_t pid = fork();
 		if (pid == 0)
 			serve_client(s, listener, fd);
