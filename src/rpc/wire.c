@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "base/session.h"
 #include "image/codec.h"
+#include "kernel/syscalls.h"
 #include "rpc/rpc.h"
 
 enum { MAX_PACKET = 64 << 20 };
@@ -49,7 +50,8 @@ int wire_send(struct session *s, int fd, const CriuResp *resp, int pass_fd)
 			.cmsg_type = SCM_RIGHTS};
 		memcpy(CMSG_DATA(&control.head), &pass_fd, sizeof(int));
 	}
-	if (sendmsg(fd, &m, MSG_NOSIGNAL) != (ssize_t)size)
+	/* whoever is not told that a dump is done takes it for failed */
+	if (insist((int)sendmsg(fd, &m, MSG_NOSIGNAL)) != (int)size)
 		return errno == EPIPE || errno == ECONNRESET
 			       ? -EPIPE
 			       : fail(s, errno, "send a response of %zu bytes", size);
