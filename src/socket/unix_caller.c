@@ -255,13 +255,19 @@ static int call_as_dead(struct file_set *f, const FermataUcred *who, const struc
 	return r;
 }
 
+/* Not allowed to be that process; its number belongs to another by now; no way to the socket for it. */
+static bool is_denied(int r)
+{
+	return r == -EPERM || r == -EEXIST || r == -EACCES;
+}
+
 static int call_as(struct file_set *f, const FermataUcred *who, const struct call *c)
 {
 	if (!who || !f->stubs)
 		return call_here(c);
 	struct task *t = tree_find(f->tree, (pid_t)who->pid);
 	int r = t ? call_in_stub(f, who, t, c) : call_as_dead(f, who, c);
-	if (r >= 0 || f->s->failure.err)
+	if (r >= 0 || f->s->failure.err || !is_denied(r))
 		return r;
 	int again = call_here(c);
 	if (again >= 0)
