@@ -113,7 +113,7 @@ static void show_stat(pid_t pid, pid_t tid)
 	char path[64], key[64], out[1024] = "";
 	snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", pid, tid);
 	snprintf(key, sizeof(key), "thread %d stat", tid);
-	if (slurp(path) < 0)
+	if (slurp(path) < 0 || !strrchr(text, ')'))
 		return;
 	char *rest = strrchr(text, ')') + 2;
 	for (int field = 3; rest; field++) {
