@@ -52,6 +52,18 @@ def cgroups():
     return [str(p) for p in base.glob("*/")] if path and path != "/" else []
 
 
+def segments():
+    """System V objects, without times and the last ones to use them."""
+    volatile = ("cpid", "lpid", "atime", "dtime", "ctime", "lspid", "lrpid", "stime", "rtime", "otime", "rss",
+                "swap")
+    out = []
+    for kind in ("shm", "sem", "msg"):
+        lines = [line.split() for line in snapshot.read(f"/proc/sysvipc/{kind}").splitlines()]
+        out += [f"{kind} " + " ".join(f"{k}={v}" for k, v in zip(lines[0], line) if k not in volatile)
+                for line in lines[1:]]
+    return out
+
+
 def sockets():
     """How many of each kind: the lists of TCP take long to read."""
     out = []
@@ -68,8 +80,7 @@ def sockets():
 def left_over(case):
     return {"files": files_in(case.dir), "mounts": snapshot.read("/proc/self/mounts").splitlines(),
             "tables": nft.tables(), "temporary": temporary_files(), "cgroups": cgroups(),
-            "sockets": sockets(), "ipc": [line for kind in ("shm", "sem", "msg") for line in
-                                          snapshot.read(f"/proc/sysvipc/{kind}").splitlines()[1:]]}
+            "sockets": sockets(), "ipc": segments()}
 
 
 def settle(complaints):
