@@ -163,9 +163,16 @@ class Outside(Scene):
     """A file and pipes that reach outside the tree: --external and --inherit-fd."""
 
     ignored = ("fd 50", "fd 51")  # O_LARGEFILE: ours are opened again through /proc
+    file = ends_of_pipes = None
+
+    def open_here(self):
+        """What we hold: the file and our ends of the pipes, or both ends of new ones."""
+        return (self.file, *(self.ends_of_pipes or (self.out, self.into))) if self.file else ()
 
     def start(self, case):
         import test_external
+        for fd in self.open_here():
+            os.close(fd)
         self.out, self.into, self.file = test_external.start(case)
         self.key = test_external.key(case, 52)
         self.options = () if self.verb == "restore" else ("--external", self.key)
@@ -476,7 +483,7 @@ class Itself(Library):
 
 PROGRAMS = ["still", "pending", "tree3", "shared_anon",
             "ghost_files", "pipes", "fifos", "unix_pairs", "tcp_pairs", "file_locks", "epolls",
-            "pty_pairs", "memfd", "creds", "seccomp_filters", "zombies"]
+            "pty_pairs", "pty_session", "memfd", "sysv_shm", "creds", "seccomp_filters", "zombies"]
 
 
 def both(kind, name, program, *options, **attributes):
