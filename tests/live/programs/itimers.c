@@ -82,9 +82,9 @@ static void ticking(void *which)
 	clock_gettime(CLOCK_MONOTONIC, &start);
 	do {
 		clock_gettime(CLOCK_MONOTONIC, &now);
-	} while (now.tv_sec - start.tv_sec < 10 && ticks < before + 10);
+	} while (now.tv_sec - start.tv_sec < 60 && ticks < before + 10);
 	if (ticks < before + 10)
-		bad("timer %d ticked %d times in 10 s", kind, (int)ticks - before);
+		bad("timer %d ticked %d times in a minute", kind, (int)ticks - before);
 	/* Ten ticks of wall clock time take five periods, even if the first was late. */
 	if (kind == ITIMER_REAL)
 		NEED((now.tv_sec - start.tv_sec) * 1000 + (now.tv_nsec - start.tv_nsec) / 1000000 >=
