@@ -108,7 +108,8 @@ static int passed_socket(void)
 	return FIRST_PASSED_FD;
 }
 
-static int bind_socket(struct session *s, int *ret)
+/* ret_path: of the socket, once there is one. */
+static int bind_socket(struct session *s, int *ret, const char **ret_path)
 {
 	const char *path = s->opt->address ? s->opt->address : default_socket;
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
@@ -124,6 +125,7 @@ static int bind_socket(struct session *s, int *ret)
 	socklen_t len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
 	if (bind(fd, (struct sockaddr *)&addr, len) < 0)
 		return fail(s, errno, "bind the service socket %s", path);
+	*ret_path = path;
 	if (chmod(path, 0666) < 0 || listen(fd, BACKLOG) < 0)
 		return fail(s, errno, "listen at the service socket %s", path);
 	*ret = take_fd(&fd);
@@ -198,13 +200,21 @@ static int accept_forever(struct session *s, int listener)
 int service_run(struct session *s)
 {
 	_cleanup_close_ int listener = passed_socket();
-	int err = listener < 0 ? bind_socket(s, &listener) : 0;
+	const char *made = NULL;
+	int err = 0;
+	if (listener < 0)
+		err = bind_socket(s, &listener, &made);
 	if (err >= 0 && s->opt->detach)
 		err = daemonize(s);
 	if (err >= 0)
 		err = write_pidfile(s);
 	if (err >= 0)
 		err = say_ready(s);
+	if (err < 0) {
+		if (made)
+			unlink(made);
+		return err;
+	}
 	log_info(s, "The service is ready");
-	return err < 0 ? err : accept_forever(s, listener);
+	return accept_forever(s, listener);
 }

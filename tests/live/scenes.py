@@ -4,6 +4,7 @@ import re
 import signal
 import subprocess
 import tempfile
+import time
 import termios
 import types
 from pathlib import Path
@@ -374,7 +375,7 @@ class Service(Request):
                         need(c.version() == (4, 2), "version")
                     break
                 except (module.Failed, OSError) as e:
-                    if attempt and self.serves():
+                    if attempt and not self.ends():
                         raise Failure(f"the service does not serve: {e}") from None
         if self.serves():
             def idle():
@@ -386,6 +387,13 @@ class Service(Request):
     def serves(self):
         return self.process.poll() is None and self.pid in snapshot.stats() and \
             snapshot.stats()[self.pid]["state"] != "Z"
+
+    def ends(self):
+        """It closes its socket a moment before it is dead."""
+        end = time.monotonic() + 1
+        while self.serves() and time.monotonic() < end:
+            time.sleep(0.01)
+        return not self.serves()
 
     def end(self, case):
         if self.serves():
