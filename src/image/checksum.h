@@ -50,8 +50,9 @@ void checksums_begin(struct session *s);
 struct early_sums *checksums_early(
 	struct session *s, enum image_type type, uint64_t id, uint64_t size);
 
-/* All below end is written: computes the sums of what was not before. e may be NULL. */
+/* All below end, or from begin on, is written: computes the sums of what was not. e may be NULL. */
 void checksums_ahead(struct early_sums *e, int fd, uint64_t end);
+void checksums_behind(struct early_sums *e, int fd, uint64_t begin);
 
 /* Something was written there after all. e may be NULL. */
 void checksums_changed(struct early_sums *e, uint64_t offset, uint64_t len);

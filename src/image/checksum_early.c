@@ -1,7 +1,6 @@
 /*
  * Sums of pages while a task writes them itself: the controller, which would only wait, reads what
- * the round before has written, while it is in memory.  So with a second processor most sums cost
- * no time.
+ * the round before has written, and what it has put at the end of the file itself, while it is warm.
  *
  * Two lanes may each write a file; the list of them is all that they share.
  */
@@ -12,7 +11,7 @@
 struct early_sums {
 	struct summed_file file;
 	bool *known;
-	size_t done; /* chunks below were summed once */
+	size_t done, back; /* chunks below, and from there on, were summed once */
 	struct early_sums *next;
 };
 
@@ -38,6 +37,7 @@ struct early_sums *checksums_early(
 		.chunk_size = checksums_chunk_size(size)};
 	e->file.sums = arena_array(&s->arena, uint64_t, checksums_count(&e->file));
 	e->file.known = e->known = arena_array(&s->arena, bool, checksums_count(&e->file));
+	e->back = checksums_count(&e->file);
 	e->next = __atomic_load_n(&s->checksums->all, __ATOMIC_ACQUIRE);
 	while (!__atomic_compare_exchange_n(&s->checksums->all, &e->next, e, /* weak= */ true,
 		__ATOMIC_RELEASE, __ATOMIC_ACQUIRE))
@@ -45,13 +45,24 @@ struct early_sums *checksums_early(
 	return e;
 }
 
+/* What fails here is tried again when all is written, and told then. */
+static void sum(struct early_sums *e, int fd, size_t i)
+{
+	uint64_t at = i * e->file.chunk_size, left = e->file.size - at;
+	uint64_t len = left < e->file.chunk_size ? left : e->file.chunk_size;
+	e->known[i] = checksums_of_part(fd, at, len, &e->file.sums[i]) >= 0;
+}
+
 void checksums_ahead(struct early_sums *e, int fd, uint64_t end)
 {
-	for (; e && (e->done + 1) * e->file.chunk_size <= end; e->done++) {
-		uint64_t size = e->file.chunk_size, at = e->done * size;
-		/* what fails here is tried again when all is written, and told then */
-		e->known[e->done] = checksums_of_part(fd, at, size, &e->file.sums[e->done]) >= 0;
-	}
+	for (; e && e->done < e->back && (e->done + 1) * e->file.chunk_size <= end; e->done++)
+		sum(e, fd, e->done);
+}
+
+void checksums_behind(struct early_sums *e, int fd, uint64_t begin)
+{
+	for (; e && e->done < e->back && (e->back - 1) * e->file.chunk_size >= begin; e->back--)
+		sum(e, fd, e->back - 1);
 }
 
 void checksums_changed(struct early_sums *e, uint64_t offset, uint64_t len)

@@ -73,7 +73,7 @@ void pages_beside_begin(
 	*b = (struct pages_beside){
 		.v = v, .pages_fd = pages_fd, .uffd = -1, .n_processors = processors()};
 	/* its page cache is ours */
-	if (v->sums || b->n_processors < 2 || !is_on_tmpfs(pages_fd) ||
+	if (b->n_processors < 2 || !is_on_tmpfs(pages_fd) ||
 		!memory_cgroup_allows(v->s, getpid(), v->t->pid) || !make_whole(pages_fd, size))
 		return;
 	b->uffd = open_uffd();

@@ -99,6 +99,7 @@ static void copy_beside(struct writing *w)
 		if (left == w->end)
 			break;
 		w->end = left;
+		checksums_behind(w->v->sums, w->pages_fd, w->chunks[left].offset);
 	}
 }
 

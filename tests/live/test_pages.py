@@ -4,7 +4,7 @@ import re
 import subprocess
 
 import snapshot
-from live import Program, need
+from live import CRIT, Program, need
 from scenario import scenario
 
 
@@ -20,17 +20,19 @@ def good_end(case):
 
 @scenario
 def test_two_write(case):
-    """Both have a part in it, and together it is the memory of the task.
+    """Both have a part in it, and together it is the memory of the task; sums are of what is there.
     PROVES: F064"""
     mount(case.dir)
     case.start_program(Program("anon_pages"))
-    for options in (["-R"], []):
+    for options in (["-R", "--checksum"], ["-R"], ["--checksum"]):
         images = case.dump(*options)
         copied = re.search(r"the last (\d+) KiB of its pages were copied beside it",
                            (images / "dump.log").read_text())
         size = (images / "pages-1.img").stat().st_size >> 10
         if len(os.sched_getaffinity(0)) > 1:
             need(copied and 0 < int(copied[1]) < size, f"not a part of {size} KiB: {copied}")
+        if "--checksum" in options:
+            subprocess.run([CRIT, "check", images], check=True)
     case.restore(images)
     good_end(case)
 
