@@ -13,9 +13,12 @@ struct dump {
 	struct session *s;
 	struct tree tree;
 	struct file_dump *files;
-	struct vma_dump **vmas; /* by task index */
-	struct aspect_states **states; /* likewise; of each of its threads */
+	struct vma_dump **vmas;			      /* by task index */
+	struct aspect_states **states;		      /* likewise; of each of its threads */
 	const struct namespace_names *own_namespaces; /* kobj_ids.c */
+	bool root_is_ours;			      /* likewise: its namespaces are */
+	int records_program; /* records.c: 0 is not tried yet, negative is not to be had */
+	task_record_vec records;
 	bool *alone; /* likewise: collect_task.c */
 	bool failed; /* in some lane: the other one stops */
 	/* what the leaders of a batch play; their room is kept */
@@ -26,6 +29,13 @@ struct dump {
 
 /* seize_tree.c: stops the tree below s->opt->tree and builds the model of it. */
 int dump_seize_tree(struct dump *d);
+
+/*
+ * records.c: d->records of all that is stopped now. False, and there are none, if so few tasks or
+ * threads are not worth it, or the kernel does not tell.
+ */
+bool dump_read_records(struct dump *d, size_t n_tasks, size_t n_threads);
+void dump_forget_records(struct dump *d);
 
 /* read_tasks.c: what two threads can read at once: state, mappings, t->ids. */
 int dump_read_tasks(struct dump *d);
@@ -43,7 +53,8 @@ int dump_check_ids(struct dump *d);
 /* collect_task.c: everything but page contents. */
 int dump_collect_tasks(struct dump *d);
 /* how: visit_begin() or visit_open(). */
-int dump_begin_visit(struct session *s, struct task *t, typeof(visit_open) *how, struct visit **ret);
+int dump_begin_visit(
+	struct session *s, struct task *t, typeof(visit_open) *how, struct visit **ret);
 
 /* write_images.c: what was collected, as images. */
 int dump_write_tasks(struct dump *d);

@@ -12,7 +12,8 @@ struct other {
 	struct aspect_states *state;
 };
 
-/* Pieces: first the kinds of ids, each a row of comparisons of all tasks, then tasks, then threads. */
+/* Pieces: first the kinds of ids, each a row of comparisons of all tasks, then tasks, then threads.
+ */
 struct reading {
 	struct dump *d;
 	size_t n_tasks;
@@ -43,12 +44,28 @@ static int read_piece(struct session *s, void *arg, size_t i)
 	return aspects_read(s, g->others.v[i].t, g->others.v[i].state);
 }
 
+/* Those that are there are told apart by their numbers, which stopped threads keep. */
+static void find_records(struct dump *d)
+{
+	size_t n_threads = 0;
+	vec_for_each (&d->tree.tasks, t)
+		n_threads += (*t)->threads.n;
+	if (!dump_read_records(d, d->tree.tasks.n, n_threads))
+		return;
+	vec_for_each (&d->tree.tasks, t)
+		vec_for_each (&(*t)->threads, th) {
+			const struct task_record *r = task_record_find(&d->records, (*th)->tid);
+			/* one that was killed just now has nothing any more */
+			(*th)->record = r && r->mm && r->files && r->fs && r->sighand ? r : NULL;
+		}
+}
+
 static void make_states(struct reading *g)
 {
 	struct dump *d = g->d;
 	struct arena *a = &d->s->arena;
 	d->states = arena_array(a, struct aspect_states *, g->n_tasks);
-	vec_for_each(&d->tree.tasks, it) {
+	vec_for_each (&d->tree.tasks, it) {
 		struct task *t = *it;
 		struct aspect_states *st = arena_array(a, struct aspect_states, t->threads.n);
 		d->states[t->index] = st;
@@ -62,6 +79,7 @@ int dump_read_tasks(struct dump *d)
 	struct reading g = {.d = d, .n_tasks = d->tree.tasks.n};
 	d->vmas = arena_array(&d->s->arena, struct vma_dump *, g.n_tasks);
 	make_states(&g);
+	find_records(d);
 	int r = dump_prepare_ids(d);
 	if (r >= 0)
 		r = share_out(d->s, DUMP_ID_KINDS + g.n_tasks + g.others.n, read_piece, &g);

@@ -81,6 +81,7 @@ static int reap_mine(struct session *s, void *arg, unsigned lane)
 void dump_release(struct dump *d, enum release how)
 {
 	struct pact pact;
+	dump_forget_records(d);
 	if (how == RELEASE_KILLED)
 		pact_begin(d->s, &pact, &d->tree);
 	vec_for_each (&d->tree.tasks, it) {

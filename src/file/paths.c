@@ -32,10 +32,18 @@ struct dumped_file *file_find_path(const struct file_view *v)
 struct proc_link {
 	struct statx st;
 	const char *link;
+	bool of_parent; /* not looked at: it leads to where its parent's does */
 };
 
 /* Those that every task has are read by file_dump_read(). */
-static const char *const usual_links[] = {"exe", "cwd", "root"};
+static const struct {
+	const char *name;
+	size_t record_offset;
+} usual_links[] = {
+	{"exe", offsetof(struct task_record, exe)},
+	{"cwd", offsetof(struct task_record, cwd)},
+	{"root", offsetof(struct task_record, root)},
+};
 enum { N_USUAL = sizeof(usual_links) / sizeof(usual_links[0]) };
 
 static struct proc_link read_proc_link(struct session *s, const struct task *t, const char *name)
@@ -55,20 +63,40 @@ static struct proc_link read_proc_link(struct session *s, const struct task *t, 
 	return l;
 }
 
+/* The kernel's own path is the same. */
+static bool is_parents_link(const struct task *t, size_t i)
+{
+	const size_t at = usual_links[i].record_offset, size = sizeof(struct path_record);
+	if (!t->parent || !task_lives(t->parent))
+		return false;
+	const struct task_record *of = leader(t)->record, *up = leader(t->parent)->record;
+	return of && up && !memcmp((const char *)of + at, (const char *)up + at, size);
+}
+
 int file_dump_read(struct session *s, struct task *t)
 {
 	struct proc_link *links = t->links = arena_array(&s->arena, struct proc_link, N_USUAL);
 	for (size_t i = 0; i < N_USUAL; i++)
-		links[i] = read_proc_link(s, t, usual_links[i]);
+		if (is_parents_link(t, i))
+			links[i].of_parent = true;
+		else
+			links[i] = read_proc_link(s, t, usual_links[i].name);
 	return fd_table_list(s, t);
+}
+
+static struct proc_link usual_link(const struct task *t, size_t i)
+{
+	struct proc_link *links = t->links;
+	if (links[i].of_parent)
+		links[i] = usual_link(t->parent, i);
+	return links[i];
 }
 
 static struct proc_link proc_link_of(struct session *s, const struct task *t, const char *name)
 {
-	const struct proc_link *links = t->links;
-	for (size_t i = 0; i < N_USUAL && links; i++)
-		if (!strcmp(usual_links[i], name))
-			return links[i];
+	for (size_t i = 0; i < N_USUAL && t->links; i++)
+		if (!strcmp(usual_links[i].name, name))
+			return usual_link(t, i);
 	return read_proc_link(s, t, name);
 }
 

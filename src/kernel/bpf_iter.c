@@ -15,7 +15,7 @@
 #include "base/cleanup.h"
 #include "kernel/btf.h"
 
-enum { INSNS_MAX = 64 };
+enum { INSNS_MAX = 512 };
 
 static bool place(const struct kernel_btf *b, const struct bpf_member *m, struct bpf_insn *insn)
 {
@@ -35,7 +35,7 @@ static bool place(const struct kernel_btf *b, const struct bpf_member *m, struct
 	return offset >= 0 && offset <= INT16_MAX;
 }
 
-static int load(const struct bpf_iter *it)
+int bpf_iter_load(const struct bpf_iter *it)
 {
 	_cleanup_(kernel_btf_free) struct kernel_btf btf = {0};
 	struct bpf_insn insns[INSNS_MAX];
@@ -61,21 +61,26 @@ static int load(const struct bpf_iter *it)
  * By pidfd, not by number: that has a place in the union which kernels that iterate over all tasks
  * (before 6.1) do not know, and so they refuse.
  */
-int bpf_iter_open(const struct bpf_iter *it, int pidfd)
+int bpf_iter_start(int program, int pidfd)
 {
-	_cleanup_close_ int prog = load(it);
-	if (prog < 0)
-		return prog;
 	union bpf_iter_link_info of_task = {.task = {.pid_fd = (uint32_t)pidfd}};
-	union bpf_attr attr = {.link_create = {.prog_fd = (uint32_t)prog,
-				       .attach_type = BPF_TRACE_ITER,
-				       .iter_info = (uintptr_t)&of_task,
-				       .iter_info_len = sizeof(of_task)}};
+	union bpf_attr attr = {
+		.link_create = {.prog_fd = (uint32_t)program, .attach_type = BPF_TRACE_ITER}};
+	if (pidfd >= 0) {
+		attr.link_create.iter_info = (uintptr_t)&of_task;
+		attr.link_create.iter_info_len = sizeof(of_task);
+	}
 	_cleanup_close_ int link = sys_bpf(BPF_LINK_CREATE, &attr);
 	if (link < 0)
 		return link;
 	attr = (union bpf_attr){.iter_create = {.link_fd = (uint32_t)link}};
 	return sys_bpf(BPF_ITER_CREATE, &attr);
+}
+
+int bpf_iter_open(const struct bpf_iter *it, int pidfd)
+{
+	_cleanup_close_ int program = bpf_iter_load(it);
+	return program < 0 ? program : bpf_iter_start(program, pidfd);
 }
 
 ssize_t bpf_iter_read(int fd, void *ret, size_t size)

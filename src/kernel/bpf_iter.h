@@ -51,10 +51,18 @@ enum { BPF_CTX_META = 0, BPF_META_SEQ = 0, BPF_CTX_TASK = 8, BPF_CTX_ITEM = 16 }
 		BPF_INSN(BPF_JMP | BPF_EXIT, 0, 0, 0, 0)
 
 /*
- * A descriptor that gives what the program writes for one task with all its threads; or a negative
- * errno, without a failure record: it takes Linux 6.1 with BTF, CAP_BPF and CAP_PERFMON.  Takes
- * about a millisecond.
+ * A program that may be started any number of times, or a negative errno, without a failure record:
+ * it takes Linux 6.1 with BTF, CAP_BPF and CAP_PERFMON.  Takes about a millisecond.
  */
+int bpf_iter_load(const struct bpf_iter *it);
+
+/*
+ * A descriptor that gives what the program writes for one task with all its threads, or, with a
+ * pidfd of -1, for all that this process sees; or a negative errno.
+ */
+int bpf_iter_start(int program, int pidfd);
+
+/* Both at once. */
 int bpf_iter_open(const struct bpf_iter *it, int pidfd);
 
 /* Bytes of whole records, 0 at the end, or a negative errno. */

@@ -119,16 +119,56 @@ static bool go_to(const struct btf *b, uint32_t id, struct cursor *ret)
 }
 
 /* Structures of the kernel nest deeper, or have more parts without a name, only by malice. */
-enum { DEPTH_MAX = 4, NAMELESS_MAX = 256 };
+enum { DEPTH_MAX = 4, NAMELESS_MAX = 256, NAMES_MAX = 16, POINTER_SIZE = 8 };
 
-static bool is_pointer(const struct btf *b, uint32_t id)
+/* What the member must be; 0: anything. */
+struct form {
+	bool pointer;
+	const char *target; /* the structure that it points to */
+	uint32_t size;
+};
+
+/* The type that other names and qualifiers stand for. */
+static bool resolve(const struct btf *b, uint32_t id, struct cursor *ret)
+{
+	const uint32_t names = 1U << BTF_KIND_TYPEDEF | 1U << BTF_KIND_VOLATILE |
+			       1U << BTF_KIND_CONST | 1U << BTF_KIND_RESTRICT |
+			       1U << BTF_KIND_TYPE_TAG;
+	for (int i = 0; i < NAMES_MAX && go_to(b, id, ret); i++) {
+		if (!(names >> BTF_INFO_KIND(ret->t.info) & 1))
+			return true;
+		id = ret->t.type;
+	}
+	return false;
+}
+
+static bool is_structure(const struct btf *b, uint32_t id, const char *name)
 {
 	struct cursor c;
-	return go_to(b, id, &c) && BTF_INFO_KIND(c.t.info) == BTF_KIND_PTR;
+	size_t size = strlen(name) + 1;
+	return resolve(b, id, &c) && BTF_INFO_KIND(c.t.info) == BTF_KIND_STRUCT &&
+	       c.t.name_off < b->strings_len && b->strings_len - c.t.name_off >= size &&
+	       memcmp(b->strings + c.t.name_off, name, size) == 0;
+}
+
+static bool has_form(const struct btf *b, uint32_t id, struct form form)
+{
+	const uint32_t sized = 1U << BTF_KIND_INT | 1U << BTF_KIND_ENUM | 1U << BTF_KIND_ENUM64 |
+			       1U << BTF_KIND_STRUCT | 1U << BTF_KIND_UNION;
+	struct cursor c;
+	if (!form.pointer && !form.size)
+		return true;
+	if (!resolve(b, id, &c))
+		return false;
+	unsigned kind = BTF_INFO_KIND(c.t.info);
+	if (kind == BTF_KIND_PTR)
+		return form.pointer ? !form.target || is_structure(b, c.t.type, form.target)
+				    : form.size == POINTER_SIZE;
+	return !form.pointer && sized >> kind & 1 && c.t.size == form.size;
 }
 
 static int find_member(
-	struct btf *b, const struct cursor *in, uint32_t name_off, bool pointer, int depth)
+	struct btf *b, const struct cursor *in, uint32_t name_off, struct form form, int depth)
 {
 	unsigned kind = BTF_INFO_KIND(in->t.info);
 	if ((kind != BTF_KIND_STRUCT && kind != BTF_KIND_UNION) || depth > DEPTH_MAX)
@@ -142,11 +182,11 @@ static int find_member(
 		if (bits % 8 || bits / 8 > INT16_MAX)
 			continue;
 		if (m.name_off == name_off)
-			return pointer && !is_pointer(b, m.type) ? -1 : (int)(bits / 8);
+			return has_form(b, m.type, form) ? (int)(bits / 8) : -1;
 		if (m.name_off || b->nameless == NAMELESS_MAX || !go_to(b, m.type, &inner))
 			continue;
 		b->nameless++;
-		int at = find_member(b, &inner, name_off, pointer, depth + 1);
+		int at = find_member(b, &inner, name_off, form, depth + 1);
 		if (at >= 0)
 			return (int)(bits / 8) + at;
 	}
@@ -154,22 +194,34 @@ static int find_member(
 }
 
 static int find(
-	const void *data, size_t len, const char *structure, const char *member, bool pointer)
+	const void *data, size_t len, const char *structure, const char *member, struct form form)
 {
 	struct btf b;
 	struct cursor c;
 	if (!parse(data, len, &b) || !find_named(&b, BTF_KIND_STRUCT, structure, &c))
 		return -1;
 	uint32_t name_off = find_string(b.strings, b.strings_len, member);
-	return name_off ? find_member(&b, &c, name_off, pointer, 0) : -1;
+	return name_off ? find_member(&b, &c, name_off, form, 0) : -1;
 }
 
 int btf_find_member(const void *data, size_t len, const char *structure, const char *member)
 {
-	return find(data, len, structure, member, /* pointer= */ false);
+	return find(data, len, structure, member, (struct form){0});
 }
 
 int btf_find_pointer(const void *data, size_t len, const char *structure, const char *member)
 {
-	return find(data, len, structure, member, /* pointer= */ true);
+	return find(data, len, structure, member, (struct form){.pointer = true});
+}
+
+int btf_find_pointer_to(
+	const void *data, size_t len, const char *structure, const char *member, const char *target)
+{
+	return find(data, len, structure, member, (struct form){.pointer = true, .target = target});
+}
+
+int btf_find_sized(
+	const void *data, size_t len, const char *structure, const char *member, uint32_t size)
+{
+	return find(data, len, structure, member, (struct form){.size = size});
 }

@@ -17,4 +17,12 @@ int btf_find_member(const void *data, size_t len, const char *structure, const c
 /* The same; -1 also if it is no pointer. */
 int btf_find_pointer(const void *data, size_t len, const char *structure, const char *member);
 
+/* The same; -1 also if what it points to is not that structure. */
+int btf_find_pointer_to(const void *data, size_t len, const char *structure, const char *member,
+	const char *target);
+
+/* The same; -1 also if it is not a number, pointer or structure of that many bytes. */
+int btf_find_sized(
+	const void *data, size_t len, const char *structure, const char *member, uint32_t size);
+
 #endif

@@ -26,7 +26,11 @@ static int loginuid_read(struct session *s, struct thread *t, void **state)
 	uint32_t uid = UINT32_MAX;
 	if (!tc)
 		return 0;
-	int r = proc_loginuid(s, t->task->pid, &uid);
+	int r = 0;
+	if (t->record)
+		uid = (uint32_t)t->record->loginuid;
+	else
+		r = proc_loginuid(s, t->task->pid, &uid);
 	if (r < 0 && r != -ENOENT)
 		return fail(s, r, "pid %d: read loginuid", t->vtid);
 	tc->has_loginuid = true;

@@ -21,8 +21,11 @@ enum { ADJ_MAX = 1000 };
 static int oom_read(struct session *s, struct thread *t, void **state)
 {
 	(void)state;
-	int adj = 0;
-	int r = proc_oom_score_adj(s, t->task->pid, &adj);
+	int adj = 0, r = 0;
+	if (t->record)
+		adj = (int16_t)t->record->oom_score_adj;
+	else
+		r = proc_oom_score_adj(s, t->task->pid, &adj);
 	if (r < 0)
 		return fail(s, r, "pid %d: read oom_score_adj", t->vtid);
 	t->core->tc->has_oom_score_adj = true;

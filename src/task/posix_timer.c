@@ -45,6 +45,8 @@ static int compare_id(const void *a, const void *b)
 static int posix_timer_read(struct session *s, struct thread *t, void **state)
 {
 	struct timers *tm = *state = arena_new(&s->arena, struct timers);
+	if (t->record && !t->record->posix_timers)
+		return 0;
 	int r = proc_timers_read(s, t->task->pid, &tm->listed);
 	if (r < 0)
 		return fail(s, r, "pid %d: read its POSIX timers", t->vtid);

@@ -22,6 +22,7 @@
 #include "engine/channel.h"
 #include "kernel/proc_stat.h"
 #include "kernel/proc_status.h"
+#include "kernel/task_records.h"
 
 /* core.tc.task_state; HELPER only exists during a restore. */
 enum task_state {
@@ -45,6 +46,7 @@ struct thread {
 
 	/* dump */
 	struct proc_status status;
+	const struct task_record *record; /* when all were stopped; NULL: has to be asked for */
 	bool seized;
 	void *filters; /* task/seccomp.c: its chain; NULL = none */
 	bool may_clean_up; /* no filter keeps an agent from that whose tracer is gone */

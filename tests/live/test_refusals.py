@@ -195,6 +195,21 @@ def test_odd_task(case, kind):
     good_end(case)
 
 
+CROWDED = {
+    "files": r"shares its descriptor table \(CLONE_FILES\) with another process",
+    "uts": r"lives in another UTS namespace",
+}
+
+
+@scenario(args=sorted(CROWDED))
+def test_odd_in_a_crowd(case, kind):
+    """One of so many that their kernel objects are told apart all at once.
+    PROVES: F003"""
+    case.start_program(Program("tasks_mixed"), kind)
+    refused_unharmed(case, CROWDED[kind])
+    good_end(case)
+
+
 @scenario
 def test_main_timer(case):
     """A timer of the main thread's CPU time, among threads.

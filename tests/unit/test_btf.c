@@ -93,6 +93,9 @@ static void test_find(void **state)
 	assert_int_equal(btf_find_function(&b, len, "anted"), 0);      /* only a part of one */
 	assert_int_equal(btf_find_member(&b, len, "other", "int"), 0);
 	assert_int_equal(btf_find_pointer(&b, len, "other", "int"), -1);
+	assert_int_equal(btf_find_pointer_to(&b, len, "other", "int", "wanted"), -1);
+	assert_int_equal(btf_find_sized(&b, len, "other", "int", 4), 0);
+	assert_int_equal(btf_find_sized(&b, len, "other", "int", 8), -1);
 	assert_int_equal(btf_find_member(&b, len, "wanted", "wanted_not"), 12);
 	assert_int_equal(btf_find_member(&b, len, "wanted", "int"), -1);
 	assert_int_equal(btf_find_member(&b, len, "int", "int"), -1);
@@ -105,6 +108,8 @@ static int parse_btf(struct arena *a, const char *text, size_t len)
 	(void)a;
 	btf_find_function(text, len, "wanted");
 	btf_find_pointer(text, len, "wanted", "wanted_not");
+	btf_find_pointer_to(text, len, "wanted", "wanted_not", "other");
+	btf_find_sized(text, len, "wanted", "wanted_not", 4);
 	return 0;
 }
 
@@ -129,7 +134,8 @@ static void test_identities(void **state)
 	struct session *s = *state;
 	file_identity_vec all = {0};
 	int pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
-	int a = open("/", O_RDONLY), b = open("/", O_RDONLY), c = dup(a), d = open("/proc", O_RDONLY);
+	int a = open("/", O_RDONLY), b = open("/", O_RDONLY), c = dup(a),
+	    d = open("/proc", O_RDONLY);
 	assert_true(pidfd >= 0 && a >= 0 && b >= 0 && c >= 0 && d >= 0);
 	assert_int_equal(fcntl(b, F_SETSIG, SIGUSR1), 0);
 	int r = file_identities_read(&s->arena, pidfd, &all);
