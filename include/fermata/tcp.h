@@ -62,8 +62,9 @@ int fermata_tcp_pause(int fd);
 
 /*
  * Reads a paused socket; changes nothing. On success c->inq and c->outq are the caller's to free
- * (fermata_tcp_release()). Data with an urgent mark cannot be saved: -EOPNOTSUPP. That a mark was
- * passed over (its byte read by MSG_OOB) is not visible; sock_diag(7) shows a longer queue then.
+ * (fermata_tcp_release()). Data with an urgent mark cannot be saved: -EOPNOTSUPP; nor what has an
+ * error to tell, be it that the connection broke: -ECONNRESET. That a mark was passed over (its
+ * byte read by MSG_OOB) is not visible; sock_diag(7) shows a longer queue then.
  */
 int fermata_tcp_save(int fd, struct fermata_tcp *c);
 

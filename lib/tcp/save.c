@@ -39,6 +39,7 @@ static int save_addresses(int fd, struct fermata_tcp *c)
 	return 0;
 }
 
+/* Data of a fast open counts as unsent when it is connected, as for SIOCOUTQNSD. */
 static int save_options(int fd, struct fermata_tcp *c)
 {
 	struct tcp_info info;
@@ -46,6 +47,7 @@ static int save_options(int fd, struct fermata_tcp *c)
 	if (r < 0)
 		return failed(c, "TCP_INFO", -r);
 	c->state = info.tcpi_state;
+	c->unsq_len = c->state == SYN_SENT ? 0 : info.tcpi_notsent_bytes;
 	if (!in_states(c->state, SAVEABLE))
 		return failed(c, "state", EOPNOTSUPP);
 	c->options = info.tcpi_options;
@@ -76,16 +78,15 @@ static int save_window(int fd, struct fermata_tcp *c)
 
 static int save_lengths(int fd, struct fermata_tcp *c)
 {
-	int in = 0, out = 0, unsent = 0;
-	if (ioctl(fd, SIOCINQ, &in) < 0 || ioctl(fd, SIOCOUTQ, &out) < 0 ||
-		ioctl(fd, SIOCOUTQNSD, &unsent) < 0)
+	int in = 0, out = 0;
+	if (ioctl(fd, SIOCINQ, &in) < 0 || ioctl(fd, SIOCOUTQ, &out) < 0)
 		return failed(c, "queue lengths", errno);
 	if (c->state == CLOSED)
-		out = unsent = 0;
+		out = 0, c->unsq_len = 0;
 	bool fin = in_states(c->state, OWN_FIN);
 	c->inq_len = (uint32_t)in;
 	c->outq_len = (uint32_t)(out - (fin && out));
-	c->unsq_len = (uint32_t)(unsent - (fin && unsent));
+	c->unsq_len -= fin && c->unsq_len;
 	return 0;
 }
 
@@ -120,12 +121,17 @@ static int save_queue(
 		       : peek(fd, c, "peek at the send queue", len, &c->outq);
 }
 
-/* An urgent byte that was not read, or a mark in data that is read inline. */
-static int refuse_urgent(int fd, struct fermata_tcp *c)
+/*
+ * What would be lost: an error that waits, be it by a connection that broke; an urgent byte that
+ * was not read, or a mark in data that is read inline.
+ */
+static int refuse_lost(int fd, struct fermata_tcp *c)
 {
 	struct pollfd p = {.fd = fd, .events = POLLPRI};
 	if (poll(&p, 1, 0) < 0)
 		return failed(c, "poll", errno);
+	if (p.revents & POLLERR)
+		return failed(c, "an error that waits", ECONNRESET);
 	return p.revents & POLLPRI ? failed(c, "urgent data", EOPNOTSUPP) : 0;
 }
 
@@ -135,7 +141,7 @@ static int save(int fd, struct fermata_tcp *c)
 	if (r >= 0)
 		r = save_options(fd, c);
 	if (r >= 0)
-		r = refuse_urgent(fd, c);
+		r = refuse_lost(fd, c);
 	if (r >= 0)
 		r = save_lengths(fd, c);
 	if (r >= 0)
@@ -144,7 +150,7 @@ static int save(int fd, struct fermata_tcp *c)
 		r = save_queue(fd, c, TCP_RECV_QUEUE, c->inq_len, &c->inq_seq);
 	if (r >= 0)
 		r = save_queue(fd, c, TCP_SEND_QUEUE, c->outq_len, &c->outq_seq);
-	return r < 0 ? r : set_int(c, fd, "TCP_REPAIR_QUEUE", TCP_REPAIR_QUEUE, TCP_NO_QUEUE);
+	return r; /* with a queue still chosen: that ends with repair mode, and is undone by it */
 }
 
 int fermata_tcp_save(int fd, struct fermata_tcp *c)
