@@ -56,6 +56,7 @@ struct file_view {
 	uint32_t flags; /* of the open file, without O_CLOEXEC */
 	int64_t pos;
 	int family; /* of sockets: SO_DOMAIN; else 0 */
+	const struct inet_listed *listed; /* socket/inet.h: what a list tells of it; NULL: none */
 	int signum; /* F_GETSIG */
 	struct f_owner_ex owner;
 	bool path_only;	  /* a mapping, an executable, a directory: has no flags, position, owner */
@@ -68,6 +69,7 @@ struct file_view {
 	const struct file_identity *identity; /* NULL: not known */
 	const struct file_view *like;	      /* has the same path; NULL: nobody knows */
 	bool stays;			 /* until view_read_later() has had its way */
+	bool taken;			 /* by view_take(): not to be closed */
 };
 
 /*
@@ -176,7 +178,9 @@ int desk_make(struct file_dump *d, struct desk *desk);
  */
 int view_read_later(
 	struct file_dump *d, struct file_view *v, struct dumped_file *f, view_reader *read);
-/* Does that, for all that were put off. */
+/* A copy for good: v's own where that stays. Or -1 with errno. */
+int view_take(struct file_view *v);
+/* Has all read that was put off. */
 int views_read(struct file_dump *d);
 int file_look_further(struct file_dump *d, struct file_view *v);
 /* fdinfo of the controller's copy, as it was or is, and the failure for text that no kernel writes.

@@ -315,6 +315,14 @@ int view_read_later(
 	return 0;
 }
 
+int view_take(struct file_view *v)
+{
+	if (!v->stays || v->taken)
+		return fcntl(v->fd, F_DUPFD_CLOEXEC, 0);
+	v->taken = true;
+	return v->fd;
+}
+
 static int read_one(struct session *s, void *arg, size_t i)
 {
 	const struct file_dump *d = arg;

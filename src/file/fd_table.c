@@ -176,7 +176,9 @@ static int look(struct session *s, void *arg, size_t i)
 	if (fd == -EBADF && f->l->closed)
 		return 0;
 	if (fd < 0)
-		return fail(s, fd, "pid %d fd %d: get it", w->t->vpid, f->l->fd);
+		return fail_remedy(s, fd,
+			fd == -EMFILE ? "raise the limit of open files (ulimit -n)" : NULL,
+			"pid %d fd %d: get it", w->t->vpid, f->l->fd);
 	f->v.fd = fd;
 	if (f->l->closed)
 		return fail(s, EBADF, "pid %d fd %d: get its flags", w->t->vpid, f->l->fd);
@@ -256,7 +258,7 @@ static int store_window(struct window *w, struct listed_fd *const *fresh)
 	if (r >= 0)
 		r = views_read(w->d);
 	for (size_t i = 0; i < w->n; i++)
-		if (w->v[i].v.fd >= 0)
+		if (w->v[i].v.fd >= 0 && !w->v[i].v.taken)
 			close(w->v[i].v.fd);
 	return r;
 }

@@ -95,21 +95,39 @@ int sock_diag_list(struct session *s, const void *request, size_t len, sock_diag
 		       : r;
 }
 
+struct sock_diag_walk sock_diag_begin(const void *message, size_t len, size_t head_len)
+{
+	size_t head = NLMSG_ALIGN(head_len);
+	return (struct sock_diag_walk){(const char *)message + head, head < len ? len - head : 0};
+}
+
+bool sock_diag_next(struct sock_diag_walk *walk, struct sock_diag_item *ret)
+{
+	struct nlattr a;
+	if (walk->left < (size_t)NLA_HDRLEN)
+		return false;
+	memcpy(&a, walk->at, sizeof(a));
+	if (a.nla_len < NLA_HDRLEN || a.nla_len > walk->left)
+		return false;
+	*ret = (struct sock_diag_item){
+		a.nla_type & NLA_TYPE_MASK, a.nla_len - NLA_HDRLEN, walk->at + NLA_HDRLEN};
+	size_t whole = NLA_ALIGN((size_t)a.nla_len);
+	whole = whole < walk->left ? whole : walk->left;
+	walk->at += whole;
+	walk->left -= whole;
+	return true;
+}
+
 const void *sock_diag_attr(
 	const void *message, size_t len, size_t head_len, unsigned type, size_t *ret_len)
 {
-	size_t at = NLMSG_ALIGN(head_len);
-	while (at + NLA_HDRLEN <= len) {
-		struct nlattr a;
-		memcpy(&a, (const char *)message + at, sizeof(a));
-		if (a.nla_len < NLA_HDRLEN || at + a.nla_len > len)
-			return NULL;
-		if ((a.nla_type & NLA_TYPE_MASK) == type) {
-			*ret_len = a.nla_len - NLA_HDRLEN;
-			return (const char *)message + at + NLA_HDRLEN;
+	struct sock_diag_walk walk = sock_diag_begin(message, len, head_len);
+	struct sock_diag_item item;
+	while (sock_diag_next(&walk, &item))
+		if (item.type == type) {
+			*ret_len = item.len;
+			return item.value;
 		}
-		at += NLA_ALIGN(a.nla_len);
-	}
 	return NULL;
 }
 

@@ -9,6 +9,7 @@
 #ifndef FERMATA_KERNEL_SOCK_DIAG_H
 #define FERMATA_KERNEL_SOCK_DIAG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -44,6 +45,23 @@ uint32_t sock_diag_u32(
 	const void *message, size_t len, size_t head_len, unsigned type, uint32_t absent);
 uint8_t sock_diag_u8(
 	const void *message, size_t len, size_t head_len, unsigned type, uint8_t absent);
+
+/* Where a walk over the attributes of a message is; begins behind its fixed part. */
+struct sock_diag_walk {
+	const char *at;
+	size_t left;
+};
+
+struct sock_diag_walk sock_diag_begin(const void *message, size_t len, size_t head_len);
+
+/* The next one, and its value, which is not aligned; false at the end, or before one cut off. */
+struct sock_diag_item {
+	unsigned type;
+	size_t len;
+	const void *value;
+};
+
+bool sock_diag_next(struct sock_diag_walk *walk, struct sock_diag_item *ret);
 
 /* Walks a buffer of netlink messages. 1: more to come, 0: that was the last, or negative. */
 int sock_diag_parse(const void *data, size_t len, sock_diag_fn *fn, void *arg);

@@ -100,20 +100,6 @@ static const char *family_name(const InetSkEntry *e)
 	return e->family == AF_INET ? "IPv4" : "IPv6";
 }
 
-/* "UDP socket 127.0.0.1:53 -> 127.0.0.1:99" */
-static const char *describe(struct session *s, const InetSkEntry *e)
-{
-	const char *name = e->type == SOCK_RAW		 ? "raw"
-			   : inet_is_tcp(e)		 ? "TCP"
-			   : e->proto == IPPROTO_UDP	 ? "UDP"
-			   : e->proto == IPPROTO_UDPLITE ? "UDP-Lite"
-							 : "ICMP";
-	const char *local = inet_label(s, e, false);
-	return e->dst_port ? arena_printf(&s->arena, "%s socket %s -> %s", name, local,
-				     inet_label(s, e, true))
-			   : arena_printf(&s->arena, "%s socket %s", name, local);
-}
-
 static bool block_protocol(struct file_dump *d, const struct file_view *v, const InetSkEntry *e)
 {
 	if (is_supported(e->type, e->proto))
@@ -141,9 +127,36 @@ static bool block_namespace(struct file_dump *d, const struct file_view *v)
 	return true;
 }
 
+/* Of a connection; what has no address yet may be told another one by getsockname(2). */
+static bool is_listed_connection(const struct inet_listed *l)
+{
+	return l && l->protocol == IPPROTO_TCP && l->state >= INET_ESTABLISHED &&
+	       l->state < INET_LISTEN && l->state != INET_CLOSE && l->port && l->peer_port &&
+	       (l->name[0] || l->name[1] || l->name[2] || l->name[3]);
+}
+
+static void store_listed_name(
+	struct file_dump *d, InetSkEntry *e, bool remote, const uint32_t *words, uint16_t port)
+{
+	struct sockaddr_storage name = {.ss_family = (sa_family_t)e->family};
+	struct sockaddr_in6 *six = (struct sockaddr_in6 *)&name;
+	six->sin6_port = htons(port); /* at the same place in both */
+	if (e->family == AF_INET6)
+		memcpy(&six->sin6_addr, words, sizeof(six->sin6_addr));
+	else
+		((struct sockaddr_in *)&name)->sin_addr.s_addr = words[0];
+	inet_store_name(d->s, e, remote, &name);
+}
+
 static int read_names(struct file_dump *d, const struct file_view *v, InetSkEntry *e,
 	const struct inet_listed *listed)
 {
+	if (is_listed_connection(v->listed)) {
+		const struct inet_listed *l = v->listed;
+		store_listed_name(d, e, /* remote= */ false, l->name, l->port);
+		store_listed_name(d, e, /* remote= */ true, l->peer_name, l->peer_port);
+		return 0;
+	}
 	struct sockaddr_storage local = {0}, remote = {0};
 	socklen_t len = sizeof(local);
 	if (getsockname(v->fd, (struct sockaddr *)&local, &len) < 0)
@@ -167,6 +180,10 @@ static int read_state(
 	e->state = inet_has_peer(e) ? INET_ESTABLISHED : INET_CLOSE;
 	if (!inet_is_tcp(e))
 		return 0;
+	if (is_listed_connection(v->listed)) {
+		e->state = v->listed->state;
+		return 0;
+	}
 	struct tcp_info info = {0};
 	socklen_t len = sizeof(info);
 	if (getsockopt(v->fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0)
@@ -197,11 +214,11 @@ static bool block_scope(struct file_dump *d, const struct file_view *v, InetSkEn
 	struct sockaddr_in6 local;
 	socklen_t len = sizeof(local);
 	char name[IF_NAMESIZE];
-	if (e->family != AF_INET6 || !e->src_port)
+	if (!inet_is_scoped(e) || !e->src_port)
 		return false;
 	if (getsockname(v->fd, (struct sockaddr *)&local, &len) < 0) {
 		view_block(d, v, "try again", "%s, whose interface cannot be asked for: %s",
-			describe(d->s, e), strerror(errno));
+			inet_describe(d->s, e), strerror(errno));
 		return true;
 	}
 	if (!local.sin6_scope_id)
@@ -210,7 +227,7 @@ static bool block_scope(struct file_dump *d, const struct file_view *v, InetSkEn
 		e->ifname = arena_strdup(&d->s->arena, name);
 		return false;
 	}
-	view_block(d, v, NULL, "%s, on interface %u, which is gone", describe(d->s, e),
+	view_block(d, v, NULL, "%s, on interface %u, which is gone", inet_describe(d->s, e),
 		local.sin6_scope_id);
 	return true;
 }
@@ -233,33 +250,34 @@ static int collect_queues(
 	getsockopt(v->fd, SOL_SOCKET, SO_MEMINFO, memory, &len);
 	has_input = memory[SK_MEMINFO_RMEM_ALLOC] && !d->s->opt->skip_in_flight;
 	if (is_corked(v, e))
-		view_block(d, v, "clear UDP_CORK", "%s, which is corked", describe(d->s, e));
+		view_block(d, v, "clear UDP_CORK", "%s, which is corked", inet_describe(d->s, e));
 	else if (memory[SK_MEMINFO_WMEM_ALLOC])
 		view_block(d, v, "try again", "%s has a datagram that is not sent yet",
-			describe(d->s, e));
+			inet_describe(d->s, e));
 	else if (has_input && is_datagram(e))
-		return inet_queue_dump(d, v, e, describe(d->s, e), f);
+		return inet_queue_dump(d, v, e, inet_describe(d->s, e), f);
 	else if (has_input)
 		view_block(d, v, "use --skip-in-flight to lose them",
 			"%s has packets in its queue, which nothing can put back",
-			describe(d->s, e));
+			inet_describe(d->s, e));
 	return 0;
 }
 
 /* SO_ERROR cannot be asked without taking the error away. */
-static bool block_error(struct file_dump *d, const struct file_view *v, const InetSkEntry *e)
+static bool block_error(
+	struct file_dump *d, const struct file_view *v, const InetSkEntry *e, int events)
 {
-	if (!(view_poll(d, v, 0) & POLLERR))
+	if (!(events & POLLERR))
 		return false;
 	view_block(d, v, "try again", "%s has an error or a message in its error queue",
-		describe(d->s, e));
+		inet_describe(d->s, e));
 	return true;
 }
 
 static int classify(struct file_dump *d, const struct file_view *v, InetSkEntry *e,
 	struct dumped_file *f, uint32_t pending)
 {
-	if (block_scope(d, v, e) || block_error(d, v, e))
+	if (block_scope(d, v, e) || block_error(d, v, e, view_poll(d, v, 0)))
 		return 0;
 	if (!inet_is_tcp(e)) {
 		size_t blockers = d->s->blockers.n;
@@ -267,8 +285,12 @@ static int classify(struct file_dump *d, const struct file_view *v, InetSkEntry 
 		if (r < 0 || d->s->blockers.n > blockers)
 			return r; /* what is corked would be sent by asking for hidden states */
 	}
-	if (inet_hidden_block(d, v, e, describe(d->s, e), f) || !inet_is_tcp(e))
+	if (inet_hidden_block(d, v, e, f) || !inet_is_tcp(e))
 		return 0;
+	const char *keys = tcp_keys(d, v);
+	if (keys)
+		view_block(d, v, "remove them", "%s has %s keys, which cannot be read",
+			inet_describe(d->s, e), keys);
 	if (pending)
 		tcp_pending_add(d, v, e, pending);
 	return 0;
@@ -279,7 +301,7 @@ static int read_options(struct file_dump *d, struct file_view *v, struct dumped_
 	InetSkEntry *e = f->detail;
 	int r = sk_opts_dump(d, v, f, &e->opts);
 	if (r >= 0)
-		inet_options_dump(d, v->fd, e, f);
+		inet_options_dump(d, v, e, f);
 	return r;
 }
 
@@ -287,7 +309,7 @@ static int read_of_connection(struct file_dump *d, struct file_view *v, struct d
 {
 	int r = read_options(d, v, f);
 	if (r >= 0)
-		inet_hidden_block(d, v, f->detail, describe(d->s, f->detail), f);
+		inet_hidden_block(d, v, f->detail, f);
 	return r;
 }
 
@@ -298,11 +320,13 @@ static int collect_connection(
 	inet_options_prepare(d, e);
 	int r = view_read_later(d, v, f, read_of_connection);
 	*vec_push(&d->s->arena, &inet_dump_of(d)->clients) = (struct tcp_client){e, f};
-	return r < 0 || block_scope(d, v, e) || block_error(d, v, e) ? r : tcp_collect(d, v, e);
+	int events = view_poll(d, v, POLLPRI);
+	return r < 0 || block_scope(d, v, e) || block_error(d, v, e, events)
+		       ? r
+		       : tcp_collect(d, v, e, events);
 }
 
-static void init_entry(
-	struct file_dump *d, const struct file_view *v, struct dumped_file *f, InetSkEntry *e)
+static void init_entry(const struct file_view *v, struct dumped_file *f, InetSkEntry *e)
 {
 	inet_sk_entry__init(e);
 	f->detail = e;
@@ -310,22 +334,60 @@ static void init_entry(
 	e->ino = (uint32_t)v->st.stx_ino;
 	e->flags = v->flags;
 	e->family = (uint32_t)socket_family(v);
-	e->type = (uint32_t)socket_int(v->fd, SO_TYPE, 0);
-	e->proto = (uint32_t)socket_int(v->fd, SO_PROTOCOL, 0);
 	e->has_ns_id = v->from.task->ids && v->from.task->ids->has_net_ns_id;
 	e->ns_id = e->has_ns_id ? v->from.task->ids->net_ns_id : 0;
-	(void)d;
+}
+
+/* In a list, which is of the controller's own network; other lists are not read for that. */
+static int find_listed(struct file_dump *d, struct file_view *v, InetSkEntry *e)
+{
+	const struct inet_listed *l = inet_listed_already(d, v->st.stx_ino);
+	int r = inet_is_listed(d, v, l);
+	if (r <= 0)
+		return r;
+	v->listed = l;
+	e->type = l->protocol == IPPROTO_TCP ? SOCK_STREAM : SOCK_DGRAM;
+	e->proto = l->protocol;
+	return 1;
+}
+
+/* In the list of its kind; in /proc there are no cookies. */
+static int find_in_list(struct file_dump *d, struct file_view *v, const InetSkEntry *e,
+	const struct inet_listed **ret)
+{
+	const struct inet_listed *l =
+		inet_listed(d, (int)e->family, (int)e->proto, (int)e->type, v->st.stx_ino);
+	int r = inet_is_listed(d, v, l);
+	v->listed = r > 0 ? l : NULL;
+	*ret = l && l->cookie ? v->listed : l;
+	return r;
+}
+
+/* What it is, and what lists tell of it. 0: it is blocked. */
+static int identify(
+	struct file_dump *d, struct file_view *v, InetSkEntry *e, const struct inet_listed **ret)
+{
+	int r = find_listed(d, v, e);
+	*ret = v->listed;
+	if (r)
+		return r;
+	e->type = (uint32_t)socket_int(v->fd, SO_TYPE, 0);
+	e->proto = (uint32_t)socket_int(v->fd, SO_PROTOCOL, 0);
+	if (block_protocol(d, v, e) || block_namespace(d, v))
+		return 0;
+	r = find_in_list(d, v, e, ret);
+	return r < 0 ? r : 1;
 }
 
 static int inet_collect(struct file_dump *d, struct file_view *v, struct dumped_file *f)
 {
 	InetSkEntry *e = arena_new(&d->s->arena, InetSkEntry);
-	init_entry(d, v, f, e);
-	if (block_protocol(d, v, e) || block_namespace(d, v))
-		return 0;
-	const struct inet_listed *listed =
-		inet_listed(d, (int)e->family, (int)e->proto, (int)e->type, v->st.stx_ino);
-	int r = read_names(d, v, e, listed);
+	init_entry(v, f, e);
+	const struct inet_listed *listed;
+	int r = identify(d, v, e, &listed);
+	if (r <= 0)
+		return r;
+	r = read_names(d, v, e, listed);
 	if (r < 0)
 		return r;
 	int v6only = 0;
@@ -403,10 +465,11 @@ const struct file_type inet_type = {
 	.restored = "UDP and UDP-Lite with queued datagrams, raw, ICMP, TCP listeners with all "
 		    "options; TCP "
 		    "connections with `--tcp-established`, or closed with `--tcp-close`",
-	.limits = "packets queued in raw and ICMP sockets and connections from outside that were not "
-		  "yet accepted, unless "
-		  "`--skip-in-flight`; corked UDP; TCP-MD5 keys, TLS, urgent data; SCTP, "
-		  "MPTCP",
+	.limits =
+		"packets queued in raw and ICMP sockets and connections from outside that were not "
+		"yet accepted, unless "
+		"`--skip-in-flight`; corked UDP; TCP-MD5 and TCP-AO keys, TLS, urgent data; SCTP, "
+		"MPTCP",
 	.detail = offsetof(FileEntry, isk),
 	.recognize = inet_recognize,
 	.collect = inet_collect,

@@ -17,19 +17,45 @@ enum { INET_ESTABLISHED = 1, INET_CLOSE = 7, INET_LISTEN = 10 };
 
 /* --- dump --- */
 
+/* Options that a list may tell: inet_told.c. */
+enum inet_told {
+	TOLD_SNDBUF,
+	TOLD_RCVBUF,
+	TOLD_MARK,
+	TOLD_TOS,
+	TOLD_TCLASS,
+	TOLD_RECVERR,
+	TOLD_FREEBIND,
+	TOLD_TRANSPARENT,
+	TOLD_BIND_NO_PORT,
+	TOLD_RECVERR_RFC4884,
+	N_TOLD
+};
+
 /* What sock_diag and /proc/net know of a socket, by its inode. */
 struct inet_listed {
 	uint8_t shutdown; /* bits of SkShutdown */
 	uint32_t rqueue;
 	bool md5, ulp;
 	uint32_t remote[4]; /* of raw and ping sockets, which getpeername(2) does not tell */
+
+	/* Of sock_diag, whose sockets have a cookie. Names are as in the image. */
+	uint64_t cookie; /* 0: the rest is not known */
+	uint8_t state, protocol;
+	uint16_t port, peer_port;
+	uint32_t name[4], peer_name[4];
+	uint32_t interface; /* 0: bound to none */
+	uint32_t known;	    /* bit set of number[] */
+	uint32_t number[N_TOLD];
+	char congestion[16]; /* as getsockopt(2) fills it; empty: not known */
+	bool has_info;
+	uint64_t max_pacing_rate;
 };
 
 /* A TCP connection that will be saved after the verdict. */
 struct tcp_source {
-	struct task *task;
-	const char *label; /* "fd 7: ..." for messages */
-	int fd;		   /* ours until the end of the dump */
+	struct file_source from;
+	int fd; /* ours until the end of the dump */
 	bool paused;
 	bool pending; /* to be accepted by the tree itself: no packets of it need to be held back */
 	InetSkEntry *e;
@@ -54,6 +80,7 @@ struct inet_dump {
 	struct guard guard;
 	rlim_t old_limit; /* of descriptors; 0: not raised */
 	bool lock_checked;
+	bool no_ao;	    /* the kernel does not know TCP-AO */
 	bool groups_listed; /* multicast.c */
 	VEC(struct multicast_group *) groups;
 	bool programs_listed;	   /* inet_hidden.c */
@@ -67,28 +94,44 @@ struct inet_dump *inet_dump_of(struct file_dump *d);
 const struct inet_listed *inet_listed(
 	struct file_dump *d, int family, int protocol, int type, uint64_t ino);
 
+/* The same, of lists that were read before. */
+const struct inet_listed *inet_listed_already(struct file_dump *d, uint64_t ino);
+
+/* inet_told.c: an attribute of that socket in a list of sock_diag. */
+struct sock_diag_item;
+void inet_told_add(struct inet_listed *l, const struct sock_diag_item *item);
+/* 1: it is that very socket, by its cookie; 0: it is not; or a negative errno. l may be NULL. */
+int inet_is_listed(struct file_dump *d, const struct file_view *v, const struct inet_listed *l);
+
 /* inet_options.c: IP, IPv6, TCP and UDP; those the image has no field for go to f->extra. */
-void inet_options_dump(struct file_dump *d, int fd, InetSkEntry *e, struct dumped_file *f);
+void inet_options_dump(
+	struct file_dump *d, const struct file_view *v, InetSkEntry *e, struct dumped_file *f);
 /* inet_extras.c: what that needs beside its own socket; before it is called in another thread. */
 void inet_options_prepare(struct file_dump *d, const InetSkEntry *e);
 
 /* Whether a dump asks for that option, of any inet socket; for tests. */
 bool inet_option_is_kept(int level, int option);
 
-/* inet_extras.c: the part of the above, and of inet_options_before(), that has no field. */
-void inet_extras_dump(struct file_dump *d, int fd, const InetSkEntry *e, struct dumped_file *f);
+/*
+ * inet_extras.c: the part of the above, and of inet_options_before(), that has no field.  silent:
+ * those of IP_PKTOPTIONS are off.
+ */
+void inet_extras_dump(struct file_dump *d, const struct file_view *v, const InetSkEntry *e,
+	struct dumped_file *f, bool silent);
 bool inet_extra_is_kept(int level, int option);
 
 /* inet_hidden.c: blocks what no option tells; true if it did. */
 bool inet_hidden_block(struct file_dump *d, const struct file_view *v, const InetSkEntry *e,
-	const char *label, struct dumped_file *f);
+	struct dumped_file *f);
 
 /* inet_queue.c: the datagrams that wait in a UDP socket; blocks what cannot be put back. */
 int inet_queue_dump(struct file_dump *d, const struct file_view *v, const InetSkEntry *e,
 	const char *label, struct dumped_file *f);
 
-/* tcp_dump.c: a connection, to be saved later, or what is in the way. */
-int tcp_collect(struct file_dump *d, const struct file_view *v, InetSkEntry *e);
+/* tcp_dump.c: a connection, to be saved later, or what is in the way. events: of poll(2). */
+int tcp_collect(struct file_dump *d, struct file_view *v, InetSkEntry *e, int events);
+/* Of any TCP socket: the kind of keys that sign its packets, and cannot be read; NULL: none. */
+const char *tcp_keys(struct file_dump *d, const struct file_view *v);
 /* That connection is between sockets of the tree. */
 void tcp_dump_unlock(struct file_dump *d, const InetSkEntry *e);
 /* The dump failed or leaves the tasks alive: connections go on. Before tasks run. */
@@ -100,10 +143,10 @@ void tcp_dump_done(struct file_dump *d);
 
 struct tcp_target {
 	struct open_file *o;
-	const TcpStreamEntry *stream; /* NULL: --tcp-close */
+	const TcpStreamEntry *stream;	  /* NULL: --tcp-close */
 	const FermataTcpPending *pending; /* tcp_pending.c; NULL: it is not */
-	uint64_t payload;	      /* its offset in the image */
-	int fd;			      /* from tcp_restore_hold() on; a pending one's when it is made */
+	uint64_t payload;		  /* its offset in the image */
+	int fd; /* from tcp_restore_hold() on; a pending one's when it is made */
 };
 
 struct inet_restore {
@@ -124,9 +167,13 @@ struct inet_restore *inet_restore_of(struct file_set *f);
 bool inet_is_connection(const InetSkEntry *e);
 bool inet_is_tcp(const InetSkEntry *e);
 bool inet_has_peer(const InetSkEntry *e);
+/* Its own address means something on one interface only. */
+bool inet_is_scoped(const InetSkEntry *e);
 
 /* inet_name.c: "127.0.0.1:80", "[::1]:80"; port 0 of raw ones included */
 const char *inet_label(struct session *s, const InetSkEntry *e, bool remote);
+/* "UDP socket 127.0.0.1:53 -> 127.0.0.1:99" */
+const char *inet_describe(struct session *s, const InetSkEntry *e);
 /* Length of the address, 0 if the entry has none that is sane. */
 socklen_t inet_name(const InetSkEntry *e, bool remote, struct sockaddr_storage *ret);
 void inet_store_name(

@@ -54,14 +54,15 @@ enum { VALUE_MAX = 44, HEADER_MAX = 2048 };
 
 static const struct row {
 	int level, option, where, len;
+	bool in_pktoptions; /* usual where IP_PKTOPTIONS has no message */
 } rows[] = {
 	{IPPROTO_IP, IP_OPTIONS, ANY, 40},
 	{IPPROTO_IP, IP_RECVOPTS, ANY, 4},
 	{IPPROTO_IP, IP_RETOPTS, ANY, 4},
 	{IPPROTO_IP, IP_MTU_DISCOVER, ANY, 4},
 	{IPPROTO_IP, IP_RECVERR, ANY, 4},
-	{IPPROTO_IP, IP_RECVTTL, ANY, 4},
-	{IPPROTO_IP, IP_RECVTOS, ANY, 4},
+	{IPPROTO_IP, IP_RECVTTL, ANY, 4, .in_pktoptions = true},
+	{IPPROTO_IP, IP_RECVTOS, ANY, 4, .in_pktoptions = true},
 	{IPPROTO_IP, IP_PASSSEC, ANY, 4},
 	{IPPROTO_IP, IP_TRANSPARENT, FOUR, 4},
 	{IPPROTO_IP, IP_RECVORIGDSTADDR, ANY, 4},
@@ -78,7 +79,7 @@ static const struct row {
 	{IPPROTO_IP, IP_ROUTER_ALERT, FOUR | RAW, 4},
 	{IPPROTO_IP, IP_LOCAL_PORT_RANGE, ANY, 4},
 	/* of IPv6 sockets the image has no fields for those */
-	{IPPROTO_IP, IP_PKTINFO, SIX, 4},
+	{IPPROTO_IP, IP_PKTINFO, SIX, 4, .in_pktoptions = true},
 	{IPPROTO_IP, IP_TOS, SIX, 4},
 	{IPPROTO_IP, IP_TTL, SIX, 4},
 
@@ -191,11 +192,11 @@ static bool applies(const struct row *row, int kind)
 	return row->where & kind & ANY && (other & kind) == other;
 }
 
-static void read_value(int fd, const struct row *row, struct value *ret)
+static void read_value(const struct file_view *v, const struct row *row, struct value *ret)
 {
 	ret->len = (socklen_t)row->len;
 	memset(ret->data, 0, sizeof(ret->data));
-	if (getsockopt(fd, row->level, row->option, ret->data, &ret->len) < 0)
+	if (socket_ask(v, row->level, row->option, ret->data, &ret->len) < 0)
 		ret->len = 0;
 }
 
@@ -208,9 +209,10 @@ static const struct inet_usual *usual_of(struct file_dump *d, const InetSkEntry 
 	struct inet_usual *u = arena_new(&d->s->arena, struct inet_usual);
 	*u = (struct inet_usual){.family = e->family, .type = e->type, .proto = e->proto};
 	_cleanup_close_ int fd = socket((int)e->family, (int)e->type | SOCK_CLOEXEC, (int)e->proto);
+	const struct file_view new = {.fd = fd};
 	for (size_t i = 0; i < N_ROWS; i++)
 		if (applies(&rows[i], kind | NOT_CONNECTED))
-			read_value(fd, &rows[i], &u->values[i]);
+			read_value(&new, &rows[i], &u->values[i]);
 	*vec_push(&d->s->arena, &in->usual) = u;
 	return u;
 }
@@ -220,18 +222,19 @@ void inet_options_prepare(struct file_dump *d, const InetSkEntry *e)
 	usual_of(d, e, kind_of(e));
 }
 
-static void keep_extras(struct file_dump *d, int fd, const InetSkEntry *e, struct dumped_file *f)
+static void keep_extras(struct file_dump *d, const struct file_view *v, const InetSkEntry *e,
+	struct dumped_file *f, bool silent)
 {
 	int kind = kind_of(e);
 	const struct inet_usual *usual = usual_of(d, e, kind);
 	for (size_t i = 0; i < N_ROWS; i++) {
-		struct value v;
+		struct value now;
 		const struct value *u = &usual->values[i];
-		if (!applies(&rows[i], kind))
+		if (!applies(&rows[i], kind) || (silent && rows[i].in_pktoptions))
 			continue;
-		read_value(fd, &rows[i], &v);
-		if (v.len && (v.len != u->len || memcmp(v.data, u->data, v.len) != 0))
-			sk_option_keep(d, f, rows[i].level, rows[i].option, v.data, v.len);
+		read_value(v, &rows[i], &now);
+		if (now.len && (now.len != u->len || memcmp(now.data, u->data, now.len) != 0))
+			sk_option_keep(d, f, rows[i].level, rows[i].option, now.data, now.len);
 	}
 }
 
@@ -251,9 +254,10 @@ static void keep_headers(struct file_dump *d, int fd, struct dumped_file *f)
  */
 static void keep_limits(struct file_dump *d, int fd, const InetSkEntry *e, struct dumped_file *f)
 {
-	int cpu = socket_int(fd, SO_INCOMING_CPU, -1), clamp = 0;
+	int clamp = 0;
 	socklen_t len = sizeof(clamp);
-	if (e->state == INET_LISTEN && cpu >= 0)
+	int cpu = e->state == INET_LISTEN ? socket_int(fd, SO_INCOMING_CPU, -1) : -1;
+	if (cpu >= 0)
 		sk_option_keep(d, f, SOL_SOCKET, SO_INCOMING_CPU, &cpu, sizeof(cpu));
 	int rehash = socket_int(fd, SO_TXREHASH, -1);
 	if (rehash == 0)
@@ -264,13 +268,14 @@ static void keep_limits(struct file_dump *d, int fd, const InetSkEntry *e, struc
 		sk_option_keep(d, f, IPPROTO_TCP, TCP_WINDOW_CLAMP, &clamp, sizeof(clamp));
 }
 
-void inet_extras_dump(struct file_dump *d, int fd, const InetSkEntry *e, struct dumped_file *f)
+void inet_extras_dump(struct file_dump *d, const struct file_view *v, const InetSkEntry *e,
+	struct dumped_file *f, bool silent)
 {
-	keep_extras(d, fd, e, f);
+	keep_extras(d, v, e, f, silent);
 	if (e->family == AF_INET6)
-		keep_headers(d, fd, f);
+		keep_headers(d, v->fd, f);
 	if (inet_is_tcp(e))
-		keep_limits(d, fd, e, f);
+		keep_limits(d, v->fd, e, f);
 }
 
 bool inet_extra_is_kept(int level, int option)

@@ -101,8 +101,8 @@ static bool keep_multicast_if(struct file_dump *d, struct dumped_file *f, unsign
 }
 
 /* Whether it was set by number and that is not known. */
-static bool block_multicast_if(struct file_dump *d, const struct file_view *v, const InetSkEntry *e,
-	const char *label, struct dumped_file *f)
+static bool block_multicast_if(
+	struct file_dump *d, const struct file_view *v, const InetSkEntry *e, struct dumped_file *f)
 {
 	struct in_addr by_address = {0};
 	socklen_t len = sizeof(by_address);
@@ -125,14 +125,13 @@ static bool block_multicast_if(struct file_dump *d, const struct file_view *v, c
 	view_block(d, v, "have it set by an address of the interface",
 		"%s, which sends to groups by an interface that was set by its number "
 		"(IP_MULTICAST_IF); the kernel does not tell which",
-		label);
+		inet_describe(d->s, e));
 	return true;
 }
 
 /* Not of sockets with an address of their own: whether ::1 is reached from there is another matter.
  */
-static bool block_source_if(
-	struct file_dump *d, const struct file_view *v, const InetSkEntry *e, const char *label)
+static bool block_source_if(struct file_dump *d, const struct file_view *v, const InetSkEntry *e)
 {
 	int chosen = 0;
 	socklen_t len = sizeof(chosen);
@@ -147,20 +146,20 @@ static bool block_source_if(
 	view_block(d, v, "have it bound to the interface, or unset that",
 		"%s, which sends by an interface that was set by IPV6_PKTINFO; the kernel does not "
 		"tell which",
-		label);
+		inet_describe(d->s, e));
 	return true;
 }
 
-static bool block_interfaces(struct file_dump *d, const struct file_view *v, const InetSkEntry *e,
-	const char *label, struct dumped_file *f)
+static bool block_interfaces(
+	struct file_dump *d, const struct file_view *v, const InetSkEntry *e, struct dumped_file *f)
 {
 	bool is_udp = e->proto == IPPROTO_UDP || e->proto == IPPROTO_UDPLITE;
 	if (e->type != SOCK_RAW && !(is_udp && e->src_port))
 		return false; /* TCP needs no route any more; ping sockets send no nothing */
 	if (e->family == AF_INET)
-		return block_multicast_if(d, v, e, label, f);
+		return block_multicast_if(d, v, e, f);
 	/* raw ones: a port that is not 0 must be their protocol */
-	return e->type != SOCK_RAW && block_source_if(d, v, e, label);
+	return e->type != SOCK_RAW && block_source_if(d, v, e);
 }
 
 /* --- programs that choose among sockets --- */
@@ -189,8 +188,7 @@ static uint32_t find_choosing_program(void)
 	return 0;
 }
 
-static bool block_choice(
-	struct file_dump *d, const struct file_view *v, const InetSkEntry *e, const char *label)
+static bool block_choice(struct file_dump *d, const struct file_view *v, const InetSkEntry *e)
 {
 	struct inet_dump *in = inet_dump_of(d);
 	if (!e->opts->so_reuseport || !e->src_port || inet_is_connection(e))
@@ -201,14 +199,14 @@ static bool block_choice(
 		log_warn(d->s,
 			"pid %d %s: %s shares its port (SO_REUSEPORT); should a classic BPF "
 			"program choose among its sockets, that is lost",
-			v->from.task->vpid, view_label(d, v), label);
+			v->from.task->vpid, view_label(d, v), inet_describe(d->s, e));
 	}
 	if (!in->choosing_program)
 		return false;
 	view_block(d, v, "detach it (SO_DETACH_REUSEPORT_BPF)",
 		"%s shares its port (SO_REUSEPORT), and the BPF program %u may choose among its "
 		"sockets",
-		label, in->choosing_program);
+		inet_describe(d->s, e), in->choosing_program);
 	return true;
 }
 
@@ -222,21 +220,20 @@ static int sysctl_int(const char *path)
 }
 
 /* MRT_INIT, MRT6_INIT: the routes of the network namespace go with that socket. */
-static bool block_routing(
-	struct file_dump *d, const struct file_view *v, const InetSkEntry *e, const char *label)
+static bool block_routing(struct file_dump *d, const struct file_view *v, const InetSkEntry *e)
 {
 	bool six = e->family == AF_INET6;
 	if (e->type != SOCK_RAW || e->proto != (six ? (uint32_t)IPPROTO_ICMPV6 : IGMP) ||
 		!sysctl_int(six ? "/proc/sys/net/ipv6/conf/all/mc_forwarding"
 				: "/proc/sys/net/ipv4/conf/all/mc_forwarding"))
 		return false;
-	view_block(d, v, NULL, "%s, by which multicast is routed here (MRT_INIT)", label);
+	view_block(d, v, NULL, "%s, by which multicast is routed here (MRT_INIT)",
+		inet_describe(d->s, e));
 	return true;
 }
 
 /* Of IPv6, which alerts are wanted is not told. */
-static bool block_alert(
-	struct file_dump *d, const struct file_view *v, const InetSkEntry *e, const char *label)
+static bool block_alert(struct file_dump *d, const struct file_view *v, const InetSkEntry *e)
 {
 	int alert = 0;
 	socklen_t len = sizeof(alert);
@@ -244,27 +241,25 @@ static bool block_alert(
 		getsockopt(v->fd, IPPROTO_IPV6, IPV6_ROUTER_ALERT, &alert, &len) < 0 || !alert)
 		return false;
 	view_block(d, v, NULL, "%s, which gets packets with a router alert (IPV6_ROUTER_ALERT)",
-		label);
+		inet_describe(d->s, e));
 	return true;
 }
 
 /* Kernel modules take sockets for their tunnels; IPsec needs nothing but the option. */
-static bool block_tunnel(
-	struct file_dump *d, const struct file_view *v, const InetSkEntry *e, const char *label)
+static bool block_tunnel(struct file_dump *d, const struct file_view *v, const InetSkEntry *e)
 {
 	int kind = 0;
 	socklen_t len = sizeof(kind);
 	if (e->proto != IPPROTO_UDP || getsockopt(v->fd, IPPROTO_UDP, UDP_ENCAP, &kind, &len) < 0 ||
 		!kind || kind == UDP_ENCAP_ESPINUDP)
 		return false;
-	view_block(d, v, "take the tunnel down", "%s, which carries a tunnel (UDP_ENCAP %d)", label,
-		kind);
+	view_block(d, v, "take the tunnel down", "%s, which carries a tunnel (UDP_ENCAP %d)",
+		inet_describe(d->s, e), kind);
 	return true;
 }
 
 /* Asked with no room, it is not taken away. */
-static bool block_saved_syn(
-	struct file_dump *d, const struct file_view *v, const InetSkEntry *e, const char *label)
+static bool block_saved_syn(struct file_dump *d, const struct file_view *v, const InetSkEntry *e)
 {
 	char none;
 	socklen_t len = 0;
@@ -273,14 +268,14 @@ static bool block_saved_syn(
 		errno != EINVAL || !len)
 		return false;
 	view_block(d, v, "have it read TCP_SAVED_SYN",
-		"%s, which keeps the first packet of its peer (TCP_SAVE_SYN)", label);
+		"%s, which keeps the first packet of its peer (TCP_SAVE_SYN)",
+		inet_describe(d->s, e));
 	return true;
 }
 
-bool inet_hidden_block(struct file_dump *d, const struct file_view *v, const InetSkEntry *e,
-	const char *label, struct dumped_file *f)
+bool inet_hidden_block(
+	struct file_dump *d, const struct file_view *v, const InetSkEntry *e, struct dumped_file *f)
 {
-	return block_interfaces(d, v, e, label, f) || block_choice(d, v, e, label) ||
-	       block_routing(d, v, e, label) || block_alert(d, v, e, label) ||
-	       block_tunnel(d, v, e, label) || block_saved_syn(d, v, e, label);
+	return block_interfaces(d, v, e, f) || block_choice(d, v, e) || block_routing(d, v, e) ||
+	       block_alert(d, v, e) || block_tunnel(d, v, e) || block_saved_syn(d, v, e);
 }

@@ -17,31 +17,56 @@
 struct listing {
 	struct file_dump *d;
 	struct inet_dump *in;
+	uint8_t protocol;
 };
+
+static void add_head(struct inet_listed *s, const struct inet_diag_msg *m)
+{
+	s->cookie = m->id.idiag_cookie[0] | (uint64_t)m->id.idiag_cookie[1] << 32;
+	s->state = m->idiag_state;
+	s->port = ntohs(m->id.idiag_sport);
+	s->peer_port = ntohs(m->id.idiag_dport);
+	memcpy(s->name, m->id.idiag_src, sizeof(s->name));
+	memcpy(s->peer_name, m->id.idiag_dst, sizeof(s->peer_name));
+	s->interface = m->id.idiag_if;
+	s->rqueue = m->idiag_rqueue;
+}
 
 static int add_diag(void *arg, const void *message, size_t len)
 {
 	const struct listing *l = arg;
 	const struct inet_diag_msg *m = message;
-	size_t n;
+	struct sock_diag_item item;
 	if (len < sizeof(*m))
 		return -EBADMSG;
 	if (!m->idiag_inode)
 		return 0;
 	struct inet_listed *s = arena_new(&l->d->s->arena, struct inet_listed);
-	s->shutdown = sock_diag_u8(message, len, sizeof(*m), INET_DIAG_SHUTDOWN, 0);
-	s->rqueue = m->idiag_rqueue;
-	s->md5 = sock_diag_attr(message, len, sizeof(*m), INET_DIAG_MD5SIG, &n) != NULL;
-	s->ulp = sock_diag_attr(message, len, sizeof(*m), INET_DIAG_ULP_INFO, &n) != NULL;
+	add_head(s, m);
+	s->protocol = l->protocol;
+	struct sock_diag_walk walk = sock_diag_begin(message, len, sizeof(*m));
+	while (sock_diag_next(&walk, &item)) {
+		if (item.type == INET_DIAG_SHUTDOWN && item.len)
+			s->shutdown = *(const uint8_t *)item.value;
+		s->md5 |= item.type == INET_DIAG_MD5SIG;
+		s->ulp |= item.type == INET_DIAG_ULP_INFO;
+		inet_told_add(s, &item);
+	}
 	id_map_put(&l->d->s->arena, &l->in->listed, m->idiag_inode, s);
 	return 0;
 }
 
 static void read_diag(struct listing *l, int family, int protocol)
 {
+	/* keys and protocols on top are told with INET_DIAG_INFO only */
+	static const int wanted[] = {INET_DIAG_INFO, INET_DIAG_CONG, INET_DIAG_TOS,
+		INET_DIAG_TCLASS, INET_DIAG_SKMEMINFO};
 	struct inet_diag_req_v2 req = {.sdiag_family = (uint8_t)family,
 		.sdiag_protocol = (uint8_t)protocol,
 		.idiag_states = ~0u};
+	for (size_t i = 0; i < sizeof(wanted) / sizeof(*wanted); i++)
+		req.idiag_ext |= (uint8_t)(1 << (wanted[i] - 1));
+	l->protocol = (uint8_t)protocol;
 	int r = sock_diag_list(l->d->s, &req, sizeof(req), add_diag, l);
 	if (r < 0)
 		log_info(l->d->s, "no list of sockets of family %d protocol %d: %s", family,
@@ -89,6 +114,11 @@ static const struct {
 	{AF_INET, IPPROTO_UDPLITE, 0, NULL},
 	{AF_INET6, IPPROTO_UDPLITE, 0, NULL},
 };
+
+const struct inet_listed *inet_listed_already(struct file_dump *d, uint64_t ino)
+{
+	return id_map_get(&inet_dump_of(d)->listed, ino);
+}
 
 const struct inet_listed *inet_listed(
 	struct file_dump *d, int family, int protocol, int type, uint64_t ino)

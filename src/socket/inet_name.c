@@ -30,6 +30,15 @@ static bool is_scoped(const struct in6_addr *a)
 	       IN6_IS_ADDR_MC_NODELOCAL(a);
 }
 
+bool inet_is_scoped(const InetSkEntry *e)
+{
+	struct in6_addr own;
+	if (e->family != AF_INET6 || e->n_src_addr * sizeof(*e->src_addr) != sizeof(own))
+		return false;
+	memcpy(&own, e->src_addr, sizeof(own));
+	return is_scoped(&own);
+}
+
 bool inet_has_peer(const InetSkEntry *e)
 {
 	for (size_t i = 0; i < e->n_dst_addr; i++)
@@ -95,4 +104,17 @@ const char *inet_label(struct session *s, const InetSkEntry *e, bool remote)
 		text, sizeof(text));
 	return arena_printf(
 		&s->arena, six ? "[%s]:%u" : "%s:%u", text, remote ? e->dst_port : e->src_port);
+}
+
+const char *inet_describe(struct session *s, const InetSkEntry *e)
+{
+	const char *name = e->type == SOCK_RAW		 ? "raw"
+			   : inet_is_tcp(e)		 ? "TCP"
+			   : e->proto == IPPROTO_UDP	 ? "UDP"
+			   : e->proto == IPPROTO_UDPLITE ? "UDP-Lite"
+							 : "ICMP";
+	const char *local = inet_label(s, e, false);
+	return e->dst_port ? arena_printf(&s->arena, "%s socket %s -> %s", name, local,
+				     inet_label(s, e, true))
+			   : arena_printf(&s->arena, "%s socket %s", name, local);
 }

@@ -21,6 +21,13 @@
 
 /* --- dump --- */
 
+static uint32_t ask_int(const struct file_view *v, int level, int option)
+{
+	int value = 0;
+	socklen_t len = sizeof(value);
+	return socket_ask(v, level, option, &value, &len) < 0 || value < 0 ? 0 : (uint32_t)value;
+}
+
 static uint32_t get_int(int fd, int level, int option)
 {
 	int v = 0;
@@ -35,7 +42,8 @@ static uint32_t get_int(int fd, int level, int option)
 		(e)->field = v_;            \
 	} while (0)
 
-static void read_raw(struct file_dump *d, int fd, const InetSkEntry *e, IpOptsEntry *o)
+static void read_raw(
+	struct file_dump *d, const struct file_view *v, const InetSkEntry *e, IpOptsEntry *o)
 {
 	IpOptsRawEntry *raw = o->raw = arena_new(&d->s->arena, IpOptsRawEntry);
 	ip_opts_raw_entry__init(raw);
@@ -43,56 +51,70 @@ static void read_raw(struct file_dump *d, int fd, const InetSkEntry *e, IpOptsEn
 	uint32_t filter[8] = {0};
 	socklen_t len = six ? sizeof(filter) : sizeof(filter[0]);
 	STORE(raw, hdrincl,
-		get_int(fd, six ? IPPROTO_IPV6 : IPPROTO_IP, six ? IPV6_HDRINCL : IP_HDRINCL));
+		ask_int(v, six ? IPPROTO_IPV6 : IPPROTO_IP, six ? IPV6_HDRINCL : IP_HDRINCL));
 	if (!six)
-		STORE(raw, nodefrag, get_int(fd, IPPROTO_IP, IP_NODEFRAG));
+		STORE(raw, nodefrag, ask_int(v, IPPROTO_IP, IP_NODEFRAG));
 	if (six ? e->proto != IPPROTO_ICMPV6 : e->proto != IPPROTO_ICMP)
 		return;
 	/* NOLINTNEXTLINE(bugprone-branch-clone): both are 1 */
-	if (getsockopt(fd, six ? (int)IPPROTO_ICMPV6 : SOL_RAW, six ? ICMPV6_FILTER : ICMP_FILTER,
-		    filter, &len) == 0) {
+	if (getsockopt(v->fd, six ? (int)IPPROTO_ICMPV6 : SOL_RAW,
+		    six ? ICMPV6_FILTER : ICMP_FILTER, filter, &len) == 0) {
 		raw->n_icmpv_filter = len / sizeof(filter[0]);
 		raw->icmpv_filter = arena_memdup(&d->s->arena, filter, len);
 	}
 }
 
-static void read_ip(struct file_dump *d, int fd, InetSkEntry *e)
+/*
+ * Whether IP_PKTINFO, IP_RECVTTL and IP_RECVTOS are off: IP_PKTOPTIONS of TCP has a message for
+ * each of the three that is on.
+ */
+static bool has_no_pktoptions(const struct file_view *v, const InetSkEntry *e)
+{
+	char room[256];
+	socklen_t len = sizeof(room);
+	return inet_is_tcp(e) && getsockopt(v->fd, IPPROTO_IP, IP_PKTOPTIONS, room, &len) == 0 &&
+	       !len;
+}
+
+static void read_ip(struct file_dump *d, const struct file_view *v, InetSkEntry *e, bool silent)
 {
 	IpOptsEntry *o = e->ip_opts = arena_new(&d->s->arena, IpOptsEntry);
 	ip_opts_entry__init(o);
 	if (e->family == AF_INET) {
-		STORE(o, freebind, get_int(fd, IPPROTO_IP, IP_FREEBIND));
-		STORE(o, pktinfo, get_int(fd, IPPROTO_IP, IP_PKTINFO));
-		STORE(o, tos, get_int(fd, IPPROTO_IP, IP_TOS));
-		STORE(o, ttl, get_int(fd, IPPROTO_IP, IP_TTL));
+		STORE(o, freebind, ask_int(v, IPPROTO_IP, IP_FREEBIND));
+		STORE(o, pktinfo, silent ? 0 : ask_int(v, IPPROTO_IP, IP_PKTINFO));
+		STORE(o, tos, ask_int(v, IPPROTO_IP, IP_TOS));
+		STORE(o, ttl, ask_int(v, IPPROTO_IP, IP_TTL));
 	} else {
-		STORE(o, freebind, get_int(fd, IPPROTO_IPV6, IPV6_FREEBIND));
-		STORE(o, pktinfo, get_int(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO));
+		STORE(o, freebind, ask_int(v, IPPROTO_IPV6, IPV6_FREEBIND));
+		STORE(o, pktinfo, ask_int(v, IPPROTO_IPV6, IPV6_RECVPKTINFO));
 	}
 	if (e->type == SOCK_RAW)
-		read_raw(d, fd, e, o);
+		read_raw(d, v, e, o);
 }
 
-static void read_tcp(struct file_dump *d, int fd, InetSkEntry *e)
+static void read_tcp(struct file_dump *d, const struct file_view *v, InetSkEntry *e)
 {
 	TcpOptsEntry *o = e->tcp_opts = arena_new(&d->s->arena, TcpOptsEntry);
 	tcp_opts_entry__init(o);
 	if (!inet_is_tcp(e))
 		return;
-	STORE(o, cork, get_int(fd, IPPROTO_TCP, TCP_CORK));
-	STORE(o, nodelay, get_int(fd, IPPROTO_TCP, TCP_NODELAY));
-	STORE(o, keepcnt, get_int(fd, IPPROTO_TCP, TCP_KEEPCNT));
-	STORE(o, keepidle, get_int(fd, IPPROTO_TCP, TCP_KEEPIDLE));
-	STORE(o, keepintvl, get_int(fd, IPPROTO_TCP, TCP_KEEPINTVL));
+	STORE(o, cork, ask_int(v, IPPROTO_TCP, TCP_CORK));
+	STORE(o, nodelay, ask_int(v, IPPROTO_TCP, TCP_NODELAY));
+	STORE(o, keepcnt, ask_int(v, IPPROTO_TCP, TCP_KEEPCNT));
+	STORE(o, keepidle, ask_int(v, IPPROTO_TCP, TCP_KEEPIDLE));
+	STORE(o, keepintvl, ask_int(v, IPPROTO_TCP, TCP_KEEPINTVL));
 }
 
-void inet_options_dump(struct file_dump *d, int fd, InetSkEntry *e, struct dumped_file *f)
+void inet_options_dump(
+	struct file_dump *d, const struct file_view *v, InetSkEntry *e, struct dumped_file *f)
 {
-	read_ip(d, fd, e);
-	read_tcp(d, fd, e);
-	inet_extras_dump(d, fd, e, f);
+	bool silent = has_no_pktoptions(v, e);
+	read_ip(d, v, e, silent);
+	read_tcp(d, v, e);
+	inet_extras_dump(d, v, e, f, silent);
 	if (e->type != SOCK_STREAM)
-		multicast_dump(d, fd, e, f);
+		multicast_dump(d, v->fd, e, f);
 }
 
 bool inet_option_is_kept(int level, int option)

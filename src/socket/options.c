@@ -71,11 +71,13 @@ bool socket_passes_messages(const struct file_view *v)
 
 /* --- dump --- */
 
-static void read_plain(int fd, bool unix_netlink, SkOptsEntry *e)
+static void read_plain(const struct file_view *v, SkOptsEntry *e)
 {
+	bool unix_netlink = socket_passes_messages(v);
 	for (size_t i = 0; i < sizeof(plain) / sizeof(*plain); i++) {
 		const struct plain *p = &plain[i];
-		int value = p->unix_netlink && !unix_netlink ? -1 : socket_int(fd, p->option, -1);
+		int value =
+			p->unix_netlink && !unix_netlink ? -1 : socket_ask_int(v, p->option, -1);
 		if ((p->unix_netlink && value < 0) || (p->only_set && value <= 0))
 			continue;
 		if (value < 0)
@@ -109,11 +111,11 @@ static void read_times(int fd, SkOptsEntry *e)
 	}
 }
 
-static void read_device(struct file_dump *d, int fd, SkOptsEntry *e)
+static void read_device(struct file_dump *d, const struct file_view *v, SkOptsEntry *e)
 {
 	char name[IF_NAMESIZE] = "";
 	socklen_t len = sizeof(name);
-	if (getsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, name, &len) == 0 && len && name[0])
+	if (socket_ask(v, SOL_SOCKET, SO_BINDTODEVICE, name, &len) == 0 && len && name[0])
 		e->so_bound_dev = arena_strdup(&d->s->arena, name);
 }
 
@@ -163,17 +165,16 @@ int sk_opts_dump(
 {
 	SkOptsEntry *e = *ret = arena_new(&d->s->arena, SkOptsEntry);
 	sk_opts_entry__init(e);
-	bool unix_netlink = socket_passes_messages(v);
-	e->so_sndbuf = (uint32_t)socket_int(v->fd, SO_SNDBUF, 0);
-	e->so_rcvbuf = (uint32_t)socket_int(v->fd, SO_RCVBUF, 0);
+	e->so_sndbuf = (uint32_t)socket_ask_int(v, SO_SNDBUF, 0);
+	e->so_rcvbuf = (uint32_t)socket_ask_int(v, SO_RCVBUF, 0);
 	int lock = socket_int(v->fd, SO_BUF_LOCK, -1);
 	e->has_so_buf_lock = lock >= 0;
 	e->so_buf_lock = lock >= 0 ? (uint32_t)lock : 0;
 	e->has_so_rcvlowat = true;
 	e->so_rcvlowat = (uint32_t)socket_int(v->fd, SO_RCVLOWAT, 1);
-	read_plain(v->fd, unix_netlink, e);
+	read_plain(v, e);
 	read_times(v->fd, e);
-	read_device(d, v->fd, e);
+	read_device(d, v, e);
 	sk_extras_dump(d, v, f);
 	return read_filter(d, v, e);
 }

@@ -28,19 +28,26 @@ static const struct extra {
 	uint8_t len;
 	uint64_t usual; /* in a new socket */
 	bool unix_netlink;
+	bool as_before;		 /* usual if the row before is, of which it tells another view */
+	uint32_t counting;	 /* bits that start a counter */
+	const char *what, *stop; /* the counter, for messages */
 } extras[] = {
 	{SO_DEBUG, "SO_DEBUG", 4, 0}, {SO_TIMESTAMP_OLD, "SO_TIMESTAMP", 4, 0},
 	{SO_TIMESTAMP_NEW, "SO_TIMESTAMP_NEW", 4, 0}, {SO_TIMESTAMPNS_OLD, "SO_TIMESTAMPNS", 4, 0},
 	{SO_TIMESTAMPNS_NEW, "SO_TIMESTAMPNS_NEW", 4, 0},
 	/* the old one is told also when the new one was set: it comes first */
-	{SO_TIMESTAMPING_OLD, "SO_TIMESTAMPING", 8, 0},
-	{SO_TIMESTAMPING_NEW, "SO_TIMESTAMPING_NEW", 8, 0}, {SO_RXQ_OVFL, "SO_RXQ_OVFL", 4, 0},
-	{SO_WIFI_STATUS, "SO_WIFI_STATUS", 4, 0}, {SO_NOFCS, "SO_NOFCS", 4, 0},
-	{SO_SELECT_ERR_QUEUE, "SO_SELECT_ERR_QUEUE", 4, 0}, {SO_BUSY_POLL, "SO_BUSY_POLL", 4, 0},
-	{SO_PREFER_BUSY_POLL, "SO_PREFER_BUSY_POLL", 4, 0},
+	{SO_TIMESTAMPING_OLD, "SO_TIMESTAMPING", 8, 0, .counting = SOF_TIMESTAMPING_OPT_ID,
+		.what = "for timestamps (SOF_TIMESTAMPING_OPT_ID)",
+		.stop = "have it turn that off"},
+	{SO_TIMESTAMPING_NEW, "SO_TIMESTAMPING_NEW", 8, 0, .as_before = true},
+	{SO_RXQ_OVFL, "SO_RXQ_OVFL", 4, 0}, {SO_WIFI_STATUS, "SO_WIFI_STATUS", 4, 0},
+	{SO_NOFCS, "SO_NOFCS", 4, 0}, {SO_SELECT_ERR_QUEUE, "SO_SELECT_ERR_QUEUE", 4, 0},
+	{SO_BUSY_POLL, "SO_BUSY_POLL", 4, 0}, {SO_PREFER_BUSY_POLL, "SO_PREFER_BUSY_POLL", 4, 0},
 	{SO_MAX_PACING_RATE, "SO_MAX_PACING_RATE", 8, UINT64_MAX},
-	{SO_ZEROCOPY, "SO_ZEROCOPY", 4, 0}, {SO_TXTIME, "SO_TXTIME", 8, 0},
-	{SO_RCVMARK, "SO_RCVMARK", 4, 0}, {SO_RCVPRIORITY, "SO_RCVPRIORITY", 4, 0},
+	{SO_ZEROCOPY, "SO_ZEROCOPY", 4, 0, .counting = UINT32_MAX,
+		.what = "without copying (SO_ZEROCOPY)", .stop = "have it turn SO_ZEROCOPY off"},
+	{SO_TXTIME, "SO_TXTIME", 8, 0}, {SO_RCVMARK, "SO_RCVMARK", 4, 0},
+	{SO_RCVPRIORITY, "SO_RCVPRIORITY", 4, 0},
 	{SO_PASSPIDFD, "SO_PASSPIDFD", 4, 0, .unix_netlink = true},
 	{SO_PASSRIGHTS, "SO_PASSRIGHTS", 4, 1, .unix_netlink = true},
 	{SO_INQ, "SO_INQ", 4, 0, .unix_netlink = true}, {SO_PEEK_OFF, "SO_PEEK_OFF", 4, UINT32_MAX},
@@ -76,42 +83,37 @@ void sk_option_keep(struct file_dump *d, struct dumped_file *f, int level, int o
 	extra->n_socket_options = n + 1;
 }
 
-static void read_extras(struct file_dump *d, const struct file_view *v, struct dumped_file *f)
+/*
+ * Some options start a counter, which numbers what is sent from then on and is told only with the
+ * next of it.
+ */
+static void block_counter(struct file_dump *d, const struct file_view *v, const struct extra *x,
+	const uint64_t *value)
 {
-	bool unix_netlink = socket_passes_messages(v);
-	for (size_t i = 0; i < sizeof(extras) / sizeof(*extras); i++) {
-		const struct extra *x = &extras[i];
-		uint64_t value = 0;
-		socklen_t len = x->len;
-		if ((x->unix_netlink && !unix_netlink) ||
-			getsockopt(v->fd, SOL_SOCKET, x->option, &value, &len) < 0)
-			continue;
-		uint64_t usual = x->len == 8 ? x->usual : (uint32_t)x->usual;
-		if (len == x->len && value != usual)
-			sk_option_keep(d, f, SOL_SOCKET, x->option, &value, len);
-	}
+	uint32_t flags;
+	memcpy(&flags, value, sizeof(flags));
+	if (flags & x->counting)
+		view_block(d, v, x->stop,
+			"a socket that numbers what it sends %s; the kernel does not tell at which "
+			"number it is",
+			x->what);
 }
 
-/*
- * Counters that some options start, which number what is sent from then on and are told only with
- * the next of it.
- */
-static void block_counters(struct file_dump *d, const struct file_view *v)
+static void read_extras(struct file_dump *d, const struct file_view *v, struct dumped_file *f)
 {
-	struct {
-		int flags, phc;
-	} stamps = {0};
-	socklen_t len = sizeof(stamps);
-	if (getsockopt(v->fd, SOL_SOCKET, SO_TIMESTAMPING_OLD, &stamps, &len) == 0 &&
-		stamps.flags & SOF_TIMESTAMPING_OPT_ID)
-		view_block(d, v, "have it turn that off",
-			"a socket that numbers what it sends for timestamps "
-			"(SOF_TIMESTAMPING_OPT_ID); the kernel does not tell at which number it "
-			"is");
-	if (socket_int(v->fd, SO_ZEROCOPY, 0) > 0)
-		view_block(d, v, "have it turn SO_ZEROCOPY off",
-			"a socket that numbers what it sends without copying (SO_ZEROCOPY); the "
-			"kernel does not tell at which number it is");
+	bool unix_netlink = socket_passes_messages(v), same = false;
+	for (size_t i = 0; i < sizeof(extras) / sizeof(*extras); i++) {
+		const struct extra *x = &extras[i];
+		uint64_t value = 0, usual = x->len == 8 ? x->usual : (uint32_t)x->usual;
+		socklen_t len = x->len;
+		if ((x->unix_netlink && !unix_netlink) || (x->as_before && same))
+			continue;
+		bool is_told = socket_ask(v, SOL_SOCKET, x->option, &value, &len) == 0;
+		same = is_told && value == usual;
+		if (is_told && len == x->len && !same)
+			sk_option_keep(d, f, SOL_SOCKET, x->option, &value, len);
+		block_counter(d, v, x, &value);
+	}
 }
 
 /* Whoever made the socket: shown by fstat(2), and compared when ports are shared. */
@@ -131,7 +133,6 @@ void sk_extras_dump(struct file_dump *d, const struct file_view *v, struct dumpe
 {
 	read_extras(d, v, f);
 	read_owner(d, v, f);
-	block_counters(d, v);
 }
 
 /* --- restore --- */

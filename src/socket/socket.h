@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include "file/dumping.h"
 #include "file/file_extras.h"
@@ -25,6 +26,10 @@ bool socket_passes_messages(const struct file_view *v);
 
 /* getsockopt() of SOL_SOCKET for an int; absent if the kernel does not know it here. */
 int socket_int(int fd, int option, int absent);
+
+/* As getsockopt(2), but for what a list told already; the second as socket_int(). inet_told.c */
+int socket_ask(const struct file_view *v, int level, int option, void *ret, socklen_t *len);
+int socket_ask_int(const struct file_view *v, int option, int absent);
 
 /*
  * All of SOL_SOCKET: what sk_opts_entry holds, and in f->extra what it does not.  Fills all of

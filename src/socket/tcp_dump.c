@@ -7,7 +7,6 @@
  * restore.  A dump that fails or leaves the tasks alive removes the lock, then resumes them.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -19,6 +18,10 @@
 #include "base/share.h"
 #include "kernel/syscalls.h"
 #include "socket/tcp_pending.h"
+
+#ifndef TCP_AO_INFO /* 6.7 */
+#define TCP_AO_INFO 40
+#endif
 
 static const char *describe(struct session *s, const InetSkEntry *e)
 {
@@ -49,16 +52,17 @@ static void put_limit_back(struct inet_dump *in)
 	in->old_limit = 0;
 }
 
-/* Urgent data: a mark, or a queue that ends before one for SIOCINQ but not for sock_diag. */
-static bool has_urgent(
-	struct file_dump *d, const struct file_view *v, const struct inet_listed *listed)
+static uint32_t queued_in(const struct file_view *v)
 {
 	int queued = 0;
-	if (view_poll(d, v, POLLPRI) & POLLPRI)
-		return true;
-	if (!listed || ioctl(v->fd, FIONREAD, &queued) < 0)
-		return false;
-	return listed->rqueue > (uint32_t)queued + 1; /* 1: a FIN */
+	return ioctl(v->fd, FIONREAD, &queued) < 0 ? 0 : (uint32_t)queued;
+}
+
+/* Urgent data: a mark, or a queue that ends before one for SIOCINQ but not for sock_diag. */
+static bool has_urgent(const struct file_view *v, int events)
+{
+	uint32_t whole = v->listed ? v->listed->rqueue : 0;
+	return events & POLLPRI || (whole > 1 && whole > queued_in(v) + 1); /* 1: a FIN */
 }
 
 static void check_lock(struct file_dump *d, const struct file_view *v)
@@ -77,24 +81,44 @@ static void check_lock(struct file_dump *d, const struct file_view *v)
 			strerror(-r));
 }
 
-static bool block_connection(struct file_dump *d, const struct file_view *v, const InetSkEntry *e)
+/* Which there are can be asked, but not what they are. No answer is taken for some. */
+static bool has_ao_keys(struct inet_dump *in, int fd)
+{
+	char info[64] = {0};
+	socklen_t len = sizeof(info);
+	if (in->no_ao)
+		return false;
+	int error = getsockopt(fd, IPPROTO_TCP, TCP_AO_INFO, info, &len) < 0 ? errno : 0;
+	in->no_ao = error == ENOPROTOOPT;
+	return error != ENOENT && error != ENOPROTOOPT;
+}
+
+const char *tcp_keys(struct file_dump *d, const struct file_view *v)
+{
+	if (v->listed && v->listed->md5)
+		return "TCP-MD5";
+	return has_ao_keys(inet_dump_of(d), v->fd) ? "TCP-AO" : NULL;
+}
+
+static bool block_connection(
+	struct file_dump *d, const struct file_view *v, const InetSkEntry *e, int events)
 {
 	struct session *s = d->s;
-	const struct inet_listed *listed =
-		inet_listed(d, (int)e->family, (int)e->proto, (int)e->type, v->st.stx_ino);
+	const struct inet_listed *listed = v->listed;
 	size_t before = s->blockers.n;
 	if (!s->opt->tcp_established && !s->opt->tcp_close)
 		view_block(d, v, "use --tcp-established or --tcp-close", "%s", describe(s, e));
 	if (s->opt->tcp_close)
 		return s->blockers.n > before;
-	if (listed && listed->md5)
-		view_block(d, v, "use --tcp-close", "%s has TCP-MD5 keys, which cannot be read",
-			describe(s, e));
+	const char *keys = tcp_keys(d, v);
+	if (keys)
+		view_block(d, v, "use --tcp-close", "%s has %s keys, which cannot be read",
+			describe(s, e), keys);
 	if (listed && listed->ulp)
 		view_block(d, v, "use --tcp-close",
 			"%s is encrypted by the kernel (TLS), whose state cannot be saved",
 			describe(s, e));
-	if (has_urgent(d, v, listed))
+	if (has_urgent(v, events))
 		view_block(d, v, "let the program read it first", "%s has urgent data",
 			describe(s, e));
 	check_lock(d, v);
@@ -134,25 +158,31 @@ static int write_stream(struct session *s, const struct tcp_source *t, const str
 	return r < 0 ? r : image_writer_close(s, &w);
 }
 
+/* "pid 8 fd 7: TCP connection ..." */
+static const char *source_name(struct session *s, const struct tcp_source *t)
+{
+	const char *what = describe(s, t->e);
+	pid_t pid = t->from.task->vpid;
+	return t->from.label
+		       ? arena_printf(&s->arena, "pid %d %s: %s", pid, t->from.label, what)
+		       : arena_printf(&s->arena, "pid %d fd %d: %s", pid, t->from.number, what);
+}
+
 /* By two threads. */
 static int save(struct session *s, void *arg, size_t i)
 {
 	struct tcp_source *t = ((struct inet_dump *)arg)->connections.v[i];
 	struct fermata_tcp c = {.failed = "TCP_REPAIR"};
-	int events = sys_poll_now(t->fd, 0);
-	if (events < 0)
-		return fail(s, events, "pid %d %s: ask for its errors", t->task->vpid, t->label);
-	/* that came since it was collected, and now cannot any more */
-	if (events & POLLERR)
-		return fail_remedy(s, ECONNRESET, "try again", "pid %d %s: it broke just now",
-			t->task->vpid, t->label);
 	int r = fermata_tcp_pause(t->fd);
 	if (r >= 0) {
 		t->paused = true;
 		r = fermata_tcp_save(t->fd, &c);
 	}
+	/* that came since it was collected, and now cannot any more */
+	if (r == -ECONNRESET)
+		return fail_remedy(s, r, "try again", "%s: it broke just now", source_name(s, t));
 	if (r < 0)
-		return fail(s, r, "pid %d %s: save it: %s", t->task->vpid, t->label, c.failed);
+		return fail(s, r, "%s: save it: %s", source_name(s, t), c.failed);
 	t->e->state = c.state; /* which may have moved on since it was collected */
 	r = write_stream(s, t, &c);
 	fermata_tcp_release(&c);
@@ -204,8 +234,7 @@ static int save_all(struct file_dump *d, void *object)
 	if (in->lock.method == NETLOCK_IPTABLES)
 		in->lock.method = NETLOCK_NFTABLES;
 	d->tree->network_lock = in->lock.method;
-	const struct guard_duty duty = {
-		.alive = d->tree->root->pid, .rescue = go_on, .arg = in};
+	const struct guard_duty duty = {.alive = d->tree->root->pid, .rescue = go_on, .arg = in};
 	int r = guard_start(d->s, &in->guard, &duty);
 	if (r >= 0)
 		r = net_lock_make(d->s, &in->lock, /* temporary= */ false);
@@ -221,35 +250,37 @@ void tcp_dump_unlock(struct file_dump *d, const InetSkEntry *e)
 			(*t)->pending = true;
 }
 
-int tcp_collect(struct file_dump *d, const struct file_view *v, InetSkEntry *e)
+int tcp_collect(struct file_dump *d, struct file_view *v, InetSkEntry *e, int events)
 {
 	struct inet_dump *in = inet_dump_of(d);
-	if (block_connection(d, v, e) || d->s->opt->tcp_close)
+	if (block_connection(d, v, e, events) || d->s->opt->tcp_close)
 		return 0;
-	uint32_t queued = 0;
-	if (ioctl(v->fd, FIONREAD, &queued) == 0)
-		d->predicted += queued;
+	d->predicted += v->listed ? v->listed->rqueue : queued_in(v);
 	if (d->dry)
 		return 0;
 	raise_limit(in);
 	struct tcp_source *t = arena_new(&d->s->arena, struct tcp_source);
-	*t = (struct tcp_source){
-		.task = v->from.task, .e = e, .fd = fcntl(v->fd, F_DUPFD_CLOEXEC, 0)};
-	t->label = arena_printf(&d->s->arena, "%s: %s", view_label(d, v), describe(d->s, e));
+	*t = (struct tcp_source){.from = v->from, .e = e, .fd = view_take(v)};
 	if (t->fd < 0)
 		return fail_remedy(d->s, errno, "raise the limit of open files (ulimit -n)",
-			"pid %d %s: keep its descriptor", v->from.task->vpid, t->label);
+			"%s: keep its descriptor", source_name(d->s, t));
 	if (!in->connections.n)
 		file_dump_later(d, save_all, in);
 	*vec_push(&d->s->arena, &in->connections) = t;
 	return 0;
 }
 
-static void release(struct inet_dump *in)
+/* By two threads: ours are the last descriptors, so the connections end here. */
+static int close_one(struct session *s, void *arg, size_t i)
 {
-	vec_for_each (&in->connections, t)
-		if ((*t)->fd >= 0)
-			close(take_fd(&(*t)->fd));
+	(void)s;
+	cleanup_close(&((struct inet_dump *)arg)->connections.v[i]->fd);
+	return 0;
+}
+
+static void release(struct file_dump *d, struct inet_dump *in)
+{
+	share_out(d->s, in->connections.n, close_one, in);
 	in->connections.n = 0;
 	put_limit_back(in);
 }
@@ -263,7 +294,7 @@ void tcp_dump_undo(struct file_dump *d)
 	if (r < 0)
 		log_warn(d->s, "TCP connections could not be set going: %s", strerror(-r));
 	guard_dismiss(&in->guard);
-	release(in);
+	release(d, in);
 }
 
 void tcp_dump_done(struct file_dump *d)
@@ -272,5 +303,5 @@ void tcp_dump_done(struct file_dump *d)
 	if (!in || !in->connections.n)
 		return;
 	guard_dismiss(&in->guard);
-	release(in);
+	release(d, in);
 }

@@ -211,6 +211,8 @@ KINDS = {
     "more": (r"UDP socket 127\.0\.0\.1:4711 has a datagram that is not sent", None),
     "urgent": (r"urgent data", None),
     "mptcp": (r"MPTCP over IPv4", None),
+    "signing": (r"TCP connection 127\.0\.0\.1:4711 .* has TCP-MD5 keys.*use --tcp-close", None),
+    "signing_listener": (r"TCP socket 127\.0\.0\.1:4711 has TCP-MD5 keys", None),
     "failed": (r"UDP socket .* has an error", None),
     "stamped": (r"SOF_TIMESTAMPING_OPT_ID", None),
     "zerocopy": (r"SO_ZEROCOPY.*have it turn SO_ZEROCOPY off", None),
@@ -229,9 +231,9 @@ def test_refused(case, kind):
     """PROVES: F160 F175 F177 F158"""
     pattern, option = KINDS[kind]
     case.start_program(Program("inet_kinds"), kind)
-    case.refused("dump", pattern, "-t", case.root, *(EST if kind in ("urgent", "saved_syn") else ()))
-    case.refused("dump", pattern, "-t", case.root, "--explain",
-                 *(EST if kind in ("urgent", "saved_syn") else ()))
+    options = EST if kind in ("urgent", "saved_syn", "signing", "mptcp") else ()
+    case.refused("dump", pattern, "-t", case.root, *options)
+    case.refused("dump", pattern, "-t", case.root, "--explain", *options)
     case.advances(1)
     if kind == "pair" and "--tcp-established\n" not in case.run(
             "dump", case.new_images(), "-t", case.root, "--explain").output:

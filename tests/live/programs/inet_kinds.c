@@ -89,11 +89,44 @@ static void urgent(void)
 	NEED(poll(&p, 1, 5000) == 1);
 }
 
+/* Connected: the part of it that is TCP has its inode in the list of TCP sockets. */
 static void mptcp(void)
 {
-	one = socket(AF_INET, SOCK_STREAM, 262);
-	if (one < 0)
+	struct sockaddr_storage name;
+	socklen_t len = name_at(0, 4712, &name);
+	int listener = socket(AF_INET, SOCK_STREAM, 262);
+
+	if (listener < 0)
 		skip("the kernel has no MPTCP");
+	make_pair();
+	NEED(!bind(listener, (struct sockaddr *)&name, len) && !listen(listener, 4));
+	one = socket(AF_INET, SOCK_STREAM, 262);
+	NEED(!connect(one, (struct sockaddr *)&name, len));
+	NEED(accept(listener, NULL, NULL) >= 0);
+}
+
+/* A key of a peer that is nobody. */
+static void sign(int fd)
+{
+	struct tcp_md5sig key = {.tcpm_keylen = 3, .tcpm_key = "abc"};
+	struct sockaddr_in *in = (struct sockaddr_in *)&key.tcpm_addr;
+
+	in->sin_family = AF_INET;
+	in->sin_addr.s_addr = inet_addr("192.0.2.7");
+	if (setsockopt(fd, IPPROTO_TCP, TCP_MD5SIG, &key, sizeof(key)))
+		skip("the kernel has no TCP-MD5");
+}
+
+static void signing(void)
+{
+	make_pair();
+	sign(pair.server);
+}
+
+static void signing_listener(void)
+{
+	one = listen_at(0, 4711, 4);
+	sign(one);
 }
 
 static void failed(void)
@@ -271,6 +304,8 @@ static const struct {
 	{"more", more},
 	{"urgent", urgent},
 	{"mptcp", mptcp},
+	{"signing", signing},
+	{"signing_listener", signing_listener},
 	{"failed", failed},
 };
 

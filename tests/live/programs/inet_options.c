@@ -6,16 +6,42 @@
  * PROVES: F172 F170 F168
  */
 #include <linux/filter.h>
+#include <linux/in6.h>
+#include <linux/net_tstamp.h>
 
 #include "inet.h"
 
-enum { LISTENER, CLIENT, SERVER, FRESH, UDP4, UDP6, DUAL, BY_NUMBER, BOUND, N_SOCKETS };
+enum {
+	LISTENER,
+	CLIENT,
+	SERVER,
+	FRESH,
+	UDP4,
+	UDP6,
+	DUAL,
+	BY_NUMBER,
+	BOUND,
+	LISTENER6,
+	CLIENT6,
+	SERVER6,
+	CLIENT4B, /* another connection of IPv4 */
+	SERVER4B,
+	MAPPED_CLIENT, /* of IPv6, to an address of IPv4 */
+	MAPPED_SERVER,
+	N_SOCKETS
+};
 
 static int fds[N_SOCKETS];
 
 #define TCPS (1 << LISTENER | 1 << CLIENT | 1 << SERVER | 1 << FRESH)
 #define ALL  (TCPS | 1 << UDP4 | 1 << UDP6)
 #define V4S  (TCPS | 1 << UDP4)
+/* Ends of connections: what lists tell of them is not asked for. */
+#define ENDS4	(1 << CLIENT | 1 << SERVER4B)
+#define ENDS6	(1 << CLIENT6 | 1 << MAPPED_SERVER)
+#define ENDS	(ENDS4 | ENDS6)
+#define OTHERS4 (1 << SERVER | 1 << CLIENT4B)
+#define OTHERS6 (1 << SERVER6 | 1 << MAPPED_CLIENT)
 
 static const struct option {
 	int level, option, value, sockets;
@@ -80,6 +106,28 @@ static const struct option {
 	{SOL_SOCKET, 74 /* SO_TXREHASH */, 0, TCPS},
 	{SOL_SOCKET, SO_INCOMING_CPU, 0, 1 << LISTENER},
 	{IPPROTO_TCP, TCP_WINDOW_CLAMP, 5000, 1 << CLIENT},
+	{SOL_SOCKET, SO_SNDBUF, 40000, ENDS},
+	{SOL_SOCKET, SO_RCVBUF, 70000, OTHERS4 | OTHERS6},
+	{SOL_SOCKET, SO_MARK, 78, ENDS6 | 1 << LISTENER6 | 1 << SERVER4B},
+	{SOL_SOCKET, SO_TIMESTAMP, 1, 1 << CLIENT},
+	{SOL_SOCKET, 64 /* SO_TIMESTAMPNS_NEW */, 1, 1 << SERVER},
+	{SOL_SOCKET, SO_TIMESTAMPING, SOF_TIMESTAMPING_RX_SOFTWARE, 1 << CLIENT4B | 1 << CLIENT6},
+	{SOL_SOCKET, 65 /* SO_TIMESTAMPING_NEW */, SOF_TIMESTAMPING_SOFTWARE,
+		1 << SERVER4B | 1 << SERVER6},
+	{IPPROTO_IP, IP_TOS, 0x24, 1 << SERVER4B | 1 << MAPPED_CLIENT | 1 << SERVER6},
+	{IPPROTO_IP, IP_RECVERR, 1, ENDS},
+	{IPPROTO_IP, IP_FREEBIND, 1, OTHERS4},
+	{IPPROTO_IP, IP_TRANSPARENT, 1, ENDS4},
+	{IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1, OTHERS4 | OTHERS6},
+	{IPPROTO_IP, 26 /* IP_RECVERR_RFC4884 */, 1, ENDS},
+	{IPPROTO_IP, IP_PKTINFO, 1, 1 << CLIENT | 1 << MAPPED_CLIENT},
+	{IPPROTO_IP, IP_RECVTTL, 1, 1 << SERVER | 1 << MAPPED_SERVER},
+	{IPPROTO_IP, IP_RECVTOS, 1, 1 << CLIENT4B | 1 << CLIENT6},
+	{IPPROTO_IPV6, IPV6_TCLASS, 0x28, ENDS6},
+	{IPPROTO_IPV6, IPV6_FREEBIND, 1, OTHERS6},
+	{IPPROTO_IPV6, IPV6_TRANSPARENT, 1, ENDS6},
+	{IPPROTO_IPV6, IPV6_RECVERR, 1, OTHERS6},
+	{IPPROTO_IPV6, IPV6_RECVPKTINFO, 1, ENDS6},
 	{IPPROTO_UDP, 104 /* UDP_GRO */, 1, 1 << UDP4},
 	{IPPROTO_UDP, 103 /* UDP_SEGMENT */, 1200, 1 << UDP4},
 };
@@ -123,6 +171,15 @@ static void need_congestion(int fd, const char *name)
 	NEED(!getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, now, &len) && !strcmp(now, name));
 }
 
+static uint64_t pacing_of(int fd)
+{
+	uint64_t rate = 0;
+	socklen_t len = sizeof(rate);
+
+	NEED(!getsockopt(fd, SOL_SOCKET, SO_MAX_PACING_RATE, &rate, &len) && len == sizeof(rate));
+	return rate;
+}
+
 static void need_timeout(int fd, int option, long sec, long usec)
 {
 	struct timeval t;
@@ -155,7 +212,8 @@ static void set_others(void)
 
 	NEED(!setsockopt(fds[LISTENER], IPPROTO_TCP, 33 /* TCP_FASTOPEN_KEY */, fastopen_key, 16));
 	NEED(!setsockopt(fds[UDP6], IPPROTO_IPV6, IPV6_DSTOPTS, header, sizeof(header)));
-	NEED(!setsockopt(fds[BY_NUMBER], IPPROTO_IP, IP_MULTICAST_IF, &by_number, sizeof(by_number)));
+	NEED(!setsockopt(
+		fds[BY_NUMBER], IPPROTO_IP, IP_MULTICAST_IF, &by_number, sizeof(by_number)));
 	NEED(!setsockopt(fds[DUAL], IPPROTO_IP, MCAST_JOIN_GROUP, &req, sizeof(req)));
 }
 
@@ -200,12 +258,16 @@ static void need_others(void)
 	NEED(!getsockopt(fds[DUAL], IPPROTO_IP, MCAST_MSFILTER, room, &len));
 }
 
+/* To the loopback interface. */
+static const int bound[] = {LISTENER, SERVER, CLIENT6};
+
 int main(int argc, char **argv)
 {
 	struct timeval send = {3, 500000}, receive = {4, 0};
 	struct linger linger = {1, 17};
 	struct sockaddr_storage name;
 	socklen_t len = name_at(0, 0, &name);
+	uint64_t pacing = 0x123456789;
 	char device[16] = "";
 
 	setup(argc, argv);
@@ -213,6 +275,16 @@ int main(int argc, char **argv)
 	struct pair p = connect_pair(fds[LISTENER]);
 	fds[CLIENT] = p.client;
 	fds[SERVER] = p.server;
+	p = connect_pair(fds[LISTENER]);
+	fds[CLIENT4B] = p.client;
+	fds[SERVER4B] = p.server;
+	fds[LISTENER6] = listen_at(1, 0, 7);
+	p = connect_pair(fds[LISTENER6]);
+	fds[CLIENT6] = p.client;
+	fds[SERVER6] = p.server;
+	p = connect_pair(listen_at(2, 0, 7));
+	fds[MAPPED_CLIENT] = p.client;
+	fds[MAPPED_SERVER] = p.server;
 	fds[FRESH] = socket(AF_INET, SOCK_STREAM, 0);
 	fds[UDP4] = socket(AF_INET, SOCK_DGRAM, 0);
 	fds[UDP6] = socket(AF_INET6, SOCK_DGRAM, 0);
@@ -231,6 +303,9 @@ int main(int argc, char **argv)
 	NEED(!setsockopt(fds[CLIENT], SOL_SOCKET, SO_RCVTIMEO, &receive, sizeof(receive)));
 	NEED(!setsockopt(fds[CLIENT], SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)));
 	NEED(!setsockopt(fds[CLIENT], IPPROTO_TCP, TCP_CONGESTION, "reno", 4));
+	NEED(!setsockopt(fds[SERVER6], IPPROTO_TCP, TCP_CONGESTION, "reno", 4));
+	NEED(!setsockopt(fds[SERVER4B], SOL_SOCKET, SO_MAX_PACING_RATE, &pacing, sizeof(pacing)));
+	NEED(!setsockopt(fds[CLIENT6], SOL_SOCKET, SO_BINDTODEVICE, "lo", 3));
 	NEED(!setsockopt(fds[LISTENER], SOL_SOCKET, SO_BINDTODEVICE, "lo", 3));
 	NEED(!setsockopt(fds[SERVER], SOL_SOCKET, SO_BINDTODEVICE, "lo", 3));
 	set_others();
@@ -246,9 +321,12 @@ int main(int argc, char **argv)
 	NEED(!getsockopt(fds[CLIENT], SOL_SOCKET, SO_LINGER, &linger, &len));
 	NEED(linger.l_onoff == 1 && linger.l_linger == 17);
 	need_congestion(fds[CLIENT], "reno");
-	for (int s = LISTENER; s <= SERVER; s += SERVER - LISTENER) {
+	need_congestion(fds[SERVER6], "reno");
+	NEED(pacing_of(fds[SERVER4B]) == pacing);
+	NEED(pacing_of(fds[CLIENT4B]) == UINT64_MAX);
+	for (unsigned i = 0; i < sizeof(bound) / sizeof(*bound); i++) {
 		len = sizeof(device);
-		NEED(!getsockopt(fds[s], SOL_SOCKET, SO_BINDTODEVICE, device, &len));
+		NEED(!getsockopt(fds[bound[i]], SOL_SOCKET, SO_BINDTODEVICE, device, &len));
 		NEED(!strcmp(device, "lo"));
 	}
 	SAME(get_opt(fds[CLIENT], SOL_SOCKET, SO_REUSEADDR), 0);
