@@ -67,15 +67,15 @@ static int site_in_text(struct session *s, struct site *site)
 	if (r < 0)
 		return fail(s, r, "pid %d: read its mappings", site->pid);
 	size_for(site, 1);
-	vec_for_each(&vmas, v) {
+	vec_for_each (&vmas, v) {
 		if (!(v->prot & PROT_EXEC) || v->shared || v->end > ARCH_TASK_SIZE)
 			continue;
 		site->addr = v->start;
 		if (remote_read_at(site->mem, site->addr, site->saved, site->len) >= 0)
 			return 0;
 	}
-	return fail(s, ENOEXEC, "pid %d has no executable mapping to run a system call in",
-		site->pid);
+	return fail(
+		s, ENOEXEC, "pid %d has no executable mapping to run a system call in", site->pid);
 }
 
 int site_open(struct session *s, struct site *site, pid_t pid, uint64_t vdso, uint64_t vdso_len)

@@ -9,6 +9,7 @@ to fail, and scenes.py for what is dumped and restored, and how.
 import os
 import re
 import shutil
+import signal
 import time
 from pathlib import Path
 
@@ -169,6 +170,12 @@ class Sweep:
             self.deep, deep.take(pids, self.scene.restless), self.moving) + [
             f"{k}: {self.state[k]} -> {state[k]}" for k in state if state[k] != self.state[k]]
 
+    def continue_stopped(self):
+        """One that was stopped falls back into its stop in the middle of the way out; it stops again by itself."""
+        for pid, task in snapshot.stats().items():
+            if self.scene.stops_again and task["state"] == "T" and pid in self.case.pids():
+                os.kill(pid, signal.SIGCONT)
+
     def changes_by_restore(self):
         """Registers and pages each time; all that /proc tells takes longer: each fourth time."""
         pids = self.case.pids()
@@ -235,6 +242,8 @@ class Sweep:
                 return
             if out.status == 0:
                 raise Failure(f"status 0, but tasks are left: {snapshot.stats()}")
+        if out.killed:
+            self.continue_stopped()
         self.need_no(self.changes)
         self.need_clean(out.killed)
         if done and not scene.ends and self.points % 8 == 0:

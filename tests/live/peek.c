@@ -26,7 +26,9 @@
 
 #include <linux/ptrace.h>
 
-enum { PAGE = 4096, ROOM = 1 << 20, MOST_SHARED = 4 << 20, RSEQ_SIZE = 32 };
+enum { PAGE = 4096, ROOM = 1 << 20, MOST_SHARED = 4 << 20, RSEQ_SIZE = 32, SYSCALL_LEN = 2 };
+
+#define NO_CALL UINT64_MAX /* orig_rax of a task that is in none */
 
 struct thread {
 	pid_t pid, tid;
@@ -246,8 +248,14 @@ static void show_registers(const struct thread *t)
 	long call = (long)r.orig_rax, result = (long)r.rax;
 	bool naps =
 		call == SYS_nanosleep || call == SYS_clock_nanosleep || call == SYS_restart_syscall;
-	if (call >= 0 && ((result <= -512 && result >= -516) || (naps && !result)))
+	if (call >= 0 && !naps && result <= -512 && result >= -514) {
+		/* made again: as well it may stand at the call */
+		r.rip -= SYSCALL_LEN;
+		r.rax = r.orig_rax;
+		r.orig_rax = NO_CALL;
+	} else if (call >= 0 && ((result <= -512 && result >= -516) || (naps && !result))) {
 		r.orig_rax = r.rax = 0;
+	}
 	snprintf(out, sizeof(out),
 		"ip %llx sp %llx bp %llx ax %llx/%llx bx %llx cx %llx dx %llx si %llx di %llx r8 "
 		"%llx %llx %llx %llx %llx %llx %llx %llx flags %llx fs %llx gs %llx seg %llx %llx "

@@ -33,6 +33,7 @@ class Scene:
     ignored = ()  # words of snapshot.differences()
     restless = False  # its pages and signals change by themselves, now and then
     once = False  # a restore uses the images up
+    stops_again = False  # a stopped task of it that is continued stops once more
     options = ()
 
     def __init__(self, name, program, verb, *options, **attributes):
@@ -491,7 +492,7 @@ class Itself(Library):
 
 PROGRAMS = ["still", "pending", "tree3", "shared_anon",
             "ghost_files", "pipes", "fifos", "unix_pairs", "tcp_pairs", "file_locks", "epolls",
-            "pty_pairs", "pty_session", "memfd", "sysv_shm", "creds", "seccomp_filters", "zombies"]
+            "pty_pairs", "memfd", "sysv_shm", "creds", "seccomp_filters", "zombies"]
 
 
 def both(kind, name, program, *options, **attributes):
@@ -500,6 +501,7 @@ def both(kind, name, program, *options, **attributes):
 
 def all_scenes():
     scenes = [s for name in PROGRAMS for s in both(Scene, name, name)]
+    scenes += both(Scene, "pty_session", "pty_session", stops_again=True)
     scenes += both(Scene, "threads8", "threads8", restless=True)
     scenes += both(Scene, "itimers", "itimers", restless=True)
     scenes += both(Scene, "link_remap", "link_remap", once=True)

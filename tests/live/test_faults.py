@@ -1,9 +1,12 @@
 """A fault at every step: a sample of the points in each run, all of them by `make faults`."""
 import os
 import re
+import signal
+import subprocess
 
+import snapshot
 from faults import Sweep, everything
-from live import Failure, Program
+from live import BUILD, FERMATA, Failure, Program, need, poll
 from scenario import scenario
 from scenes import all_scenes
 
@@ -20,6 +23,41 @@ def shard(text):
 def test_faults(case, which, part=None):
     """PROVES: F466"""
     Sweep(case, SCENES[which]).sweep(0 if everything() else SAMPLE, *shard(part))
+
+
+@scenario
+def test_killed_in_a_stopped_task(case):
+    """A dump is killed while the agent is in a stopped task, which stays in its stop with that: the next one
+    does not take that for the task's own state, and after SIGCONT there is nothing of it left.
+    PROVES: F466"""
+    def blocked():
+        return re.search(r"SigBlk:\t(\w+)", snapshot.read(f"/proc/{case.root}/status"))[1]
+
+    def dump(n, how):
+        argv = [BUILD / "inject", n, how, case.dir / "report", FERMATA, "dump", "-R", "-t", case.root, "-D",
+                case.new_images(), "-o", "dump.log"]
+        subprocess.run([str(a) for a in argv], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                       stderr=subprocess.DEVNULL)
+        return (case.dir / "report").read_text().splitlines()[1:]
+
+    case.start_program(Program("counter"))
+    own = blocked()
+    set_registers = [n for n, call in enumerate(dump(0, "none"), 1) if call.startswith("ptrace(SETREGSET)")]
+    refused = 0
+    for n in range(set_registers[0], set_registers[-1] + 6, 2):
+        os.kill(case.root, signal.SIGSTOP)
+        poll(lambda: snapshot.stats()[case.root]["state"] == "T", 5, "the stop")
+        dump(n, "kill")
+        poll(lambda: snapshot.stats()[case.root]["state"] == "T", 5, "the stop after the kill")
+        if blocked() != own:
+            case.refused("dump", "on its way out of a dump that was killed.*kill -CONT", "-t", case.root)
+            refused += 1
+        os.kill(case.root, signal.SIGCONT)
+        poll(lambda: blocked() == own, 5, "its own signal mask")
+    need(refused > 3, "no dump was killed while the agent was in")
+    case.restore(case.dump())
+    case.release()
+    case.verdict()
 
 
 @scenario
