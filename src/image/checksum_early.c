@@ -1,6 +1,6 @@
 /*
  * Sums of pages while a task writes them itself: the controller, which would only wait, reads what
- * the round before has written, and what it has put at the end of the file itself, while it is warm.
+ * the round before has written, and what it has put at the end of the file, while that is warm.
  *
  * Two lanes may each write a file; the list of them is all that they share.
  */

@@ -10,6 +10,8 @@
 #include <errno.h>
 #include <string.h>
 
+enum { LARGE = 16 << 20 };
+
 /* Smaps, where it was read, counts no huge pages as Anonymous. */
 static bool may_have_pages(const struct dumped_vma *vma)
 {
@@ -55,6 +57,36 @@ static const struct page_query query = {
 	.report = PAGE_IS_GUARD,
 };
 
+/* Where nothing is of a file. To see that, the kernel looks at each page, for ten times as long. */
+static const struct page_query anonymous_query = {
+	.any_of = PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
+	.forbidden = PAGE_IS_PFNZERO,
+	.report = PAGE_IS_GUARD,
+};
+
+static bool is_large_anonymous(const struct dumped_vma *vma)
+{
+	return vma->e.status & VMA_ANON_PRIVATE && !(vma->info->vmflags & VMF(HT)) &&
+	       vma->e.end - vma->e.start >= LARGE;
+}
+
+/* All of the address space, with regard to the VMAs that are known by now. */
+static int scan_all(struct vma_dump *v, const struct page_scan *ps)
+{
+	uint64_t at = 0;
+	int r = 0;
+	for (size_t i = 0; i < v->vmas.n && r >= 0; i++) {
+		const VmaEntry *e = &v->vmas.v[i].e;
+		if (!is_large_anonymous(&v->vmas.v[i]))
+			continue;
+		r = page_scan(v->s, ps, at, e->start, &query, &v->pages);
+		if (r >= 0)
+			r = page_scan(v->s, ps, e->start, e->end, &anonymous_query, &v->pages);
+		at = e->end;
+	}
+	return r < 0 ? r : page_scan(v->s, ps, at, ARCH_TASK_SIZE, &query, &v->pages);
+}
+
 static int failed(const struct vma_dump *v, int r)
 {
 	return r == -ESRCH ? fail(v->s, r, "pid %d died while it was being dumped", v->t->pid) : r;
@@ -74,7 +106,7 @@ int pages_scan_early(void *vma_dump)
 	if (r < 0 || !(ps.known & PAGE_IS_GUARD))
 		return r;
 	v->scanned = v->knows_guards = true;
-	return failed(v, page_scan(v->s, &ps, 0, ARCH_TASK_SIZE, &query, &v->pages));
+	return failed(v, scan_all(v, &ps));
 }
 
 int pages_scan_task(struct vma_dump *v)

@@ -97,11 +97,18 @@ static int add_vma(struct collecting *c, const struct vma_info *info)
 	return r;
 }
 
+static int nothing_meanwhile(void *vma_dump)
+{
+	(void)vma_dump;
+	return 0;
+}
+
 static int read_vmas(struct vma_dump *v, uint64_t visit_start, uint64_t visit_end)
 {
 	struct collecting c = {.v = v, .map_files_fd = -1};
 	bool large = v->t->stat.rss >= LARGE_RSS;
-	int r = proc_smaps_read_while(v->s, v->t->pid, large, &v->smaps, pages_scan_early, v);
+	int r = proc_smaps_read_while(v->s, v->t->pid, large, &v->smaps,
+		large ? nothing_meanwhile : pages_scan_early, v);
 	if (r < 0)
 		return fail(v->s, r, "pid %d: read its mappings", v->t->pid);
 	v->vmas.cap = v->smaps.n;

@@ -90,7 +90,7 @@ int vdso_dump_keep(struct vma_dump *v);
 
 /*
  * pages_scan.c: fills v->pages. The first needs no VMAs: of a struct vma_dump, what can be done while
- * they are read.
+ * they are read; but a scan that knows of large ones is quicker.
  */
 int pages_scan_early(void *vma_dump);
 int pages_scan_task(struct vma_dump *v);
