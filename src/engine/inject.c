@@ -2,8 +2,9 @@
  * The agent in a live task: how it gets in and out.
  *
  * In: a stub (arch/x86_64/stub.c: calls and the way back) is written into the site, and the leader
- * is pointed at it to make a shared mapping, the region.  That is opened (region.c), filled with
- * the agent and entered. Out: the stub again, for a munmap().
+ * is pointed at it to make a shared mapping, the region.  That is opened (region.c), filled with the
+ * agent and entered.
+ * Out: the stub again, for a munmap().
  *
  * Each way is a row of stages.  A stage ends by letting the leader run to its next stop, and the
  * next one begins by waiting for that; so the same stage of many tasks is gone through before the
@@ -66,7 +67,7 @@ static int await_call_stop(struct visit *v)
 	pid_t tid = v->t->pid;
 	for (;;) {
 		int status;
-		if (wait_stop_soon(tid, &status) < 0)
+		if (wait4(tid, &status, __WALL, NULL) < 0)
 			return fail(v->s, errno, "pid %d: run a system call in it", tid);
 		if (!WIFSTOPPED(status))
 			return fail(v->s, ESRCH, "pid %d died while it was being dumped", tid);
@@ -110,16 +111,16 @@ int visit_call(struct visit *v, uint64_t nr, const uint64_t arg[6], int64_t *ret
 int visit_build_frame(struct visit *v, size_t offset, const struct arch_regs *regs,
 	const struct user_regs_struct *gp, uint64_t sigmask, struct channel *ch)
 {
-	ssize_t len = arch_sigframe_build(
-		(uint8_t *)v->shared + offset, FRAME_LEN, v->region + offset, regs, gp, sigmask);
+	ssize_t len = arch_sigframe_build((uint8_t *)v->shared + offset, FRAME_LEN,
+		v->region + offset, regs, gp, sigmask);
 	if (len < 0)
 		return fail(v->s, (int)len, "pid %d: build its signal frame", v->t->pid);
 	ch->shared->leave = v->region + offset;
 	return 0;
 }
 
-int visit_aim(
-	struct visit *v, pid_t tid, const struct user_regs_struct *from, const struct channel *ch)
+int visit_aim(struct visit *v, pid_t tid, const struct user_regs_struct *from,
+	const struct channel *ch)
 {
 	struct user_regs_struct gp = *from;
 	arch_regs_enter(&gp, v->region, ch->task_addr, channel_stack(ch));
@@ -149,12 +150,11 @@ static int build_way_out(struct visit *v)
 	struct thread *lead = leader(v->t);
 	struct user_regs_struct gp = v->way_back;
 	/*
-	 * Without a tracer its filters are back in force. If they might not let it unmap, nothing
-	 * but rt_sigreturn is called, and the mapping stays.
+	 * Without a tracer its filters are back in force. If they might not let it unmap, nothing but
+	 * rt_sigreturn is called, and the mapping stays.
 	 */
 	if (lead->status.seccomp && !lead->may_clean_up)
-		return visit_build_frame(
-			v, LEADER_FRAME, &lead->regs, &gp, lead->sigmask, &v->channel);
+		return visit_build_frame(v, LEADER_FRAME, &lead->regs, &gp, lead->sigmask, &v->channel);
 	arch_regs_stub_unmap(&gp, v->site.addr, v->region, v->len);
 	v->channel.shared->unmap_len = v->region + LEADER_FRAME + arch_sigframe_unmap_len();
 	return visit_build_frame(v, LEADER_FRAME, &lead->regs, &gp, visit_all_signals, &v->channel);
@@ -228,6 +228,18 @@ static int go_together(struct visit *const *v, size_t n, const stage_fn *way, in
 	return r;
 }
 
+/* Registers and mask that a killed dump gave it are not its own. */
+static int check_remains(struct visit *v)
+{
+	vec_for_each (&v->t->threads, th)
+		if (site_holds(&v->site, arch_ip(&(*th)->regs.gp)))
+			return fail_remedy(v->s, EBUSY,
+				v->t->state == TASK_STOPPED ? "continue it (kill -CONT), then try again"
+							    : "try again",
+				"pid %d is still on its way out of a dump that was killed", v->t->vpid);
+	return 0;
+}
+
 static int open_visit(struct session *s, struct task *t, uint64_t vdso, uint64_t vdso_len,
 	size_t room, struct visit **ret_visit)
 {
@@ -241,6 +253,8 @@ static int open_visit(struct session *s, struct task *t, uint64_t vdso, uint64_t
 	*ret_visit = v; /* visits_end() cleans up whatever was reached */
 	int r = site_open(s, &v->site, t->pid, vdso, vdso_len);
 	v->n_seats = v->site.n_seats;
+	if (r >= 0)
+		r = check_remains(v);
 	v->failed = r < 0;
 	return r < 0 ? r : go_through(v, way_in, 0);
 }
@@ -373,7 +387,7 @@ static int await_event_stop(struct visit *v)
 	pid_t tid = v->t->pid;
 	int status;
 	do {
-		if (wait_stop_soon(tid, &status) < 0 || !WIFSTOPPED(status))
+		if (wait4(tid, &status, __WALL, NULL) < 0 || !WIFSTOPPED(status))
 			return fail(v->s, ESRCH, "pid %d died while it was being dumped", tid);
 		visit_hold_stop(v, status);
 	} while (status >> 16 != PTRACE_EVENT_STOP && ptrace(PTRACE_CONT, tid, NULL, NULL) == 0);

@@ -8,7 +8,6 @@
 #include "engine/seize.h"
 
 #include <errno.h>
-#include "kernel/syscalls.h"
 #include <signal.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
@@ -74,7 +73,7 @@ int seize_wait(struct session *s, pid_t tid, uint64_t deadline_us, int *ret_sign
 {
 	for (int alarms = 1;; alarms++) {
 		int status;
-		if (wait_stop_soon(tid, &status) < 0) {
+		if (wait4(tid, &status, __WALL, NULL) < 0) {
 			if (errno == EINTR && (!deadline_us || now_us() < deadline_us)) {
 				if (alarms % ALARMS == 0)
 					ask_again(tid);

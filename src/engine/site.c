@@ -8,6 +8,7 @@
 
 #include "arch/arch.h"
 #include "engine/agent/abi.h"
+#include "engine/agent_blob.h"
 #include "engine/remote.h"
 #include "kernel/proc_maps.h"
 
@@ -42,6 +43,7 @@ static bool is_free(struct site *site)
 	if (memcmp(ours, site->saved, arch_stub_code_size()) != 0)
 		return false;
 	memset(site->saved, 0, site->len);
+	site->remains = true;
 	return true;
 }
 
@@ -67,15 +69,15 @@ static int site_in_text(struct session *s, struct site *site)
 	if (r < 0)
 		return fail(s, r, "pid %d: read its mappings", site->pid);
 	size_for(site, 1);
-	vec_for_each (&vmas, v) {
+	vec_for_each(&vmas, v) {
 		if (!(v->prot & PROT_EXEC) || v->shared || v->end > ARCH_TASK_SIZE)
 			continue;
 		site->addr = v->start;
 		if (remote_read_at(site->mem, site->addr, site->saved, site->len) >= 0)
 			return 0;
 	}
-	return fail(
-		s, ENOEXEC, "pid %d has no executable mapping to run a system call in", site->pid);
+	return fail(s, ENOEXEC, "pid %d has no executable mapping to run a system call in",
+		site->pid);
 }
 
 int site_open(struct session *s, struct site *site, pid_t pid, uint64_t vdso, uint64_t vdso_len)
@@ -103,6 +105,17 @@ int site_clear(struct session *s, struct site *site)
 	int r = site_write(s, site, 0, site->saved, site->len);
 	site->written = false;
 	return r;
+}
+
+bool site_holds(const struct site *site, uint64_t ip)
+{
+	uint8_t page[ARCH_PAGE_SIZE];
+	if (!site->remains)
+		return false;
+	if (ip >= site->addr && ip < site->addr + site->len)
+		return true;
+	return remote_read_at(site->mem, ip & ~(uint64_t)(ARCH_PAGE_SIZE - 1), page, sizeof(page)) >= 0 &&
+	       memcmp(page, agent_blob_start, agent_blob_len()) == 0;
 }
 
 void site_close(struct site *site)

@@ -19,6 +19,7 @@ struct site {
 	size_t n_seats, len;
 	uint8_t saved[SITE_MAX]; /* what was there before */
 	bool written;
+	bool remains; /* stubs of a dump that was killed lie there */
 };
 
 /* vdso: start of the task's [vdso] mapping and its length, 0 when it has none. */
@@ -27,6 +28,11 @@ int site_write(struct session *s, struct site *site, size_t offset, const void *
 /* Puts back what was there, if anything was written. */
 int site_clear(struct session *s, struct site *site);
 void site_close(struct site *site);
+/*
+ * Whether a thread that is at ip has not left yet what a killed dump has put into its task: a stub, or the
+ * agent.  One that was stopped falls back into its stop there, and leaves when it is continued.
+ */
+bool site_holds(const struct site *site, uint64_t ip);
 
 /* Offset of the exit of a seat; of [0] also the length of the leader's stub. */
 size_t site_exit(size_t seat);

@@ -65,7 +65,7 @@ static int wait_parked(struct stubs *st, pid_t tid, const struct program *p, boo
 {
 	for (;;) {
 		int status;
-		if (wait_stop_soon(tid, &status) < 0) {
+		if (wait4(tid, &status, __WALL, NULL) < 0) {
 			if (errno == EINTR)
 				continue;
 			return fail(st->s, errno, "pid %d: wait for it to be restored", tid);

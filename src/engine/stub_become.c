@@ -54,7 +54,7 @@ static int wait_stop(struct stubs *st, pid_t tid, bool event)
 {
 	for (;;) {
 		int status;
-		if (wait_stop_soon(tid, &status) < 0) {
+		if (wait4(tid, &status, __WALL, NULL) < 0) {
 			if (errno == EINTR)
 				continue;
 			return fail(st->s, errno, "pid %d: take the agent out", tid);

@@ -87,10 +87,6 @@ static int wait_done(struct visit *v, pid_t tid, struct agent_channel *shared)
 {
 	/* A task in group-stop stops once more on its way into the agent. */
 	bool look = v->t->state == TASK_STOPPED;
-	struct timespec begun;
-	clock_gettime(CLOCK_MONOTONIC, &begun);
-	while (__atomic_load_n(&shared->done, __ATOMIC_SEQ_CST) != shared->request && soon(&begun))
-		sched_yield();
 	for (long slice_us = FIRST_SLICE_US;; slice_us = longer(slice_us)) {
 		const struct timespec slice = {.tv_nsec = slice_us * 1000};
 		uint32_t done = __atomic_load_n(&shared->done, __ATOMIC_SEQ_CST);

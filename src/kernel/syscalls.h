@@ -9,7 +9,6 @@
 #include <linux/openat2.h>
 #include <linux/sched.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
@@ -209,25 +208,5 @@ int sys_poll_now(int fd, short events);
  * flags: AT_SYMLINK_NOFOLLOW ... Linux 5.8.
  */
 int sys_mount_id(int dirfd, const char *path, int flags, uint64_t *ret);
-
-#include <sched.h>
-#include <sys/wait.h>
-#include <time.h>
-enum { SOON_NS = 60000 };
-static inline bool soon(const struct timespec *begun)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (now.tv_sec - begun->tv_sec) * 1000000000L + now.tv_nsec - begun->tv_nsec < SOON_NS;
-}
-static inline pid_t wait_stop_soon(pid_t tid, int *status)
-{
-	struct timespec begun;
-	unsigned long message;
-	clock_gettime(CLOCK_MONOTONIC, &begun);
-	while (ptrace(PTRACE_GETEVENTMSG, tid, NULL, &message) < 0 && errno == ESRCH && soon(&begun))
-		sched_yield();
-	return wait4(tid, status, __WALL, NULL);
-}
 
 #endif
