@@ -27,8 +27,9 @@ struct file_dump;
  *
  * ipc_collect()  all tasks are stopped: what of semaphores and queues is theirs
  * ipc_load()     the images, and whether what they hold can be had; before anything is forked
- * ipc_make()     makes what is gone, in the controller
+ * ipc_make()     makes what is gone; if the controller is killed from now on, that is removed
  * ipc_fill()     the root's stub sets what is the work of a process
+ * ipc_keep()     the tree outlives the controller, or ipc_undo() was called
  * ipc_undo()     the restore failed: removes what ipc_make() made
  */
 int ipc_collect(struct session *s, struct tree *tree);
@@ -39,6 +40,7 @@ int ipc_write(struct session *s, struct tree *tree);
 int ipc_load(struct session *s, struct tree *tree);
 int ipc_make(struct session *s, struct tree *tree);
 int ipc_fill(struct stubs *st, struct tree *tree);
+void ipc_keep(struct tree *tree);
 void ipc_undo(struct tree *tree);
 
 /* --- shm.c: shared memory segments that tasks have attached --- */

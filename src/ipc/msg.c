@@ -203,7 +203,7 @@ static int load_messages(struct session *s, struct image_reader *reader, struct 
 int msg_load(struct session *s, struct tree *tree)
 {
 	_cleanup_image_reader_ struct image_reader reader = IMAGE_READER_NONE;
-	struct queues *list = tree->msg = arena_new(&s->arena, struct queues);
+	struct queues *list = NULL;
 	ProtobufCMessage *m;
 	int r = image_reader_open(s, &reader, s->images, IMG_IPC_MSG, ipc_ns_of(tree));
 	while (r >= 0 && (r = image_read(s, &reader, &m)) > 0) {
@@ -211,6 +211,8 @@ int msg_load(struct session *s, struct tree *tree)
 		r = load_messages(s, &reader, &g);
 		if (r >= 0 && !s->images_only)
 			r = postpone(s, look_at(s, tree, &g));
+		if (!list)
+			list = tree->msg = arena_new(&s->arena, struct queues);
 		*vec_push(&s->arena, &list->all) = g;
 	}
 	return r;
@@ -253,7 +255,7 @@ int msg_make(struct session *s, struct tree *tree)
 {
 	struct queues *list = tree->msg;
 	int r = 0;
-	for (size_t i = 0; i < list->all.n && r >= 0; i++) {
+	for (size_t i = 0; list && i < list->all.n && r >= 0; i++) {
 		struct queue *g = &list->all.v[i];
 		if (g->fate == IPC_MAKE)
 			r = make_queue(s, g);
@@ -266,6 +268,8 @@ int msg_make(struct session *s, struct tree *tree)
 void msg_plan(struct tree *tree, struct program *p)
 {
 	struct queues *list = tree->msg;
+	if (!list)
+		return;
 	vec_for_each (&list->all, g)
 		for (size_t i = 0; i < g->messages.n && g->fate != IPC_KEEP; i++)
 			program_step(p, "send", "a queued message", SYS_msgsnd, imm(g->e->desc->id),

@@ -165,7 +165,7 @@ static int look_at(struct session *s, const struct tree *tree, struct sem_set *g
 int sem_load(struct session *s, struct tree *tree)
 {
 	_cleanup_image_reader_ struct image_reader reader = IMAGE_READER_NONE;
-	struct sem_sets *list = tree->sem = arena_new(&s->arena, struct sem_sets);
+	struct sem_sets *list = NULL;
 	ProtobufCMessage *m;
 	int r = image_reader_open(s, &reader, s->images, IMG_IPC_SEM, ipc_ns_of(tree));
 	while (r >= 0 && (r = image_read(s, &reader, &m)) > 0) {
@@ -177,6 +177,8 @@ int sem_load(struct session *s, struct tree *tree)
 			return r;
 		g.values = arena_memdup(&s->arena, values, len);
 		r = s->images_only ? 0 : postpone(s, look_at(s, tree, &g));
+		if (!list)
+			list = tree->sem = arena_new(&s->arena, struct sem_sets);
 		*vec_push(&s->arena, &list->all) = g;
 	}
 	return r;
@@ -209,7 +211,7 @@ int sem_make(struct session *s, struct tree *tree)
 {
 	struct sem_sets *list = tree->sem;
 	int r = 0;
-	for (size_t i = 0; i < list->all.n && r >= 0; i++)
+	for (size_t i = 0; list && i < list->all.n && r >= 0; i++)
 		if (list->all.v[i].fate == IPC_MAKE)
 			r = make_set(s, &list->all.v[i]);
 	return r;
@@ -218,6 +220,8 @@ int sem_make(struct session *s, struct tree *tree)
 void sem_plan(struct tree *tree, struct program *p)
 {
 	struct sem_sets *list = tree->sem;
+	if (!list)
+		return;
 	vec_for_each (&list->all, g)
 		if (g->fate != IPC_KEEP)
 			program_step(p, "set semaphores", NULL, SYS_semctl, imm(g->e->desc->id),

@@ -110,6 +110,7 @@ static int run(struct session *s)
 		file_restore_undo(re.files);
 		ipc_undo(&re.tree);
 	}
+	ipc_keep(&re.tree);
 	vec_for_each(&re.tree.tasks, t)
 		mem_release(s, *t);
 	stubs_release(&re.stubs);

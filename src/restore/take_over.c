@@ -17,6 +17,7 @@
 #include "cli/hook.h"
 #include "cli/options.h"
 #include "engine/pact.h"
+#include "ipc/ipc.h"
 #include "kernel/proc_stat.h"
 #include "plugin/plugin.h"
 
@@ -172,6 +173,7 @@ int restore_take_over(struct restore *re)
 		if (shall_stop(re, *t))
 			stop(*t);
 	commit(re);
+	ipc_keep(&re->tree);
 	file_restore_done(re->files);
 	vec_for_each (&re->tree.tasks, t)
 		if (task_lives(*t))

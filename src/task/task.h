@@ -108,6 +108,7 @@ struct tree {
 	void *own_actions; /* sigaction.c: which signals stubs inherit as ignored */
 	void *own_creds; /* creds_restore.c: what stubs inherit from the controller */
 	void *shm, *sem, *msg; /* ipc/: System V objects, NULL = none */
+	struct brief_names *ipc_guard;
 	void *witnesses; /* task/landlock.c */
 	int network_lock; /* enum network_lock: of TCP connections at dump, and from the inventory */
 	/* restore, from the inventory */

@@ -492,7 +492,7 @@ class Itself(Library):
 
 PROGRAMS = ["still", "pending", "tree3", "shared_anon",
             "ghost_files", "pipes", "fifos", "unix_pairs", "tcp_pairs", "file_locks", "epolls",
-            "pty_pairs", "memfd", "sysv_shm", "creds", "seccomp_filters", "zombies"]
+            "pty_pairs", "memfd", "sysv_shm", "sysv_sem", "creds", "seccomp_filters", "zombies"]
 
 
 def both(kind, name, program, *options, **attributes):
