@@ -1,12 +1,12 @@
 /*
- * The controller's share of what a task writes itself: while the task writes from the front of the
- * pages image, the controller copies from its back.
+ * A second way into the pages image: while the task, or another thread, writes from its front, the
+ * controller copies from its back.
  *
  * write(2) has the lock of the file to itself.  UFFDIO_COPY (ioctl_userfaultfd(2)) into a shared
  * mapping of the file does without: the kernel makes a page of the file with its contents, and
  * nothing is cleared or faulted in.  Only files of tmpfs can have that.
  *
- * All of this may fail at any time: what is not copied here is left to the task.
+ * All of this may fail at any time: what is not copied here is left to the other.
  */
 #include "mem/pages_dump.h"
 
@@ -42,8 +42,8 @@ static unsigned processors(void)
 
 static bool has_spare_processor(const struct pages_beside *b)
 {
-	const unsigned *n_writing = b->v->n_writing;
-	return 2 * (n_writing ? __atomic_load_n(n_writing, __ATOMIC_RELAXED) : 1) <= b->n_processors;
+	const unsigned *n = b->v->n_writing;
+	return 2 * (n ? __atomic_load_n(n, __ATOMIC_RELAXED) : 1) <= b->n_processors;
 }
 
 static bool is_on_tmpfs(int fd)
@@ -79,10 +79,18 @@ void pages_beside_begin(
 	b->uffd = open_uffd();
 }
 
-void pages_beside_end(struct pages_beside *b)
+static void give_up(struct pages_beside *b)
 {
 	cleanup_close(&b->uffd);
 	b->uffd = -1;
+}
+
+void pages_beside_end(struct pages_beside *b)
+{
+	give_up(b);
+	if (b->bytes)
+		log_debug(b->v->s, "pid %d: %llu KiB of its pages were copied beside the others",
+			b->v->t->pid, (unsigned long long)b->bytes >> 10);
 }
 
 /* --- a piece of it --- */
@@ -161,20 +169,24 @@ static bool copy_piece(
 	return done;
 }
 
-size_t pages_beside_copy(struct pages_beside *b, const struct page_chunk *chunks, size_t n)
+size_t pages_beside_choose(const struct page_chunk *chunks, size_t n)
 {
 	uint64_t len = 0;
-	size_t first = n;
+	while (n && chunks[n - 1].readable && len + chunks[n - 1].len <= PIECE)
+		len += chunks[--n].len;
+	return n;
+}
+
+bool pages_beside_copy(struct pages_beside *b, const struct page_chunk *chunks, size_t n)
+{
 	if (b->uffd < 0 || !has_spare_processor(b))
-		return n;
-	while (first && chunks[first - 1].readable && len + chunks[first - 1].len <= PIECE)
-		len += chunks[--first].len;
-	if (first == n) /* unreadable ones come last, from outside */
-		return n - 1;
-	if (!copy_piece(b, chunks + first, n - first, len)) {
-		pages_beside_end(b);
-		return n;
+		return false;
+	uint64_t len = chunks[n - 1].offset + chunks[n - 1].len - chunks[0].offset;
+	if (!copy_piece(b, chunks, n, len)) {
+		give_up(b);
+		return false;
 	}
 	progress_add(b->v->s, len);
-	return first;
+	b->bytes += len;
+	return true;
 }

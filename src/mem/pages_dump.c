@@ -227,7 +227,7 @@ static int write_data(struct plan *p, struct visit *visit)
 	if (visit)
 		r = pages_write_inside(p->s, p->v, visit, fd, p->chunks.v, p->chunks.n);
 	else
-		r = pages_copy_outside(p->s, p->v, fd, p->chunks.v, p->chunks.n);
+		r = pages_copy_by_both(p->s, p->v, fd, p->chunks.v, p->chunks.n);
 	return r < 0 ? r : restore_kept(p, fd);
 }
 

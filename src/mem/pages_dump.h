@@ -44,13 +44,14 @@ int pages_write_inside(struct session *s, const struct vma_dump *v, struct visit
 	int pages_fd, const struct page_chunk *chunks, size_t n);
 
 /*
- * pages_beside.c: while the task writes from the front, the controller copies from the back, in a way
+ * pages_beside.c: while somebody writes from the front, the controller copies from the back, in a way
  * that needs no lock of the file.
  */
 struct pages_beside {
 	const struct vma_dump *v;
 	int pages_fd, uffd; /* uffd -1: there is no way, or none any more */
 	unsigned n_processors;
+	uint64_t bytes; /* copied */
 };
 
 /* Chunks follow each other in the file, which is new and will have that size. */
@@ -59,10 +60,17 @@ void pages_beside_begin(
 void pages_beside_end(struct pages_beside *b);
 
 /*
- * Copies some of the last of n chunks, or skips one that the task cannot read. Returns how many are
- * left to be written, n if that should rather be done by the task.
+ * Which of n chunks to copy next: from that one on to the last. n if the last is none that the task
+ * may read itself, and so has to come from outside.
  */
-size_t pages_beside_copy(struct pages_beside *b, const struct page_chunk *chunks, size_t n);
+size_t pages_beside_choose(const struct page_chunk *chunks, size_t n);
+
+/* Copies those. False: it should rather be done otherwise, for now or (uffd < 0) for good. */
+bool pages_beside_copy(struct pages_beside *b, const struct page_chunk *chunks, size_t n);
+
+/* pages_both.c: as pages_copy_outside(), by two threads where that is worth it. */
+int pages_copy_by_both(struct session *s, const struct vma_dump *v, int pages_fd,
+	const struct page_chunk *chunks, size_t n);
 
 /*
  * memory_cgroup.c: page cache that `writer` makes in place of `other` can never hit a limit set for

@@ -92,14 +92,17 @@ static int connect_to_itself(int socket)
 	return 0;
 }
 
+/* What is not readable comes last, from outside. */
 static void copy_beside(struct writing *w)
 {
 	while (w->end > w->next && !visit_has_played(w->visit)) {
-		size_t left = pages_beside_copy(&w->beside, w->chunks, w->end);
-		if (left == w->end)
+		size_t first = pages_beside_choose(w->chunks + w->next, w->end - w->next) + w->next;
+		if (first == w->end)
+			first--;
+		else if (!pages_beside_copy(&w->beside, w->chunks + first, w->end - first))
 			break;
-		w->end = left;
-		checksums_behind(w->v->sums, w->pages_fd, w->chunks[left].offset);
+		w->end = first;
+		checksums_behind(w->v->sums, w->pages_fd, w->chunks[first].offset);
 	}
 }
 
@@ -266,9 +269,8 @@ int pages_write_inside(struct session *s, const struct vma_dump *v, struct visit
 {
 	struct writing w = {
 		.s = s, .v = v, .visit = visit, .pages_fd = pages_fd, .chunks = chunks, .end = n};
-	const uint64_t size = chunks[n - 1].offset + chunks[n - 1].len;
 	program_init(&w.p, s, arena_printf(&s->arena, "pid %d", v->t->pid));
-	pages_beside_begin(&w.beside, v, pages_fd, size);
+	pages_beside_begin(&w.beside, v, pages_fd, chunks[n - 1].offset + chunks[n - 1].len);
 	int r = 0;
 	while (w.next < w.end && r >= 0) {
 		gather(&w);
@@ -277,8 +279,5 @@ int pages_write_inside(struct session *s, const struct vma_dump *v, struct visit
 		w.written = chunks[w.next - 1].offset + chunks[w.next - 1].len;
 	}
 	pages_beside_end(&w.beside);
-	if (w.end < n)
-		log_debug(s, "pid %d: the last %llu KiB of its pages were copied beside it",
-			v->t->pid, (unsigned long long)(size - chunks[w.end].offset) >> 10);
 	return r < 0 ? r : copy_unreadable(&w, n);
 }

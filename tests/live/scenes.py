@@ -1,6 +1,7 @@
 """What the fault sweep dumps and restores, and by which way the tool is asked for it."""
 import os
 import re
+import resource
 import signal
 import subprocess
 import tempfile
@@ -107,6 +108,14 @@ class OnTmpfs(Scene):
     def start(self, case):
         subprocess.run(["mount", "-t", "tmpfs", "none", case.dir], check=True)
         super().start(case)
+
+
+class OnTmpfsFromOutside(OnTmpfs):
+    """A task that may not write such images; then two threads of the tool do."""
+
+    def start(self, case):
+        super().start(case)
+        resource.prlimit(case.root, resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
 
 
 class Summed(Scene):
@@ -507,6 +516,7 @@ def all_scenes():
     scenes += both(Scene, "link_remap", "link_remap", once=True)
     scenes += both(Summed, "checksum", "still")
     scenes += [OnTmpfs("tmpfs", "anon_pages", "dump", restless=True)]
+    scenes += [OnTmpfsFromOutside("tmpfs_outside", "anon_pages", "dump", restless=True)]
     scenes += both(ShellJob, "shell_job", "shell_job")
     scenes += both(Outside, "external", "outside")
     scenes += both(Request, "swrk", "still")

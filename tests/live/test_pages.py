@@ -1,6 +1,7 @@
-"""Pages images on tmpfs, which the controller and the task write together."""
+"""Pages images on tmpfs, which two write at the same time."""
 import os
 import re
+import resource
 import subprocess
 
 import snapshot
@@ -18,15 +19,18 @@ def good_end(case):
     case.gone()
 
 
-@scenario
-def test_two_write(case):
-    """Both have a part in it, and together it is the memory of the task; sums are of what is there.
+@scenario(args=["task", "thread"])
+def test_two_write(case, other):
+    """The controller has a part in it beside the task, which has a part, too, unless it may not write
+    large files. Together it is the memory of the task; sums are of what is there.
     PROVES: F064"""
     mount(case.dir)
     case.start_program(Program("anon_pages"))
+    if other == "thread":
+        resource.prlimit(case.root, resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
     for options in (["-R", "--checksum"], ["-R"], ["--checksum"]):
         images = case.dump(*options)
-        copied = re.search(r"the last (\d+) KiB of its pages were copied beside it",
+        copied = re.search(r"(\d+) KiB of its pages were copied beside",
                            (images / "dump.log").read_text())
         size = (images / "pages-1.img").stat().st_size >> 10
         if len(os.sched_getaffinity(0)) > 1:
@@ -37,10 +41,12 @@ def test_two_write(case):
     good_end(case)
 
 
-@scenario
-def test_no_room(case):
+@scenario(args=["task", "thread"])
+def test_no_room(case, other):
     """A full file system ends the dump; the task goes on as it was."""
     case.start_program(Program("anon_pages"))
+    if other == "thread":
+        resource.prlimit(case.root, resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
     before, images = snapshot.take(case.pids()), case.new_images()
     mount(images, "-o", "size=16m")
     case.refused("dump", "No space left on device", "-t", case.root, images=images)
