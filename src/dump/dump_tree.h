@@ -31,10 +31,11 @@ struct dump {
 int dump_seize_tree(struct dump *d);
 
 /*
- * records.c: d->records of all that is stopped now. False, and there are none, if so few tasks or
- * threads are not worth it, or the kernel does not tell.
+ * records.c: false if so few tasks or threads are not worth it, or the kernel has none. Then
+ * d->records of all that is stopped now; false, and there are none, if the kernel does not tell.
  */
-bool dump_read_records(struct dump *d, size_t n_tasks, size_t n_threads);
+bool dump_open_records(struct dump *d, size_t n_tasks, size_t n_threads);
+bool dump_read_records(struct dump *d);
 void dump_forget_records(struct dump *d);
 
 /* read_tasks.c: what two threads can read at once: state, mappings, t->ids. */

@@ -50,7 +50,7 @@ static void find_records(struct dump *d)
 	size_t n_threads = 0;
 	vec_for_each (&d->tree.tasks, t)
 		n_threads += (*t)->threads.n;
-	if (!dump_read_records(d, d->tree.tasks.n, n_threads))
+	if (!dump_open_records(d, d->tree.tasks.n, n_threads) || !dump_read_records(d))
 		return;
 	vec_for_each (&d->tree.tasks, t)
 		vec_for_each (&(*t)->threads, th) {

@@ -12,15 +12,17 @@ enum {
 	NOT_TRIED = 0,
 };
 
-bool dump_read_records(struct dump *d, size_t n_tasks, size_t n_threads)
+bool dump_open_records(struct dump *d, size_t n_tasks, size_t n_threads)
 {
-	d->records.n = 0;
 	if (n_tasks < WORTH_TASKS && n_threads < WORTH_THREADS)
 		return false;
 	if (d->records_program == NOT_TRIED)
 		d->records_program = task_records_open();
-	if (d->records_program < 0)
-		return false;
+	return d->records_program >= 0;
+}
+
+bool dump_read_records(struct dump *d)
+{
 	int r = task_records_read(&d->s->arena, d->records_program, &d->records);
 	if (r < 0)
 		d->records.n = 0;

@@ -113,13 +113,18 @@ static int stop_round(struct seizing *z)
 	vec_for_each (&z->candidates, c)
 		n_tasks += !c->task;
 	unsigned lanes = lanes_open(s, n_tasks >= MANY_TASKS);
+	size_t n_threads = 0;
 	vec_for_each (&z->candidates, c) {
+		n_threads += c->task != NULL;
 		if (c->task && !c->task->in_lanes)
 			c->lane = leader(c->task)->lane;
 		else
 			c->lane = z->next_lane++ % lanes;
 	}
-	int r = dump_stop_candidates(s, &z->candidates, z->deadline_us);
+	bool at_once = dump_open_records(z->d, 0, n_threads);
+	int r = dump_stop_candidates(s, &z->candidates, z->deadline_us, at_once);
+	if (r >= 0 && at_once)
+		r = dump_read_statuses(z->d, &z->candidates);
 	int recorded = record(z); /* after a failure too: who is in the model is let go */
 	return r < 0 ? r : recorded;
 }

@@ -26,7 +26,8 @@
 struct stopping {
 	candidate_vec *candidates;
 	uint64_t deadline_us;
-	bool failed; /* in some lane: the other one stops */
+	bool statuses_later; /* of threads */
+	bool failed;	     /* in some lane: the other one stops */
 };
 
 struct alarm {
@@ -134,24 +135,7 @@ static int read_registers(struct session *s, struct thread *th, int how)
 	return r < 0 ? fail(s, r, "pid %d: read registers", th->tid) : 0;
 }
 
-static int read_status(struct session *s, struct thread *th, pid_t pid)
-{
-	const long options = PTRACE_O_TRACESYSGOOD | PTRACE_O_SUSPEND_SECCOMP;
-	int r = proc_status_read_tid(s, pid, th->tid, &th->status);
-	if (r == -ENOENT || r == -ESRCH)
-		return -ESRCH;
-	if (r < 0)
-		return fail(s, r, "pid %d: read its status", th->tid);
-	if (th->status.n_nspid > 0)
-		th->vtid = th->status.nspid[th->status.n_nspid - 1];
-	if (th->status.seccomp && ptrace(PTRACE_SETOPTIONS, th->tid, NULL, (void *)options) < 0)
-		return errno == ESRCH
-			       ? -ESRCH
-			       : fail(s, errno, "pid %d: suspend its seccomp filters", th->tid);
-	return 0;
-}
-
-static int read_stopped(struct session *s, struct candidate *c)
+static int read_stopped(const struct stopping *z, struct session *s, struct candidate *c)
 {
 	struct thread *th = c->th = arena_new(&s->arena, struct thread);
 	th->tid = th->vtid = c->tid;
@@ -160,8 +144,9 @@ static int read_stopped(struct session *s, struct candidate *c)
 	if (c->how != SEIZED_ZOMBIE) {
 		th->seized = true;
 		r = read_registers(s, th, c->how);
-		if (r >= 0)
-			r = read_status(s, th, c->task ? c->task->pid : c->tid);
+		c->no_status = c->task && z->statuses_later;
+		if (r >= 0 && !c->no_status)
+			r = dump_read_status(s, th, c->task ? c->task->pid : c->tid);
 	}
 	if (r >= 0 && !c->task) {
 		r = proc_stat_read(s, c->tid, &c->stat);
@@ -202,7 +187,7 @@ static int stop_one(struct stopping *z, struct session *s, struct candidate *c)
 	if (r < 0)
 		return r;
 	bool nobody = c->how == SEIZED_GONE || (c->how == SEIZED_ZOMBIE && c->task);
-	return nobody ? 0 : read_stopped(s, c);
+	return nobody ? 0 : read_stopped(z, s, c);
 }
 
 static int begin_one(struct stopping *z, struct session *s, struct candidate *c)
@@ -240,9 +225,12 @@ static int stop_mine(struct session *s, void *arg, unsigned lane)
 	return r;
 }
 
-int dump_stop_candidates(struct session *s, candidate_vec *candidates, uint64_t deadline_us)
+int dump_stop_candidates(
+	struct session *s, candidate_vec *candidates, uint64_t deadline_us, bool statuses_later)
 {
-	struct stopping z = {.candidates = candidates, .deadline_us = deadline_us};
+	struct stopping z = {.candidates = candidates,
+		.deadline_us = deadline_us,
+		.statuses_later = statuses_later};
 	bool only_first = true;
 	vec_for_each (candidates, c)
 		only_first &= !c->lane;

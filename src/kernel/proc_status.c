@@ -134,6 +134,7 @@ static bool scan_value(
 	case NSPID:
 		return scan_nspid(line, ret);
 	case FEATURES:
+		ret->tells_features = true;
 		ret->shadow_stack = memmem(line->p, (size_t)(line->end - line->p), "shstk", 5);
 		return true;
 	}

@@ -25,12 +25,13 @@ struct proc_status {
 	VEC(uint32_t) groups;
 	uint64_t cap_inh, cap_prm, cap_eff, cap_bnd, cap_amb;
 	int no_new_privs;
-	int seccomp;         /* 0 none, 1 strict, 2 filter */
+	int seccomp;	     /* 0 none, 1 strict, 2 filter */
 	int seccomp_filters; /* -1 before Linux 5.9 */
 	bool shadow_stack;   /* of CET; Linux 6.6 on x86 */
-	int fd_size;         /* of the table of descriptors: numbers are below; 0 for a zombie */
-	int threads;         /* 0 for a zombie without threads left */
-	int kthread;         /* -1 before Linux 6.8: see proc_is_kthread() */
+	bool tells_features; /* the kernel has a line for it */
+	int fd_size;	     /* of the table of descriptors: numbers are below; 0 for a zombie */
+	int threads;	     /* 0 for a zombie without threads left */
+	int kthread;	     /* -1 before Linux 6.8: see proc_is_kthread() */
 	uint64_t sig_pnd, shd_pnd, sig_blk, sig_ign, sig_cgt; /* bit n-1 = signal n */
 };
 

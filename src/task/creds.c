@@ -21,8 +21,8 @@ enum {
 };
 
 struct creds_read {
-	uint32_t uid[3], gid[3];		/* real, effective, saved */
-	int fsuid, fsgid, securebits, n_groups; /* steps */
+	uint32_t uid[3], gid[3];			      /* real, effective, saved */
+	int fsuid, fsgid, securebits, no_new_privs, n_groups; /* steps */
 	uint32_t *groups;
 };
 
@@ -45,6 +45,8 @@ static int creds_collect(struct session *s, struct thread *t, struct program *p,
 	rd->fsgid = program_step(p, "read filesystem gid", NULL, SYS_setfsgid, simm(-1));
 	rd->securebits =
 		program_step(p, "read securebits", NULL, SYS_prctl, imm(PR_GET_SECUREBITS));
+	rd->no_new_privs =
+		program_step(p, "read no_new_privs", NULL, SYS_prctl, imm(PR_GET_NO_NEW_PRIVS));
 	if (!n_groups)
 		return 0;
 	rd->groups = arena_array(&s->arena, uint32_t, n_groups);
@@ -82,8 +84,8 @@ static int creds_store(struct session *s, struct thread *t, const struct program
 	e->cap_eff = cap_words(s, st->cap_eff, &e->n_cap_eff);
 	e->cap_bnd = cap_words(s, st->cap_bnd, &e->n_cap_bnd);
 	e->cap_amb = cap_words(s, st->cap_amb, &e->n_cap_amb);
-	e->has_no_new_privs = st->no_new_privs != 0;
-	e->no_new_privs = (uint32_t)st->no_new_privs;
+	e->no_new_privs = (uint32_t)program_result(p, rd->no_new_privs);
+	e->has_no_new_privs = e->no_new_privs != 0;
 	if (rd->groups) {
 		e->groups = rd->groups;
 		e->n_groups = (size_t)program_result(p, rd->n_groups);

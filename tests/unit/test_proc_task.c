@@ -130,7 +130,7 @@ static void test_status(void **state)
 	assert_int_equal(st.cap_bnd, 0x1ffffffffff);
 	assert_int_equal(st.cap_amb, 1);
 	assert_int_equal(st.no_new_privs, 1);
-	assert_true(st.shadow_stack);
+	assert_true(st.shadow_stack && st.tells_features);
 	assert_int_equal(st.seccomp, 2);
 	assert_int_equal(st.seccomp_filters, 3);
 	torture(&s->arena, parse_status, status_text, sizeof(status_text) - 1);
