@@ -169,7 +169,8 @@ static int let_arrive(struct file_dump *d)
 {
 	vec_for_each (&d->ttys->all, it) {
 		const struct tty_dump *t = *it;
-		if (t->master || t->peer || t->hung_up || t->info->type != TTY_TYPE__PTY)
+		bool open = t->files.n; /* or it is only the controlling one of a leader */
+		if (!open || t->master || t->peer || t->hung_up || t->info->type != TTY_TYPE__PTY)
 			continue;
 		_cleanup_close_ int fd = source_take(d, &t->from);
 		int r = fd < 0 ? fd : sys_poll_now(fd, POLLIN);
