@@ -129,16 +129,19 @@ static struct file_identity identity_of(const file_identity_vec *all, int fd)
 	return (struct file_identity){0};
 }
 
-static void test_identities(void **state)
+static void identities(struct session *s, bool ahead)
 {
-	struct session *s = *state;
+	struct bpf_iter_program program = {.it = &file_identity_iterator};
 	file_identity_vec all = {0};
 	int pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
 	int a = open("/", O_RDONLY), b = open("/", O_RDONLY), c = dup(a),
 	    d = open("/proc", O_RDONLY);
 	assert_true(pidfd >= 0 && a >= 0 && b >= 0 && c >= 0 && d >= 0);
 	assert_int_equal(fcntl(b, F_SETSIG, SIGUSR1), 0);
-	int r = file_identities_read(&s->arena, pidfd, &all);
+	if (ahead)
+		bpf_iter_load_ahead(&program);
+	int r = file_identities_read(&s->arena, &program, pidfd, &all);
+	bpf_iter_unload(&program);
 	if (r < 0) {
 		print_message("the kernel does not tell: %s\n", strerror(-r));
 		skip();
@@ -152,12 +155,18 @@ static void test_identities(void **state)
 	assert_true(ib.owner != 0);
 	if (ia.owner)
 		print_message("the kernel does not tell of owners\n");
-	assert_true(identity_of(&all, d + 1).file == 0);
+	assert_true(identity_of(&all, 1000).file == 0);
 	close(d);
 	close(a);
 	close(b);
 	close(c);
 	close(pidfd);
+}
+
+static void test_identities(void **state)
+{
+	identities(*state, /* ahead= */ false);
+	identities(*state, /* ahead= */ true);
 }
 
 int main(void)
