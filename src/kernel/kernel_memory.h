@@ -40,4 +40,21 @@ struct kernel_member {
 /* Offsets in bytes of n members. -ENOENT: this kernel does not have all of them. */
 int kernel_members_find(const struct kernel_member *members, size_t n, uint32_t *ret);
 
+/* Where members are, by their place in such a list, and how to read them. */
+struct kernel_layout {
+	struct kernel_memory *memory;
+	const uint32_t *offset;
+};
+
+static inline uint64_t member_pointer(
+	const struct kernel_layout *l, uint64_t object, unsigned which)
+{
+	return kernel_pointer(l->memory, object + l->offset[which]);
+}
+
+static inline uint32_t member_number(const struct kernel_layout *l, uint64_t object, unsigned which)
+{
+	return kernel_number(l->memory, object + l->offset[which]);
+}
+
 #endif

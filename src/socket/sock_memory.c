@@ -59,6 +59,7 @@ enum {
 struct sock_memory {
 	struct arena *arena;
 	struct kernel_memory *kernel;
+	struct kernel_layout layout;
 	uint32_t offset[N_MEMBERS];
 };
 
@@ -76,6 +77,7 @@ struct sock_memory *sock_memory_get(struct file_dump *d)
 	struct sock_memory *m = arena_new(&d->s->arena, struct sock_memory);
 	m->arena = &d->s->arena;
 	m->kernel = find_members(m->offset) ? kernel_memory_open() : NULL;
+	m->layout = (struct kernel_layout){m->kernel, m->offset};
 	d->no_sock_memory = !m->kernel;
 	if (!m->kernel)
 		log_info(d->s, "The kernel does not let its memory be read");
@@ -94,20 +96,10 @@ struct kernel_memory *sock_memory_kernel(struct sock_memory *m)
 	return m->kernel;
 }
 
-static uint64_t pointer(struct sock_memory *m, uint64_t object, enum member which)
-{
-	return kernel_pointer(m->kernel, object + m->offset[which]);
-}
-
-static uint32_t number(struct sock_memory *m, uint64_t object, enum member which)
-{
-	return kernel_number(m->kernel, object + m->offset[which]);
-}
-
 uint64_t sock_find(struct sock_memory *m, int fd)
 {
-	uint64_t socket = pointer(m, kernel_open_file(m->kernel, fd), FILE_PRIVATE);
-	uint64_t sock = pointer(m, socket, SOCKET_SOCK);
+	uint64_t socket = member_pointer(&m->layout, kernel_open_file(m->kernel, fd), FILE_PRIVATE);
+	uint64_t sock = member_pointer(&m->layout, socket, SOCKET_SOCK);
 	return kernel_failed(m->kernel) ? 0 : sock;
 }
 
@@ -118,17 +110,18 @@ bool sock_queue(struct sock_memory *m, uint64_t sock, sock_message_vec *ret)
 
 bool sock_queue_at(struct sock_memory *m, uint64_t queue, sock_message_vec *ret)
 {
-	uint64_t at = pointer(m, queue, QUEUE_FIRST);
+	uint64_t at = member_pointer(&m->layout, queue, QUEUE_FIRST);
 	while (at && at != queue && ret->n < MESSAGES_MAX) {
-		*vec_push(m->arena, ret) = (struct sock_message){at, number(m, at, MESSAGE_LEN)};
-		at = pointer(m, at, MESSAGE_NEXT); /* 0 after a failure */
+		*vec_push(m->arena, ret) =
+			(struct sock_message){at, member_number(&m->layout, at, MESSAGE_LEN)};
+		at = member_pointer(&m->layout, at, MESSAGE_NEXT); /* 0 after a failure */
 	}
 	return !kernel_failed(m->kernel) && at == queue;
 }
 
 uint64_t sock_message_owner(struct sock_memory *m, const struct sock_message *message)
 {
-	uint64_t sock = pointer(m, message->at, MESSAGE_SOCK);
+	uint64_t sock = member_pointer(&m->layout, message->at, MESSAGE_SOCK);
 	return kernel_failed(m->kernel) ? 0 : sock;
 }
 
@@ -161,18 +154,20 @@ static void read_stretch(struct reading *r, uint64_t addr, uint32_t len)
 static bool read_pieces(struct reading *r, uint64_t message)
 {
 	struct sock_memory *m = r->m;
-	uint64_t shared = pointer(m, message, MESSAGE_HEAD) + number(m, message, MESSAGE_END);
-	unsigned n = number(m, shared, SHARED_N_PIECES) & 0xff;
-	if (n > PIECES_MAX || pointer(m, shared, SHARED_LIST))
+	uint64_t shared = member_pointer(&m->layout, message, MESSAGE_HEAD) +
+			  member_number(&m->layout, message, MESSAGE_END);
+	unsigned n = member_number(&m->layout, shared, SHARED_N_PIECES) & 0xff;
+	if (n > PIECES_MAX || member_pointer(&m->layout, shared, SHARED_LIST))
 		return false;
 	for (unsigned i = 0; i < n && r->left; i++) {
 		uint64_t piece = shared + m->offset[SHARED_PIECES] + i * PIECE_SIZE;
-		uint64_t page = pointer(m, piece, PIECE_PAGE);
+		uint64_t page = member_pointer(&m->layout, piece, PIECE_PAGE);
 		if (!page || page & NO_PAGE)
 			return false;
 		read_stretch(r,
-			kernel_page_address(m->kernel, page) + number(m, piece, PIECE_OFFSET),
-			number(m, piece, PIECE_LEN));
+			kernel_page_address(m->kernel, page) +
+				member_number(&m->layout, piece, PIECE_OFFSET),
+			member_number(&m->layout, piece, PIECE_LEN));
 	}
 	return true;
 }
@@ -181,9 +176,10 @@ bool sock_message_read(struct sock_memory *m, const struct sock_message *message
 	void *ret, size_t len)
 {
 	struct reading r = {.m = m, .skip = offset, .to = ret, .left = len};
-	uint32_t in_pages = number(m, message->at, MESSAGE_LEN_IN_PAGES);
+	uint32_t in_pages = member_number(&m->layout, message->at, MESSAGE_LEN_IN_PAGES);
 	if (in_pages <= message->len)
-		read_stretch(&r, pointer(m, message->at, MESSAGE_DATA), message->len - in_pages);
+		read_stretch(&r, member_pointer(&m->layout, message->at, MESSAGE_DATA),
+			message->len - in_pages);
 	bool all = !r.left || read_pieces(&r, message->at);
 	return !kernel_failed(m->kernel) && all && !r.left;
 }

@@ -78,7 +78,7 @@ struct tcp_pending {
 struct looking {
 	struct file_dump *d;
 	struct sock_memory *sockets;
-	struct kernel_memory *k;
+	struct kernel_layout layout;
 	uint32_t offset[N_MEMBERS];
 	uint32_t n_kept; /* of this listener */
 };
@@ -88,16 +88,6 @@ void tcp_pending_add(struct file_dump *d, const struct file_view *v, InetSkEntry
 	struct tcp_listener *l = arena_new(&d->s->arena, struct tcp_listener);
 	*l = (struct tcp_listener){v->from, e, n};
 	*vec_push(&d->s->arena, &inet_dump_of(d)->listeners) = l;
-}
-
-static uint64_t pointer(struct looking *l, uint64_t object, enum member which)
-{
-	return kernel_pointer(l->k, object + l->offset[which]);
-}
-
-static uint32_t number(struct looking *l, uint64_t object, enum member which)
-{
-	return kernel_number(l->k, object + l->offset[which]);
 }
 
 /* An address and a port, IPv4 as IPv6 has it. */
@@ -118,12 +108,13 @@ static void set_end(struct end *end, bool six, const void *addr, uint16_t port)
 
 static void end_of_sock(struct looking *l, uint64_t sock, bool peer, struct end *ret)
 {
-	bool six = (number(l, sock, COMMON_FAMILY) & 0xffff) == AF_INET6;
+	bool six = (member_number(&l->layout, sock, COMMON_FAMILY) & 0xffff) == AF_INET6;
 	enum member four = peer ? COMMON_PEER_ADDR : COMMON_ADDR;
 	enum member all = peer ? COMMON_PEER_ADDR6 : COMMON_ADDR6;
 	uint8_t addr[16];
-	kernel_bytes(l->k, sock + l->offset[six ? all : four], addr, six ? 16 : 4);
-	uint16_t port = (uint16_t)number(l, sock, peer ? COMMON_PEER_PORT : COMMON_PORT);
+	kernel_bytes(l->layout.memory, sock + l->offset[six ? all : four], addr, six ? 16 : 4);
+	uint16_t port =
+		(uint16_t)member_number(&l->layout, sock, peer ? COMMON_PEER_PORT : COMMON_PORT);
 	set_end(ret, six, addr, peer ? ntohs(port) : port);
 }
 
@@ -153,16 +144,19 @@ static bool read_received(struct looking *l, uint64_t sock, FermataTcpPending *p
 {
 	ProtobufCBinaryData *ret = &p->received;
 	sock_message_vec queue = {0};
-	uint32_t at = number(l, sock, TCP_READ_UP_TO), end = number(l, sock, TCP_RECEIVED_UP_TO);
-	end -= (number(l, sock, COMMON_STATE) & 0xff) == STATE_CLOSE_WAIT;
-	if (kernel_failed(l->k) || end - at > BYTES_MAX || !sock_queue(l->sockets, sock, &queue))
+	uint32_t at = member_number(&l->layout, sock, TCP_READ_UP_TO),
+		 end = member_number(&l->layout, sock, TCP_RECEIVED_UP_TO);
+	end -= (member_number(&l->layout, sock, COMMON_STATE) & 0xff) == STATE_CLOSE_WAIT;
+	if (kernel_failed(l->layout.memory) || end - at > BYTES_MAX ||
+		!sock_queue(l->sockets, sock, &queue))
 		return false;
 	ret->len = end - at;
 	ret->data = arena_alloc(&l->d->s->arena, ret->len + !ret->len);
 	uint8_t *to = ret->data;
 	vec_for_each (&queue, m) {
-		uint32_t skip = at - number(l, sock_message_cb(l->sockets, m), CB_SEQ);
-		if (kernel_failed(l->k) || (int32_t)skip < 0)
+		uint32_t skip =
+			at - member_number(&l->layout, sock_message_cb(l->sockets, m), CB_SEQ);
+		if (kernel_failed(l->layout.memory) || (int32_t)skip < 0)
 			return false; /* a gap */
 		uint32_t n = skip < m->len ? m->len - skip : 0;
 		n = n < end - at ? n : end - at;
@@ -182,7 +176,7 @@ static void look_at_other_end(struct looking *l, uint64_t sock, uint32_t index)
 	FermataTcpPending *p = arena_new(a, FermataTcpPending);
 	fermata_tcp_pending__init(p);
 	p->index = index;
-	if (kernel_failed(l->k) || !c || !read_received(l, sock, p))
+	if (kernel_failed(l->layout.memory) || !c || !read_received(l, sock, p))
 		return;
 	struct tcp_pending *pending = arena_new(a, struct tcp_pending);
 	*pending = (struct tcp_pending){sock, p};
@@ -198,11 +192,11 @@ static int look_at_listener(struct looking *l, const struct tcp_listener *listen
 	_cleanup_close_ int fd = source_take(l->d, &listener->from);
 	uint64_t sock = fd < 0 ? 0 : sock_find(l->sockets, fd);
 	uint64_t queue = sock + l->offset[LISTENER_QUEUE];
-	uint64_t request = sock ? pointer(l, queue, QUEUE_FIRST) : 0;
+	uint64_t request = sock ? member_pointer(&l->layout, queue, QUEUE_FIRST) : 0;
 	l->n_kept = 0;
 	for (uint32_t i = 0; request && i < listener->n; i++) {
-		look_at_other_end(l, pointer(l, request, REQUEST_SOCK), i);
-		request = pointer(l, request, REQUEST_NEXT);
+		look_at_other_end(l, member_pointer(&l->layout, request, REQUEST_SOCK), i);
+		request = member_pointer(&l->layout, request, REQUEST_NEXT);
 	}
 	return fd < 0 ? fd : 0;
 }
@@ -212,7 +206,7 @@ static bool may_look(struct file_dump *d, struct looking *ret)
 	*ret = (struct looking){.d = d, .sockets = sock_memory_get(d)};
 	if (!ret->sockets || d->s->opt->tcp_close)
 		return false;
-	ret->k = sock_memory_kernel(ret->sockets);
+	ret->layout = (struct kernel_layout){sock_memory_kernel(ret->sockets), ret->offset};
 	return kernel_members_find(members, N_MEMBERS, ret->offset) >= 0;
 }
 

@@ -36,6 +36,7 @@ struct unix_kernel {
 	struct arena *arena;
 	struct sock_memory *sockets;
 	struct kernel_memory *memory;
+	struct kernel_layout layout;
 	uint32_t offset[N_MEMBERS];
 };
 
@@ -48,38 +49,30 @@ struct unix_kernel *unix_kernel_get(struct file_dump *d)
 	struct unix_kernel *k = arena_new(&d->s->arena, struct unix_kernel);
 	*k = (struct unix_kernel){
 		.arena = &d->s->arena, .sockets = m, .memory = sock_memory_kernel(m)};
+	k->layout = (struct kernel_layout){k->memory, k->offset};
 	if (kernel_members_find(members, N_MEMBERS, k->offset) >= 0)
 		all->kernel = k;
 	return all->kernel;
 }
 
-static uint64_t pointer(struct unix_kernel *k, uint64_t object, enum member which)
-{
-	return kernel_pointer(k->memory, object + k->offset[which]);
-}
-
-static uint32_t number(struct unix_kernel *k, uint64_t object, enum member which)
-{
-	return kernel_number(k->memory, object + k->offset[which]);
-}
-
 bool unix_kernel_is_odd(struct unix_kernel *k, const struct sock_message *m)
 {
 	uint64_t cb = sock_message_cb(k->sockets, m);
-	bool odd = pointer(k, cb, CB_FILES) || number(k, cb, CB_CONSUMED);
+	bool odd = member_pointer(&k->layout, cb, CB_FILES) ||
+		   member_number(&k->layout, cb, CB_CONSUMED);
 	return kernel_failed(k->memory) || odd;
 }
 
 FermataUcred *unix_kernel_creds(struct unix_kernel *k, const struct sock_message *m)
 {
-	uint64_t cb = sock_message_cb(k->sockets, m), pid = pointer(k, cb, CB_PID);
+	uint64_t cb = sock_message_cb(k->sockets, m), pid = member_pointer(&k->layout, cb, CB_PID);
 	FermataUcred *creds = arena_new(k->arena, FermataUcred);
 	fermata_ucred__init(creds);
 	if (pid) {
-		uint64_t level = number(k, pid, PID_LEVEL);
-		creds->pid = number(k, pid + level * PID_NUMBER_SIZE, PID_NUMBERS);
-		creds->uid = number(k, cb, CB_UID);
-		creds->gid = number(k, cb, CB_GID);
+		uint64_t level = member_number(&k->layout, pid, PID_LEVEL);
+		creds->pid = member_number(&k->layout, pid + level * PID_NUMBER_SIZE, PID_NUMBERS);
+		creds->uid = member_number(&k->layout, cb, CB_UID);
+		creds->gid = member_number(&k->layout, cb, CB_GID);
 	}
 	return kernel_failed(k->memory) || !pid ? NULL : creds;
 }
@@ -87,8 +80,8 @@ FermataUcred *unix_kernel_creds(struct unix_kernel *k, const struct sock_message
 bool unix_kernel_name(struct unix_kernel *k, uint64_t sock, ProtobufCBinaryData *ret)
 {
 	struct sockaddr_un name;
-	uint64_t address = pointer(k, sock, UNIX_ADDRESS);
-	uint32_t len = address ? number(k, address, ADDRESS_LEN) : 0;
+	uint64_t address = member_pointer(&k->layout, sock, UNIX_ADDRESS);
+	uint32_t len = address ? member_number(&k->layout, address, ADDRESS_LEN) : 0;
 	*ret = (ProtobufCBinaryData){0};
 	if (len > offsetof(struct sockaddr_un, sun_path) && len <= sizeof(name)) {
 		kernel_bytes(k->memory, address + k->offset[ADDRESS_NAME], &name, len);
