@@ -410,6 +410,14 @@ static int inet_collect(struct file_dump *d, struct file_view *v, struct dumped_
 	return r < 0 ? r : classify(d, v, e, f, pending);
 }
 
+static int inet_complete(struct file_dump *d)
+{
+	if (!d->inet)
+		return 0;
+	reuseport_complete(d);
+	return tcp_pending_look(d);
+}
+
 /* --- restore --- */
 
 struct inet_restore *inet_restore_of(struct file_set *f)
@@ -437,6 +445,8 @@ static int inet_check(struct file_set *f, struct open_file *o)
 	int r = sk_opts_check(f, o, e->opts);
 	if (r >= 0)
 		r = inet_queue_check(f, o);
+	if (r >= 0)
+		r = reuseport_check(f, o);
 	if (r < 0)
 		return r;
 	if (inet_is_connection(e))
@@ -473,7 +483,7 @@ const struct file_type inet_type = {
 	.detail = offsetof(FileEntry, isk),
 	.recognize = inet_recognize,
 	.collect = inet_collect,
-	.complete = tcp_pending_look,
+	.complete = inet_complete,
 	.check = inet_check,
 	.create = inet_create,
 };

@@ -83,6 +83,9 @@ struct inet_dump {
 	bool no_ao;	    /* the kernel does not know TCP-AO */
 	bool groups_listed; /* multicast.c */
 	VEC(struct multicast_group *) groups;
+	struct reuseport_look *reuseport; /* reuseport.c; NULL: not known, or not to be had */
+	struct id_map reuseport_groups;	  /* by address: struct reuseport_group */
+	VEC(struct reuseport_group *) reuseport_all;
 	bool programs_listed;	   /* inet_hidden.c */
 	uint32_t choosing_program; /* likewise: the id of a BPF program; 0: there is none */
 };
@@ -123,6 +126,17 @@ bool inet_extra_is_kept(int level, int option);
 /* inet_hidden.c: blocks what no option tells; true if it did. */
 bool inet_hidden_block(struct file_dump *d, const struct file_view *v, const InetSkEntry *e,
 	struct dumped_file *f);
+
+/* reuseport.c: its place in its group, and the program that chooses there. */
+enum reuseport {
+	REUSEPORT_UNKNOWN, /* the kernel does not let it be read */
+	REUSEPORT_KEPT,	   /* or there is nothing */
+	REUSEPORT_EBPF	   /* a program that cannot be read */
+};
+enum reuseport reuseport_dump(struct file_dump *d, const struct file_view *v, const InetSkEntry *e,
+	struct dumped_file *f);
+/* All were met: blocks groups with a program that are not all in the tree. */
+void reuseport_complete(struct file_dump *d);
 
 /* inet_queue.c: the datagrams that wait in a UDP socket; blocks what cannot be put back. */
 int inet_queue_dump(struct file_dump *d, const struct file_view *v, const InetSkEntry *e,
@@ -191,6 +205,12 @@ int inet_plain_check(struct file_set *f, struct open_file *o);
 int inet_plain_make(struct file_set *f);
 /* Its address or interface comes with a tun device only: nothing can be tried before. */
 bool inet_waits_for_tun(const struct file_set *f, const InetSkEntry *e);
+
+/* reuseport.c: puts all plain sockets into the order in which members of groups must be made. */
+void reuseport_sort(struct file_set *f);
+int reuseport_check(struct file_set *f, const struct open_file *o);
+/* Before SO_LOCK_FILTER, which forbids it. */
+int reuseport_restore(struct file_set *f, const struct open_file *o, int fd);
 
 /* inet_inject.c: into a socket that is bound and nothing else yet; or not even that */
 int inet_queue_check(struct file_set *f, const struct open_file *o);

@@ -241,6 +241,7 @@ int inet_plain_make(struct file_set *f)
 	if (in->plain_made)
 		return 0;
 	in->plain_made = true;
+	reuseport_sort(f);
 	int made = tun_make_all(f); /* with addresses that sockets have */
 	if (made < 0)
 		return made;

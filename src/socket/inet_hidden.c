@@ -8,9 +8,9 @@
  * interface that was chosen; from 127.0.0.1, only by the loopback interface.  A socket that was
  * never bound is not asked, since that would bind it; what is corked would be sent by it.
  *
- * A program that chooses among sockets of one port cannot be asked for.  eBPF programs are listed
- * by the kernel, though not where they are; of classic ones (SO_ATTACH_REUSEPORT_CBPF) there is no
- * trace outside the socket.
+ * A program that chooses among sockets of one port cannot be asked for: reuseport.c reads it from
+ * the kernel's memory.  Where that is not allowed, eBPF programs are listed by the kernel, though
+ * not where they are; of classic ones (SO_ATTACH_REUSEPORT_CBPF) there is no trace.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -188,26 +188,40 @@ static uint32_t find_choosing_program(void)
 	return 0;
 }
 
-static bool block_choice(struct file_dump *d, const struct file_view *v, const InetSkEntry *e)
+static void warn_of_choice(struct file_dump *d, const struct file_view *v, const InetSkEntry *e)
 {
 	struct inet_dump *in = inet_dump_of(d);
-	if (!e->opts->so_reuseport || !e->src_port || inet_is_connection(e))
+	if (in->programs_listed)
+		return;
+	in->programs_listed = true;
+	in->choosing_program = find_choosing_program();
+	log_warn(d->s,
+		"pid %d %s: %s shares its port (SO_REUSEPORT); should a classic BPF program choose "
+		"among its sockets, that is lost",
+		v->from.task->vpid, view_label(d, v), inet_describe(d->s, e));
+}
+
+static bool block_choice(
+	struct file_dump *d, const struct file_view *v, const InetSkEntry *e, struct dumped_file *f)
+{
+	if (!e->opts->so_reuseport || inet_is_connection(e))
 		return false;
-	if (!in->programs_listed) {
-		in->programs_listed = true;
-		in->choosing_program = find_choosing_program();
-		log_warn(d->s,
-			"pid %d %s: %s shares its port (SO_REUSEPORT); should a classic BPF "
-			"program choose among its sockets, that is lost",
-			v->from.task->vpid, view_label(d, v), inet_describe(d->s, e));
-	}
-	if (!in->choosing_program)
-		return false;
-	view_block(d, v, "detach it (SO_DETACH_REUSEPORT_BPF)",
-		"%s shares its port (SO_REUSEPORT), and the BPF program %u may choose among its "
-		"sockets",
-		inet_describe(d->s, e), in->choosing_program);
-	return true;
+	enum reuseport found = reuseport_dump(d, v, e, f);
+	if (found == REUSEPORT_UNKNOWN)
+		warn_of_choice(d, v, e);
+	uint32_t id = found == REUSEPORT_UNKNOWN ? inet_dump_of(d)->choosing_program : 0;
+	if (found == REUSEPORT_EBPF)
+		view_block(d, v, "detach it (SO_DETACH_REUSEPORT_BPF)",
+			"%s shares its port (SO_REUSEPORT), and an eBPF program chooses among its "
+			"sockets",
+			inet_describe(d->s, e));
+	else if (id && e->src_port)
+		view_block(d, v, "detach it (SO_DETACH_REUSEPORT_BPF)",
+			"%s shares its port (SO_REUSEPORT), and the BPF program %u may choose "
+			"among "
+			"its sockets",
+			inet_describe(d->s, e), id);
+	return found == REUSEPORT_EBPF || (id && e->src_port);
 }
 
 /* --- others --- */
@@ -276,6 +290,6 @@ static bool block_saved_syn(struct file_dump *d, const struct file_view *v, cons
 bool inet_hidden_block(
 	struct file_dump *d, const struct file_view *v, const InetSkEntry *e, struct dumped_file *f)
 {
-	return block_interfaces(d, v, e, f) || block_choice(d, v, e) || block_routing(d, v, e) ||
+	return block_interfaces(d, v, e, f) || block_choice(d, v, e, f) || block_routing(d, v, e) ||
 	       block_alert(d, v, e) || block_tunnel(d, v, e) || block_saved_syn(d, v, e);
 }

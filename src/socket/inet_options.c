@@ -127,7 +127,7 @@ bool inet_option_is_kept(int level, int option)
 		{IPPROTO_ICMPV6, ICMPV6_FILTER}, {IPPROTO_TCP, TCP_CORK},
 		{IPPROTO_TCP, TCP_NODELAY}, {IPPROTO_TCP, TCP_KEEPCNT}, {IPPROTO_TCP, TCP_KEEPIDLE},
 		{IPPROTO_TCP, TCP_KEEPINTVL}, {SOL_SOCKET, SO_INCOMING_CPU},
-		{SOL_SOCKET, SO_TXREHASH}};
+		{SOL_SOCKET, SO_TXREHASH}, {SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF}};
 	for (size_t i = 0; i < sizeof(fields) / sizeof(*fields); i++)
 		if (fields[i][0] == level && fields[i][1] == option)
 			return true;
@@ -243,6 +243,8 @@ static int set_tcp(struct file_set *f, const struct open_file *o, int fd)
 int inet_options_after(struct file_set *f, const struct open_file *o, int fd)
 {
 	int r = set_ip(f, o, fd);
+	if (r >= 0)
+		r = reuseport_restore(f, o, fd);
 	if (r >= 0)
 		r = sk_opts_restore(f, o, o->e->isk->opts, fd);
 	return r < 0 ? r : set_tcp(f, o, fd);

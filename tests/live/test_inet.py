@@ -1,7 +1,9 @@
 """Inet sockets with a peer outside the tree, the network lock, and what is refused."""
 import ctypes
+import errno
 import os
 import socket
+import struct
 import subprocess
 import time
 
@@ -222,7 +224,7 @@ KINDS = {
     "alert": (r"raw socket .*IPV6_ROUTER_ALERT", None),
     "routing": (r"raw socket .*MRT_INIT", None),
     "saved_syn": (r"TCP socket .*TCP_SAVE_SYN.*have it read TCP_SAVED_SYN", None),
-    "program": (r"UDP socket .*shares its port.*BPF program \d+ may choose", None),
+    "program": (r"UDP socket .*shares its port.*an eBPF program chooses", None),
 }
 
 
@@ -248,6 +250,44 @@ def test_refused(case, kind):
     case.release()
     case.verdict()
     case.gone()
+
+
+def deny_bpf():
+    """In the process that becomes the tool: bpf(2) is EPERM."""
+    number = {"x86_64": 321, "aarch64": 280}[os.uname().machine]
+    code = struct.pack("HBBI" * 4, 0x20, 0, 0, 0, 0x15, 0, 1, number,
+                       6, 0, 0, 0x00050000 | errno.EPERM, 6, 0, 0, 0x7fff0000)
+    room = ctypes.create_string_buffer(code)
+    program = struct.pack("HxxxxxxQ", 4, ctypes.addressof(room))
+    if ctypes.CDLL(None).prctl(22, 2, program, 0, 0):  # PR_SET_SECCOMP, SECCOMP_MODE_FILTER
+        raise OSError("no seccomp")
+
+
+@scenario
+def test_no_bpf(case):
+    """Without the kernel's memory a program that chooses among sockets is lost, with a warning.
+    PROVES: F175"""
+    case.start_program(Program("inet_kinds"), "chosen")
+    images = case.dump(preexec_fn=deny_bpf)
+    if "should a classic BPF program choose among its sockets, that is lost" not in (
+            images / "dump.log").read_text():
+        raise Failure("no warning")
+    case.restore(images)
+    good_end(case)
+
+
+@scenario
+def test_choice_with_others(case):
+    """A program chooses among sockets of which one is not in the tree.
+    PROVES: F175"""
+    case.start_program(Program("inet_kinds"), "chosen")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        other.bind(("127.0.0.1", 4711))
+        case.refused("dump", r"UDP socket 127\.0\.0\.1:4711 shares its port with 1 sockets outside of "
+                     "the tree, among which a BPF program chooses", "-t", case.root)
+    case.restore(case.dump())
+    good_end(case)
 
 
 @scenario

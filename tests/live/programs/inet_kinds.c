@@ -3,6 +3,7 @@
  * VARIANTS: scenario
  */
 #include <linux/bpf.h>
+#include <linux/filter.h>
 #include <linux/if_tun.h>
 #include <linux/net_tstamp.h>
 #include <net/if.h>
@@ -279,6 +280,20 @@ static void program(void)
 	close(prog);
 }
 
+/* A classic program that chooses among sockets of its port: always the first. */
+static void chosen(void)
+{
+	struct sock_filter code[] = {BPF_STMT(BPF_RET | BPF_K, 0)};
+	struct sock_fprog program = {1, code};
+	struct sockaddr_storage name;
+	socklen_t len = name_at(0, 4711, &name);
+
+	one = socket(AF_INET, SOCK_DGRAM, 0);
+	set_opt(one, SOL_SOCKET, SO_REUSEPORT, 1);
+	NEED(!bind(one, (struct sockaddr *)&name, len));
+	NEED(!setsockopt(one, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof(program)));
+}
+
 static const struct {
 	const char *name;
 	void (*make)(void);
@@ -293,6 +308,7 @@ static const struct {
 	{"routing", routing},
 	{"saved_syn", saved_syn},
 	{"program", program},
+	{"chosen", chosen},
 	{"pair", make_pair},
 	{"pending", pending},
 	{"listener", listener},
