@@ -57,10 +57,23 @@ struct strings {
 
 enum { MAX_OPTIONS = 128 };
 
+struct option_def; /* cli/option_table.h */
+
+/* An option of the command line, as it was given. */
+struct said_option {
+	const struct option_def *def;
+	const char *arg; /* NULL: none */
+	bool negated;
+};
+
 struct options {
 	enum action action;
 	struct strings words;	 /* what follows the action: --exec-cmd, or swrk's descriptor */
 	bool given[MAX_OPTIONS]; /* by table index; ask through option_given() */
+	struct {
+		struct said_option *v;
+		size_t n, cap;
+	} said; /* all of the command line, in order; not those of configuration files */
 
 	/* which tasks, where */
 	pid_t tree;		     /* -t: root of the tree, 0 = not given */

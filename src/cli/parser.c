@@ -89,6 +89,8 @@ static int apply(struct parser *p, const struct option_def *def, const char *arg
 	void *target = (char *)p->opt + def->offset;
 
 	p->opt->given[def - option_table] = true;
+	if (!p->from_config)
+		*vec_push(p->arena, &p->opt->said) = (struct said_option){def, arg, negated};
 	switch (def->kind) {
 	case OPT_BOOL:
 		*(bool *)target = !negated;

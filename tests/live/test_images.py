@@ -1,7 +1,9 @@
 """What a dump leaves in the image directory and around it."""
 import os
+import re
 import stat
 import subprocess
+from pathlib import Path
 
 import snapshot
 from live import FERMATA, Program, Skipped, need
@@ -142,3 +144,44 @@ def test_explain(case):
     need(not case.pids(), "restore --explain restored something")
     case.restore(images)
     good_end(case)
+
+
+def through_shell(case, ran):
+    """Runs the command line that a preflight printed, as one who copies it would."""
+    line = re.search("^Command: (.*)$", ran.output, re.M)
+    need(line, f"no command line: {ran.describe()}")
+    bin = case.dir / "bin"
+    bin.mkdir(exist_ok=True)
+    if not (bin / "fermata").exists():
+        (bin / "fermata").symlink_to(Path(FERMATA).resolve())
+    done = subprocess.run(["sh", "-c", line[1]], cwd=case.dir, capture_output=True, text=True,
+                          env={**os.environ, "PATH": f"{bin}:{os.environ['PATH']}"})
+    need(done.returncode == 0, f"{line[1]}: status {done.returncode}: {done.stderr}")
+    return line[1]
+
+
+@scenario(args=["dump", "check"])
+def test_printed_command(case, verb):
+    """The command line that a preflight prints dumps: one limit for several removed files, the options
+    that were given, and words that a shell would take apart."""
+    case.start(["/usr/bin/python3", "-c", "import os, sys, time\nos.chdir(sys.argv[1])\nfiles = []\n"
+                "for mb in 2, 5, 3:\n    files.append(open(f'f{mb}', 'wb'))\n"
+                "    files[-1].write(b'x' * (mb << 20))\n    files[-1].flush()\n    os.unlink(f'f{mb}')\n"
+                "open('ready', 'w'); time.sleep(1000)", case.dir])
+    images, script, ran_at = (case.dir / name for name in ("it's; $(here)", "a script", "stages"))
+    images.mkdir()
+    script.write_text(f"#!/bin/sh\necho $CRTOOLS_SCRIPT_ACTION >>'{ran_at}'\n")
+    script.chmod(0o755)
+    pids = case.pids()
+    ran = case.run(verb, images, "-t", case.root, *(["--explain"] if verb == "dump" else []),
+                   "--network-lock", "skip", "--action-script", script, "--no-file-locks", "--cpu-cap=cpu,^ins")
+    need(ran.status == 1, f"no obstacle found: {ran.describe()}")
+    line = through_shell(case, ran)
+    need(line.count("--ghost-limit") == 1, f"more than one limit: {line}")
+    for words in "--network-lock skip", "--no-file-locks", "--cpu-cap=cpu,^ins":
+        need(words in line.replace("'", ""), f"no {words} in {line}")
+    need("post-dump" in ran_at.read_text(), "the dump did not call the script")
+    need((images / "inventory.img").exists(), "the dump wrote no images there")
+    case.gone(pids)
+    case.restore(images)
+    case.kill()
