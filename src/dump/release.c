@@ -14,6 +14,7 @@
 
 #include "base/cleanup.h"
 #include "engine/pact.h"
+#include "engine/seize.h"
 #include "kernel/syscalls.h"
 #include "mem/pages_dump.h"
 
@@ -78,6 +79,14 @@ static int reap_mine(struct session *s, void *arg, unsigned lane)
 	return 0;
 }
 
+static void await_stops(struct dump *d)
+{
+	uint64_t deadline_us = seize_stop_deadline();
+	vec_for_each (&d->tree.tasks, t)
+		if (task_lives(*t))
+			seize_await_group_stop(d->s, *t, deadline_us);
+}
+
 void dump_release(struct dump *d, enum release how)
 {
 	struct pact pact;
@@ -99,4 +108,6 @@ void dump_release(struct dump *d, enum release how)
 	if (how == RELEASE_KILLED)
 		pact_end(&pact);
 	lanes_run(d->s, how == RELEASE_KILLED ? reap_mine : detach_mine, d);
+	if (how == RELEASE_STOPPED)
+		await_stops(d);
 }

@@ -8,16 +8,21 @@
 #include "engine/seize.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 #include <time.h>
 
 #include "kernel/proc_stat.h"
 #include "kernel/proc_status.h"
+#include "task/task.h"
 
 /* For as long as a thread takes to become a leader in execve(). */
 enum { NAP_NS = 200000, NAPS = 500 };
+/* For a group-stop, and between two looks. */
+enum { STOP_WAIT_MS = 2000, STOP_POLL_MS = 1 };
 /* How many of them a thread that was asked to stop may take, before it is asked again. */
 enum { ALARMS = 5 };
 
@@ -146,4 +151,22 @@ int seize_await(struct session *s, pid_t tid, int *signo)
 	if (r == SEIZED_GONE)
 		return fail(s, ESRCH, "pid %d died while it was being dumped", tid);
 	return r < 0 ? r : 0;
+}
+
+uint64_t seize_stop_deadline(void)
+{
+	return now_us() + (uint64_t)STOP_WAIT_MS * 1000;
+}
+
+static bool is_on_its_way(struct session *s, pid_t tid)
+{
+	struct proc_stat stat;
+	return proc_stat_read(s, tid, &stat) >= 0 && !strchr("TZX", stat.state);
+}
+
+void seize_await_group_stop(struct session *s, const struct task *t, uint64_t deadline_us)
+{
+	vec_for_each (&t->threads, th)
+		while (is_on_its_way(s, (*th)->tid) && now_us() < deadline_us)
+			poll(NULL, 0, STOP_POLL_MS);
 }

@@ -43,6 +43,15 @@ static inline int seize_thread(struct session *s, pid_t tid, uint64_t deadline_u
 	return r == SEIZED_RUNNING ? seize_wait(s, tid, deadline_us, ret_signo) : r;
 }
 
+/*
+ * After a task was let go: waits until those of its threads that live are in the group-stop that it is to
+ * be left in, for whoever waits for the tool shall find it so.  Not for ever: a SIGCONT of somebody else
+ * may be faster.
+ */
+struct task;
+uint64_t seize_stop_deadline(void);
+void seize_await_group_stop(struct session *s, const struct task *t, uint64_t deadline_us);
+
 /* Asks for a stop, and waits for it; for a thread that was seized before and runs. */
 int seize_ask(struct session *s, pid_t tid);
 /* *signo: set if it is in a group-stop by then. */

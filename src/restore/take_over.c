@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/ptrace.h>
@@ -17,13 +16,11 @@
 #include "cli/hook.h"
 #include "cli/options.h"
 #include "engine/pact.h"
+#include "engine/seize.h"
 #include "ipc/ipc.h"
-#include "kernel/proc_stat.h"
 #include "plugin/plugin.h"
 
 enum {
-	STOP_WAIT_MS = 2000, /* a SIGCONT of somebody else may be faster */
-	STOP_POLL_MS = 1,
 	LEFT_OUT = 3, /* of the image's list of actions: signal 0, SIGKILL and SIGSTOP */
 };
 
@@ -106,23 +103,12 @@ static void stop(const struct task *t)
 	kill(t->pid, same ? (int)tc->stop_signo : SIGSTOP);
 }
 
-/* The signal is taken once the task runs; whoever waits for the tool shall find it stopped. */
-static void await_stop(struct restore *re, const struct task *t, uint64_t deadline_us)
-{
-	vec_for_each (&t->threads, th) {
-		struct proc_stat stat;
-		while (proc_stat_read(re->s, (*th)->tid, &stat) >= 0 && stat.state != 'T' &&
-			now_us() < deadline_us)
-			poll(NULL, 0, STOP_POLL_MS);
-	}
-}
-
 static void await_stops(struct restore *re)
 {
-	uint64_t deadline_us = now_us() + (uint64_t)STOP_WAIT_MS * 1000;
+	uint64_t deadline_us = seize_stop_deadline();
 	vec_for_each (&re->tree.tasks, t)
 		if (shall_stop(re, *t))
-			await_stop(re, *t, deadline_us);
+			seize_await_group_stop(re->s, *t, deadline_us);
 }
 
 /* Too late to refuse. */

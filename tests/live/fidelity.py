@@ -11,7 +11,7 @@ import subprocess
 import drift
 import explained
 import snapshot
-from live import BUILD, Failure, poll
+from live import BUILD, Failure, need
 
 AT_ONCE = 2000  # arguments of one witness
 
@@ -32,9 +32,11 @@ def witness(pids):
 
 
 def look(case):
-    """All there is to see of the stopped tree."""
+    """All there is to see of the stopped tree. The tool returns when it is stopped, and not before."""
     pids = case.pids()
-    poll(lambda: all(t["state"] in "TZt" for p, t in snapshot.stats().items() if p in pids), 5, "all stopped")
+    running = [tid for pid in pids for tid in snapshot.threads(pid)
+               if snapshot.thread(pid, tid)["state"] not in "TZt"]
+    need(not running, f"not stopped yet: {running}")
     seen = snapshot.take(pids)
     for pid, more in witness(pids).items():
         seen[pid] |= explained.settled(more)
