@@ -44,6 +44,15 @@ static char *parent_of(struct file_set *f, const char *path)
 	return parent;
 }
 
+void remap_remove_parents(struct file_set *f, const char *path, unsigned made)
+{
+	for (const char *parent = path; made--;) {
+		parent = parent_of(f, parent);
+		if (unlinkat(f->root_fd, parent, AT_REMOVEDIR) < 0)
+			log_warn(f->s, "cannot remove /%s: %s", parent, strerror(errno));
+	}
+}
+
 int remap_make_parents(struct file_set *f, const char *path, unsigned *ret_made)
 {
 	const char *parent = parent_of(f, path);
@@ -56,19 +65,15 @@ int remap_make_parents(struct file_set *f, const char *path, unsigned *ret_made)
 	int r = remap_make_parents(f, parent, ret_made);
 	if (r < 0)
 		return r;
-	if (mkdirat(f->root_fd, parent, 0777) < 0)
-		return errno == EEXIST ? 0 : -errno;
-	++*ret_made;
-	return 0;
-}
-
-void remap_remove_parents(struct file_set *f, const char *path, unsigned made)
-{
-	for (const char *parent = path; made--;) {
-		parent = parent_of(f, parent);
-		if (unlinkat(f->root_fd, parent, AT_REMOVEDIR) < 0)
-			log_warn(f->s, "cannot remove /%s: %s", parent, strerror(errno));
+	if (mkdirat(f->root_fd, parent, 0777) == 0)
+		++*ret_made;
+	else if (errno != EEXIST)
+		r = -errno;
+	if (r < 0) { /* those above it */
+		remap_remove_parents(f, parent, *ret_made);
+		*ret_made = 0;
 	}
+	return r;
 }
 
 /* --- opening by a temporary name --- */
