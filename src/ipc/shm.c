@@ -16,6 +16,7 @@
 #include <sys/mman.h>
 #include <sys/shm.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -23,6 +24,7 @@
 #include "file/dump.h"
 #include "image/codec.h"
 #include "kernel/procfs.h"
+#include "kernel/syscalls.h"
 #include "mem/shmem.h"
 #include "mem/vma.h"
 
@@ -288,6 +290,24 @@ static int make_segment(struct session *s, struct shm_segment *g)
 	return r < 0 ? shm_bad(s, r, g, "give it to its owner") : 0;
 }
 
+/*
+ * A segment that is half filled is not what it was, and the next restore has to know that none but the tree
+ * used it: the last to have it attached was a process of the root's number.
+ */
+static void leave_to_tree(const struct tree *tree, const struct shm_segment *g)
+{
+	pid_t pid = tree->root->pid;
+	struct clone_args args = {
+		.exit_signal = SIGCHLD, .set_tid = (uintptr_t)&pid, .set_tid_size = 1};
+	pid_t child = sys_clone3(&args);
+	if (child == 0) {
+		shmdt(shmat((int)g->id, NULL, SHM_RDONLY));
+		_exit(0);
+	}
+	while (child > 0 && waitpid(child, NULL, 0) < 0 && errno == EINTR)
+		;
+}
+
 static int fill_segment(struct session *s, const struct shm_segment *g)
 {
 	struct shm_attached a;
@@ -313,6 +333,8 @@ int shm_make(struct session *s, struct tree *tree)
 			r = make_segment(s, g);
 		if (r >= 0 && (g->fate == SEGMENT_MAKE || g->fate == SEGMENT_REFILL))
 			r = fill_segment(s, g);
+		if (r < 0 && g->fate == SEGMENT_REFILL)
+			leave_to_tree(tree, g);
 	}
 	return r;
 }
