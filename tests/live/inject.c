@@ -4,11 +4,11 @@
  * HOW is "kill" (SIGKILL instead of the call), "wait" (SIGKILL at the first wait for others behind
  * it), "fail" (the call is not made and returns an error that it may really return, from the table
  * below), "fail2", "fail3" (other such errors), "short" (half of what was to be read from or
- * written to a file is) or "none".  Threads of CMD are followed; its children are not, or with -f
- * they are, but not theirs.  "kill" takes the process that makes the call.  REPORT gets "COUNT
- * NAME": how many calls were counted and which one was hit
- * ("-" if none: it cannot go wrong so, or there was no N-th); with "none", a line for each call
- * behind that: its name and the ways in which it can go wrong.
+ * written to a file is) or "none".  Threads of CMD are followed, and children that it waits for as
+ * in vfork(2), until they exec; other children are not, or with -f they are, but not theirs. "kill"
+ * takes CMD, or with -f the process that makes the call.  REPORT gets "COUNT NAME": how many calls
+ * were counted and which one was hit ("-" if none: it cannot go wrong so, or there was no N-th);
+ * with "none", a line for each call behind that: its name and the ways in which it can go wrong.
  *
  * Calls that only a dead task makes fail (to let go of a tracee, to set its registers) are not made
  * to fail.  Exit status: that of CMD, 128+N for signal N.
@@ -31,7 +31,8 @@ enum {
 	WAYS_TO_FAIL = 3,
 	MOST_CALLS = 100000,
 	MOST_TRACED = 1024,
-	FOLLOW_THREADS = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_EXITKILL
+	FOLLOW_THREADS = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_TRACEVFORK |
+			 PTRACE_O_EXITKILL,
 };
 
 static const struct call {
@@ -209,7 +210,8 @@ struct run {
 	int status;
 	pid_t traced[MOST_TRACED];
 	pid_t let_go[MOST_TRACED];
-	size_t n_traced, n_let_go;
+	pid_t early[MOST_TRACED]; /* stopped before their parents told of them */
+	size_t n_traced, n_let_go, n_early;
 	char number[32];
 	char **calls; /* all, if nothing is to go wrong */
 };
@@ -394,18 +396,24 @@ static pid_t status_number(pid_t tid, const char *field)
 	return value;
 }
 
+static bool is_thread(pid_t tid)
+{
+	return status_number(tid, "Tgid") != tid;
+}
+
 /*
  * The first stop of one that was cloned.  The kernel takes what is cloned without SIGCHLD for a
  * thread, but children that are to be our siblings or to share memory are cloned so, too: we let go
- * of them.  Forked children are followed with the options of their parent, which also follow
- * theirs.
+ * of them, but for one that its parent waits for as in vfork(2), which does the parent's work.
+ * Forked children are followed with the options of their parent, which also follow theirs.
  */
-static void at_first_stop(struct run *run, pid_t tid)
+static void at_first_stop(struct run *run, pid_t tid, int event)
 {
-	bool is_thread = status_number(tid, "Tgid") != tid;
-	if (is_thread || (run->children && status_number(tid, "PPid") == run->root)) {
+	bool works = event == PTRACE_EVENT_VFORK;
+	if (is_thread(tid) || works || (run->children && status_number(tid, "PPid") == run->root)) {
 		trace(run, tid);
-		ptrace(PTRACE_SETOPTIONS, tid, 0, FOLLOW_THREADS);
+		ptrace(PTRACE_SETOPTIONS, tid, 0,
+			FOLLOW_THREADS | (works ? PTRACE_O_TRACEEXEC : 0));
 		return;
 	}
 	ptrace(PTRACE_DETACH, tid, 0, 0L);
@@ -421,13 +429,24 @@ static bool is_in(pid_t tid, const pid_t *list, size_t n)
 	return false;
 }
 
+static bool is_early(struct run *run, pid_t tid)
+{
+	for (size_t i = 0; i < run->n_early; i++)
+		if (run->early[i] == tid) {
+			run->early[i] = run->early[--run->n_early];
+			return true;
+		}
+	return false;
+}
+
 /* The parent must not go on before that, for it will trace such a child itself. */
-static void at_birth(struct run *run, pid_t born)
+static void at_birth(struct run *run, pid_t born, int event)
 {
 	int status;
-	if (!is_in(born, run->traced, run->n_traced) && !is_in(born, run->let_go, run->n_let_go) &&
-		waitpid(born, &status, __WALL) == born && WIFSTOPPED(status)) {
-		at_first_stop(run, born);
+	if (is_in(born, run->traced, run->n_traced) || is_in(born, run->let_go, run->n_let_go))
+		return;
+	if (is_early(run, born) || (waitpid(born, &status, __WALL) == born && WIFSTOPPED(status))) {
+		at_first_stop(run, born, event);
 		if (is_in(born, run->traced, run->n_traced))
 			ptrace(PTRACE_SYSCALL, born, 0, 0L);
 	}
@@ -439,13 +458,21 @@ static void go_on(struct run *run, pid_t tid, int status)
 	unsigned long born;
 	struct __ptrace_syscall_info info;
 	if (!is_in(tid, run->traced, run->n_traced)) {
-		at_first_stop(run, tid);
-		if (!is_in(tid, run->traced, run->n_traced))
+		if (!is_thread(tid)) {
+			need(run->n_early < MOST_TRACED, "room for a child");
+			run->early[run->n_early++] = tid;
 			return;
+		}
+		at_first_stop(run, tid, PTRACE_EVENT_CLONE);
+	}
+	if (event == PTRACE_EVENT_EXEC && tid != run->root) { /* a script, which is not the tool */
+		ptrace(PTRACE_DETACH, tid, 0, 0L);
+		forget(run, tid);
+		return;
 	}
 	if (event >= PTRACE_EVENT_FORK && event <= PTRACE_EVENT_CLONE &&
 		!ptrace(PTRACE_GETEVENTMSG, tid, 0, &born))
-		at_birth(run, (pid_t)born);
+		at_birth(run, (pid_t)born, event);
 	if (sig == (SIGTRAP | 0x80)) {
 		if (ptrace(PTRACE_GET_SYSCALL_INFO, tid, sizeof(info), &info) > 0) {
 			if (info.op == PTRACE_SYSCALL_INFO_ENTRY)
@@ -476,6 +503,8 @@ static void follow(struct run *run)
 		if (tid == run->root)
 			run->status = status;
 	}
+	for (size_t i = 0; i < run->n_early; i++) /* of a parent that was killed */
+		ptrace(PTRACE_DETACH, run->early[i], 0, 0L);
 }
 
 /* Counting begins with the program, not with what the child does before it. */
