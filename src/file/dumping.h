@@ -27,6 +27,7 @@ struct inode_info {
 	uint64_t posix_asked_of; /* mount by which it was asked for POSIX locks, + 1: file_lock.c */
 	bool may_have_posix;	 /* locks */
 	bool leased;		 /* for writing, by a descriptor of the tree */
+	bool owner_kept;	 /* of a pipe: by the record of some end */
 	bool build_id_read;
 	uint32_t *build_id; /* NULL: has none */
 	size_t n_build_id;

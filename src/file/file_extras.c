@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "file/dumping.h"
 #include "file/restoring.h"
@@ -23,6 +24,36 @@ FermataFileEntry *file_extra_make(struct file_dump *d, struct dumped_file *f)
 		f->extra->run_id = d->s->run_id;
 	}
 	return f->extra;
+}
+
+void file_extra_keep_owner(
+	struct file_dump *d, const struct file_view *v, struct dumped_file *f, unsigned usual_mode)
+{
+	const struct statx *st = &v->st;
+	unsigned mode = st->stx_mode & 07777;
+	if (!st->stx_uid && !st->stx_gid && mode == usual_mode)
+		return;
+	FermataFileEntry *extra = file_extra_make(d, f);
+	extra->has_inode_uid = extra->has_inode_gid = extra->has_inode_mode = true;
+	extra->inode_uid = st->stx_uid;
+	extra->inode_gid = st->stx_gid;
+	extra->inode_mode = mode;
+}
+
+int file_extra_give_owner(struct file_set *f, const struct open_file *o, int fd)
+{
+	const FermataFileEntry *x = o->extra;
+	struct stat st;
+	if (!x || !x->has_inode_uid || !x->has_inode_gid || !x->has_inode_mode)
+		return 0;
+	int r = fstat(fd, &st);
+	if (r == 0 && (st.st_uid != x->inode_uid || st.st_gid != x->inode_gid))
+		r = fchown(fd, x->inode_uid, x->inode_gid);
+	if (r == 0 && (st.st_mode & 07777) != x->inode_mode)
+		r = fchmod(fd, x->inode_mode);
+	return r < 0 ? fail(f->s, errno, "%s: make it one of user %u, group %u, mode %o",
+			       open_file_label(f, o), x->inode_uid, x->inode_gid, x->inode_mode)
+		     : 0;
 }
 
 int file_extras_write(struct file_dump *d)

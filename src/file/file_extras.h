@@ -7,9 +7,17 @@
 struct file_dump;
 struct dumped_file;
 struct file_set;
+struct file_view;
+struct open_file;
 
 /* Dump: the record of a file, made at the first request. Ask only with something to put in. */
 FermataFileEntry *file_extra_make(struct file_dump *d, struct dumped_file *f);
+
+/* Owner and mode of its inode, unless they are those of one that root makes (and usual_mode). */
+void file_extra_keep_owner(
+	struct file_dump *d, const struct file_view *v, struct dumped_file *f, unsigned usual_mode);
+/* Restore: gives them to what fd is, if the record of o has any. */
+int file_extra_give_owner(struct file_set *f, const struct open_file *o, int fd);
 
 /* At the end of a dump: the records of all files that have one, or no image. */
 int file_extras_write(struct file_dump *d);

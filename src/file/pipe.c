@@ -12,9 +12,13 @@
 #include <linux/magic.h>
 #include <unistd.h>
 
+#include "file/file_extras.h"
 #include "file/pipe_data.h"
 
-enum { RAW_O_LARGEFILE = 0100000 };
+enum {
+	RAW_O_LARGEFILE = 0100000,
+	USUAL_MODE = 0600, /* of a new one */
+};
 
 static bool pipe_recognize(struct file_dump *d, const struct file_view *v)
 {
@@ -31,6 +35,9 @@ static int pipe_collect(struct file_dump *d, struct file_view *v, struct dumped_
 	e->pipe_id = (uint32_t)v->st.stx_ino;
 	e->flags = v->flags & ~(uint32_t)O_CLOEXEC;
 	pipe_data_collect(d, v, /* is_fifo= */ false);
+	if (!v->inode->owner_kept)
+		file_extra_keep_owner(d, v, f, USUAL_MODE);
+	v->inode->owner_kept = true;
 	return fown_dump(d, v, &e->fown);
 }
 
@@ -104,6 +111,14 @@ static int make_ends(struct file_set *f, struct pipe_group *g, int pair[2])
 	return 0;
 }
 
+static int give_owner(struct file_set *f, const struct pipe_group *g, int fd)
+{
+	int r = 0;
+	for (size_t i = 0; i < g->ends.n && r >= 0; i++)
+		r = file_extra_give_owner(f, g->ends.v[i], fd);
+	return r;
+}
+
 static int pipe_create(struct file_set *f, struct open_file *o, int *ret_fd)
 {
 	int pair[2];
@@ -114,6 +129,8 @@ static int pipe_create(struct file_set *f, struct open_file *o, int *ret_fd)
 	int r = make_ends(f, o->pipe, pair);
 	if (r >= 0)
 		r = pipe_data_restore(f, o->pipe, f->pipes_data, pair[1]);
+	if (r >= 0)
+		r = give_owner(f, o->pipe, pair[0]);
 	close(pair[0]);
 	close(pair[1]);
 	*ret_fd = o->fd;
@@ -123,8 +140,9 @@ static int pipe_create(struct file_set *f, struct open_file *o, int *ret_fd)
 const struct file_type pipe_type = {
 	.type = FD_TYPES__PIPE,
 	.name = "pipe",
-	.restored = "both ends in any number of tasks, data, packets, capacity, flags; ends "
-		"opened again by /proc",
+	.restored = "both ends in any number of tasks, data, packets, capacity, flags, owner, "
+		    "mode; ends "
+		    "opened again by /proc",
 	.detail = offsetof(FileEntry, pipe),
 	.recognize = pipe_recognize,
 	.collect = pipe_collect,

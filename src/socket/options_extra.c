@@ -116,23 +116,11 @@ static void read_extras(struct file_dump *d, const struct file_view *v, struct d
 	}
 }
 
-/* Whoever made the socket: shown by fstat(2), and compared when ports are shared. */
-static void read_owner(struct file_dump *d, const struct file_view *v, struct dumped_file *f)
-{
-	const struct statx *st = &v->st;
-	if (!st->stx_uid && !st->stx_gid && (st->stx_mode & 07777) == 0777)
-		return;
-	FermataFileEntry *extra = file_extra_make(d, f);
-	extra->has_socket_uid = extra->has_socket_gid = extra->has_socket_mode = true;
-	extra->socket_uid = st->stx_uid;
-	extra->socket_gid = st->stx_gid;
-	extra->socket_mode = st->stx_mode & 07777;
-}
-
 void sk_extras_dump(struct file_dump *d, const struct file_view *v, struct dumped_file *f)
 {
 	read_extras(d, v, f);
-	read_owner(d, v, f);
+	/* whoever made it: shown by fstat(2), and compared when ports are shared */
+	file_extra_keep_owner(d, v, f, 0777);
 }
 
 /* --- restore --- */
@@ -157,19 +145,8 @@ static int set_extras(struct file_set *f, const struct open_file *o, int fd)
 	return 0;
 }
 
-static int set_owner(struct file_set *f, const struct open_file *o, int fd)
-{
-	const FermataFileEntry *x = o->extra;
-	if (!x || !x->has_socket_uid || !x->has_socket_gid || !x->has_socket_mode)
-		return 0;
-	if (fchown(fd, x->socket_uid, x->socket_gid) < 0 || fchmod(fd, x->socket_mode) < 0)
-		return fail(f->s, errno, "%s: make user %u the owner of the socket",
-			open_file_label(f, o), x->socket_uid);
-	return 0;
-}
-
 int sk_extras_restore(struct file_set *f, const struct open_file *o, int fd)
 {
-	int r = set_owner(f, o, fd);
+	int r = file_extra_give_owner(f, o, fd);
 	return r < 0 ? r : set_extras(f, o, fd);
 }
