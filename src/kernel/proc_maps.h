@@ -58,8 +58,8 @@ enum vma_flag {
 
 struct vma_info {
 	uint64_t start, end; /* bytes */
-	uint64_t pgoff;      /* bytes */
-	uint64_t ino;        /* 0 = no file */
+	uint64_t pgoff;	     /* bytes */
+	uint64_t ino;	     /* 0 = no file */
 	dev_t dev;
 	uint32_t prot; /* PROT_READ | PROT_WRITE | PROT_EXEC */
 	bool shared;   /* MAP_SHARED: the 's' of the permission column */
@@ -91,12 +91,21 @@ int proc_smaps_read(struct session *s, pid_t pid, vma_info_vec *out);
 int proc_maps_read(struct session *s, pid_t pid, vma_info_vec *out);
 
 /*
- * The same, without counts of pages where there are hundreds of VMAs, or it is known to take long (many
- * pages): then their flags may come from elsewhere, or another thread reads them, and meanwhile(arg)
- * is called, once. A failure of it is passed on.
+ * The same, without counts of pages where there are hundreds of VMAs, or it is known to take long
+ * (many pages): then their flags may come from elsewhere, or another thread reads them, and
+ * meanwhile(arg) is called, once. A failure of it is passed on.
  */
 typedef int proc_maps_meanwhile(void *arg);
 int proc_smaps_read_while(struct session *s, pid_t pid, bool takes_long, vma_info_vec *out,
 	proc_maps_meanwhile *meanwhile, void *arg);
+
+/*
+ * For many tasks, even small ones: a program for proc_flagged_maps_read() that reads the flags of
+ * this one right, to be closed; or a negative errno, without a failure record.
+ */
+int proc_flags_program(struct session *s, pid_t pid);
+
+/* Like proc_smaps_read(), without counts of pages where the program tells all flags. */
+int proc_flagged_maps_read(struct session *s, int program, pid_t pid, vma_info_vec *out);
 
 #endif

@@ -99,18 +99,25 @@ static int read_records(struct arena *a, int fd, vma_bits_vec *ret)
 		for (size_t i = 0; i < (size_t)n / sizeof(*some); i++) {
 			bool again = ret->n && some[i].start < ret->v[ret->n - 1].end;
 			if (again || (some[i].bits && !words_of(some[i].bits)))
-				return -ENOTSUP; /* again: by a thread with descriptors of its own */
+				return -ENOTSUP; /* again: by a thread with descriptors of its own
+						  */
 			*vec_push(a, ret) = some[i];
 		}
 	return (int)n;
 }
 
-int vma_bits_read(struct arena *a, pid_t pid, vma_bits_vec *ret)
+int vma_bits_load(void)
+{
+	return bpf_iter_load(&iterator);
+}
+
+int vma_bits_read(struct arena *a, int program, pid_t pid, vma_bits_vec *ret)
 {
 	_cleanup_close_ int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	if (pidfd < 0)
 		return -errno;
-	_cleanup_close_ int fd = bpf_iter_open(&iterator, pidfd);
+	_cleanup_close_ int fd =
+		program ? bpf_iter_start(program, pidfd) : bpf_iter_open(&iterator, pidfd);
 	return fd < 0 ? fd : read_records(a, fd, ret);
 }
 

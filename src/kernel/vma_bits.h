@@ -17,9 +17,13 @@ typedef VEC(struct vma_bits) vma_bits_vec;
 
 /*
  * Ascending. A negative errno, without a failure record, if the kernel does not tell
- * (see bpf_iter_open()), or a mapping has a bit that not all kernels have for the same.
+ * (see bpf_iter_load()), or a mapping has a bit that not all kernels have for the same.
+ * program: of proc_flags_program(), or 0: one is loaded for this.
  */
-int vma_bits_read(struct arena *a, pid_t pid, vma_bits_vec *ret);
+int vma_bits_read(struct arena *a, int program, pid_t pid, vma_bits_vec *ret);
+
+/* A program for many tasks, or a negative errno. */
+int vma_bits_load(void);
 
 /*
  * Gives vmflags to mappings that were read from maps. Those of sample were read from smaps, as far

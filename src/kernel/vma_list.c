@@ -90,8 +90,43 @@ int proc_smaps_read_while(struct session *s, pid_t pid, bool takes_long, vma_inf
 		return maps_read_failed(s, pid, "smaps", r);
 	vma_bits_vec bits = {0};
 	bool has_sample = !takes_long || (few.n && few.v[0].vmflags);
-	if (!has_sample || vma_bits_read(&s->arena, pid, &bits) < 0)
+	if (!has_sample || vma_bits_read(&s->arena, /* program= */ 0, pid, &bits) < 0)
 		return maps_read_failed(s, pid, "smaps", parse_ahead(&st, meanwhile, arg));
 	r = read_maps_and_bits(s, pid, &bits, takes_long ? &few : out, out, meanwhile, arg);
 	return r <= 0 ? r : maps_read_failed(s, pid, "smaps", maps_stream_parse(&st, SIZE_MAX));
+}
+
+/* Maps with flags; 1: the program does not tell all, or not of the same mappings. */
+static int read_flagged(
+	struct session *s, int program, pid_t pid, const vma_info_vec *sample, vma_info_vec *out)
+{
+	vma_bits_vec bits = {0};
+	vma_info_vec all = {0};
+	if (vma_bits_read(&s->arena, program, pid, &bits) < 0)
+		return 1;
+	int r = proc_maps_read(s, pid, &all);
+	if (r < 0)
+		return r;
+	if (!vma_bits_apply(&bits, all.v, all.n, sample))
+		return 1;
+	*out = all;
+	return 0;
+}
+
+int proc_flags_program(struct session *s, pid_t pid)
+{
+	vma_info_vec smaps = {0}, maps = {0};
+	_cleanup_close_ int program = vma_bits_load();
+	if (program < 0)
+		return program;
+	int r = proc_smaps_read(s, pid, &smaps);
+	if (r >= 0)
+		r = read_flagged(s, program, pid, &smaps, &maps);
+	return r ? -ENOTSUP : take_fd(&program);
+}
+
+int proc_flagged_maps_read(struct session *s, int program, pid_t pid, vma_info_vec *out)
+{
+	int r = read_flagged(s, program, pid, &(vma_info_vec){0}, out);
+	return r <= 0 ? r : proc_smaps_read(s, pid, out);
 }

@@ -107,8 +107,12 @@ static int read_vmas(struct vma_dump *v, uint64_t visit_start, uint64_t visit_en
 {
 	struct collecting c = {.v = v, .map_files_fd = -1};
 	bool large = v->t->stat.rss >= LARGE_RSS;
-	int r = proc_smaps_read_while(v->s, v->t->pid, large, &v->smaps,
-		large ? nothing_meanwhile : pages_scan_early, v);
+	int program = v->t->tree->flags_program, r;
+	if (program)
+		r = proc_flagged_maps_read(v->s, program, v->t->pid, &v->smaps);
+	else
+		r = proc_smaps_read_while(v->s, v->t->pid, large, &v->smaps,
+			large ? nothing_meanwhile : pages_scan_early, v);
 	if (r < 0)
 		return fail(v->s, r, "pid %d: read its mappings", v->t->pid);
 	v->vmas.cap = v->smaps.n;

@@ -101,6 +101,7 @@ struct tree {
 	void *seccomp; /* seccomp.c: struct seccomp_table, NULL = no filters */
 	bool no_labels; /* lsm.c: no security module has any; set by either lane */
 	bool one_node;  /* vma_policy.c: the machine has no more; likewise */
+	int flags_program; /* of proc_flags_program(), while mappings of many are read; 0 = none */
 	void *last_actions; /* sigaction.c: stored last, by either lane */
 	const uint32_t *own_loginuid; /* loginuid.c: what stubs inherit; NULL = not read yet */
 	bool no_loginuid;

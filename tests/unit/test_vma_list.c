@@ -149,8 +149,23 @@ static bool check(struct session *s, pid_t pid, bool takes_long)
 	return !all.v[all.n / 2].has_smaps;
 }
 
+/* The same by a program that is made for many tasks. */
+static void check_program(struct session *s, pid_t pid, bool known)
+{
+	vma_info_vec like = {0}, all = {0};
+	int program = proc_flags_program(s, getpid());
+	if (program < 0)
+		return;
+	assert_int_equal(proc_smaps_read(s, pid, &like), 0);
+	assert_int_equal(proc_flagged_maps_read(s, program, pid, &all), 0);
+	compare(&like, &all);
+	assert_int_equal(!all.v[all.n / 2].has_smaps, known);
+	close(program);
+}
+
 static void check_and_kill(struct session *s, pid_t pid, bool known)
 {
+	check_program(s, pid, known);
 	assert_int_equal(check(s, pid, false), known);
 	assert_int_equal(check(s, pid, true), known);
 	kill(pid, SIGKILL);
@@ -162,7 +177,7 @@ static void test_all_kinds(void **state)
 	struct session *s = *state;
 	pid_t pid = start(NULL);
 	vma_bits_vec bits = {0};
-	int r = vma_bits_read(&s->arena, pid, &bits);
+	int r = vma_bits_read(&s->arena, 0, pid, &bits);
 	if (r < 0)
 		print_message("the kernel does not tell: %s\n", strerror(-r));
 	assert_true(r != -ENOTSUP);
@@ -190,7 +205,7 @@ static void test_sample(void **state)
 	vma_info_vec maps = {0}, smaps = {0};
 	vma_bits_vec bits = {0};
 	pid_t pid = start(NULL);
-	if (vma_bits_read(&s->arena, pid, &bits) < 0)
+	if (vma_bits_read(&s->arena, 0, pid, &bits) < 0)
 		skip();
 	assert_int_equal(proc_maps_read(s, pid, &maps), 0);
 	assert_int_equal(proc_smaps_read(s, pid, &smaps), 0);

@@ -1,13 +1,14 @@
 /*
  * A crowd so large that much of it is read all at once, in which many have something that the rest
- * has not: a score and a login uid, timers, directories, an executable, a table or directories
- * shared with the parent. With an argument, a last one that is to be refused: "uts" lives in a
- * namespace of its own, "files" shares its descriptors with a sibling.
+ * has not: a score and a login uid, timers, directories, flags of mappings, an executable, a table
+ * or directories shared with the parent. With an argument, a last one that is to be refused: "uts"
+ * lives in a namespace of its own, "files" shares its descriptors with a sibling.
  * PROVES: F008 F015 F019 F099 F096
  */
 #include "check.h"
 
 #include <linux/kcmp.h>
+#include <sys/mman.h>
 #include <sched.h>
 #include <sys/syscall.h>
 
@@ -55,11 +56,29 @@ struct own {
 	ino_t cwd, root;
 };
 
+/* Two pages, of which the second has what its neighbour lacks; and one of a kind. */
+static void map_odd(int i)
+{
+	static const int advices[] = {MADV_SEQUENTIAL, MADV_RANDOM, MADV_DONTFORK, MADV_DONTDUMP,
+		MADV_WIPEONFORK, MADV_MERGEABLE, MADV_NOHUGEPAGE};
+	static const int flags[] = {MAP_NORESERVE, MAP_GROWSDOWN, MAP_LOCKED};
+	char *p = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	NEED(p != MAP_FAILED);
+	NEED(!madvise(p + PAGE, PAGE, advices[i % (sizeof(advices) / sizeof(*advices))]));
+	p[0] = p[PAGE] = (char)i;
+	p = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | flags[i % (sizeof(flags) / sizeof(*flags))], -1, 0);
+	NEED(p != MAP_FAILED);
+	p[0] = (char)i;
+}
+
 static void differ(struct own *own, int i)
 {
 	struct sigevent none = {.sigev_notify = SIGEV_NONE};
 	struct itimerspec when = {.it_value = {100000 + i, 0}};
 
+	map_odd(i);
 	if (i % 3 == 0)
 		put("/proc/self/oom_score_adj", own->score = 300 + i);
 	if (i % 4 == 0 && i % 7 != 2) /* it is set from inside of the root */
