@@ -5,7 +5,7 @@
 #include "kernel/btf.h"
 
 #include <linux/btf.h>
-#include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Bytes that follow the common part of a record: some of each member, or of the kind. */
@@ -68,6 +68,8 @@ static bool next_type(struct cursor *c)
 
 struct btf {
 	struct cursor types; /* before the first */
+	const uint32_t *at;  /* where each is, by its id; NULL: not known */
+	uint32_t n;
 	const char *strings;
 	size_t strings_len;
 	unsigned nameless; /* parts that were looked into */
@@ -113,6 +115,11 @@ uint32_t btf_find_function(const void *data, size_t len, const char *name)
 static bool go_to(const struct btf *b, uint32_t id, struct cursor *ret)
 {
 	*ret = b->types;
+	if (b->at) {
+		ret->p += id && id <= b->n ? b->at[id] : 0;
+		ret->id = id - 1;
+		return id && id <= b->n && next_type(ret);
+	}
 	while (ret->id < id && next_type(ret))
 		;
 	return id && ret->id == id;
@@ -142,13 +149,18 @@ static bool resolve(const struct btf *b, uint32_t id, struct cursor *ret)
 	return false;
 }
 
+static bool is_name(const struct btf *b, uint32_t name_off, const char *name)
+{
+	size_t size = strlen(name) + 1;
+	return name_off < b->strings_len && b->strings_len - name_off >= size &&
+	       memcmp(b->strings + name_off, name, size) == 0;
+}
+
 static bool is_structure(const struct btf *b, uint32_t id, const char *name)
 {
 	struct cursor c;
-	size_t size = strlen(name) + 1;
 	return resolve(b, id, &c) && BTF_INFO_KIND(c.t.info) == BTF_KIND_STRUCT &&
-	       c.t.name_off < b->strings_len && b->strings_len - c.t.name_off >= size &&
-	       memcmp(b->strings + c.t.name_off, name, size) == 0;
+	       is_name(b, c.t.name_off, name);
 }
 
 static bool has_form(const struct btf *b, uint32_t id, struct form form)
@@ -168,7 +180,7 @@ static bool has_form(const struct btf *b, uint32_t id, struct form form)
 }
 
 static int find_member(
-	struct btf *b, const struct cursor *in, uint32_t name_off, struct form form, int depth)
+	struct btf *b, const struct cursor *in, const char *name, struct form form, int depth)
 {
 	unsigned kind = BTF_INFO_KIND(in->t.info);
 	if ((kind != BTF_KIND_STRUCT && kind != BTF_KIND_UNION) || depth > DEPTH_MAX)
@@ -181,12 +193,12 @@ static int find_member(
 			BTF_INFO_KFLAG(in->t.info) ? BTF_MEMBER_BIT_OFFSET(m.offset) : m.offset;
 		if (bits % 8 || bits / 8 > INT16_MAX)
 			continue;
-		if (m.name_off == name_off)
+		if (m.name_off && is_name(b, m.name_off, name))
 			return has_form(b, m.type, form) ? (int)(bits / 8) : -1;
 		if (m.name_off || b->nameless == NAMELESS_MAX || !go_to(b, m.type, &inner))
 			continue;
 		b->nameless++;
-		int at = find_member(b, &inner, name_off, form, depth + 1);
+		int at = find_member(b, &inner, name, form, depth + 1);
 		if (at >= 0)
 			return (int)(bits / 8) + at;
 	}
@@ -200,8 +212,80 @@ static int find(
 	struct cursor c;
 	if (!parse(data, len, &b) || !find_named(&b, BTF_KIND_STRUCT, structure, &c))
 		return -1;
-	uint32_t name_off = find_string(b.strings, b.strings_len, member);
-	return name_off ? find_member(&b, &c, name_off, form, 0) : -1;
+	return find_member(&b, &c, member, form, 0);
+}
+
+/* --- many of the same data --- */
+
+struct btf_index {
+	struct btf b;
+	uint32_t *at;	      /* b.at */
+	uint32_t *structures; /* their ids */
+	size_t n_structures;
+};
+
+static bool pass(struct btf_index *x)
+{
+	struct cursor c = x->b.types;
+	const char *begin = c.p, *p = c.p;
+	size_t most = (size_t)(c.end - c.p) / sizeof(struct btf_type) + 1;
+	x->at = malloc(most * sizeof(*x->at));
+	x->structures = malloc(most * sizeof(*x->structures));
+	if (!x->at || !x->structures)
+		return false;
+	for (; next_type(&c); p = c.p) {
+		x->at[c.id] = (uint32_t)(p - begin);
+		if (BTF_INFO_KIND(c.t.info) == BTF_KIND_STRUCT)
+			x->structures[x->n_structures++] = c.id;
+	}
+	x->b.at = x->at;
+	x->b.n = c.id;
+	return true;
+}
+
+struct btf_index *btf_index_make(const void *data, size_t len)
+{
+	struct btf_index *x = calloc(1, sizeof(*x));
+	if (x && parse(data, len, &x->b) && pass(x))
+		return x;
+	btf_index_free(x);
+	return NULL;
+}
+
+void btf_index_free(struct btf_index *x)
+{
+	if (!x)
+		return;
+	free(x->at);
+	free(x->structures);
+	free(x);
+}
+
+static bool find_structure(const struct btf_index *x, const char *name, struct cursor *ret)
+{
+	uint32_t name_off = find_string(x->b.strings, x->b.strings_len, name);
+	for (size_t i = 0; name_off && i < x->n_structures; i++)
+		if (go_to(&x->b, x->structures[i], ret) && ret->t.name_off == name_off)
+			return true;
+	return false;
+}
+
+bool btf_index_find(
+	struct btf_index *x, const struct kernel_member *members, size_t n, uint32_t *ret)
+{
+	struct cursor c = {0};
+	for (size_t i = 0; i < n; i++) {
+		const struct kernel_member *m = &members[i];
+		bool same = i && strcmp(m->structure, members[i - 1].structure) == 0;
+		x->b.nameless = 0;
+		int offset = same || find_structure(x, m->structure, &c)
+				     ? find_member(&x->b, &c, m->member, (struct form){0}, 0)
+				     : -1;
+		if (offset < 0)
+			return false;
+		ret[i] = (uint32_t)offset;
+	}
+	return true;
 }
 
 int btf_find_member(const void *data, size_t len, const char *structure, const char *member)

@@ -2,6 +2,7 @@
 #ifndef FERMATA_KERNEL_BTF_H
 #define FERMATA_KERNEL_BTF_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,5 +25,19 @@ int btf_find_pointer_to(const void *data, size_t len, const char *structure, con
 /* The same; -1 also if it is not a number, pointer or structure of that many bytes. */
 int btf_find_sized(
 	const void *data, size_t len, const char *structure, const char *member, uint32_t size);
+
+struct kernel_member {
+	const char *structure, *member;
+};
+
+struct btf_index;
+
+/* For who asks for many of the same data, which must stay; NULL: it is malformed, or no memory. */
+struct btf_index *btf_index_make(const void *data, size_t len);
+void btf_index_free(struct btf_index *x);
+
+/* Offsets as btf_find_member() tells them; false: one is not there. */
+bool btf_index_find(
+	struct btf_index *x, const struct kernel_member *members, size_t n, uint32_t *ret);
 
 #endif

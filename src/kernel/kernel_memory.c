@@ -42,6 +42,8 @@ struct kernel_window {
 
 struct kernel_memory {
 	int map, program;
+	struct kernel_btf btf;
+	struct btf_index *index;
 	struct kernel_window *window; /* NULL: not mapped */
 	uint32_t offset[N_MEMBERS];
 	bool failed;
@@ -97,7 +99,10 @@ static int begin(struct kernel_memory *k)
 		.max_entries = 1,
 		.map_flags = BPF_F_MMAPABLE,
 	};
-	int r = kernel_members_find(members, N_MEMBERS, k->offset);
+	if (!kernel_btf_get(&k->btf))
+		return -ENOENT;
+	k->index = btf_index_make(k->btf.text, k->btf.len);
+	int r = kernel_members_find(k, members, N_MEMBERS, k->offset);
 	if (r >= 0)
 		r = k->map = sys_bpf(BPF_MAP_CREATE, &attr);
 	if (r < 0)
@@ -130,6 +135,8 @@ void kernel_memory_close(struct kernel_memory *k)
 		munmap(k->window, sizeof(*k->window));
 	cleanup_close(&k->map);
 	cleanup_close(&k->program);
+	btf_index_free(k->index);
+	kernel_btf_free(&k->btf);
 	free(k);
 }
 
@@ -268,16 +275,8 @@ uint64_t kernel_page_address(struct kernel_memory *k, uint64_t page)
 
 /* --- members --- */
 
-int kernel_members_find(const struct kernel_member *wanted, size_t n, uint32_t *ret)
+int kernel_members_find(
+	struct kernel_memory *k, const struct kernel_member *wanted, size_t n, uint32_t *ret)
 {
-	_cleanup_(kernel_btf_free) struct kernel_btf btf = {0};
-	if (!kernel_btf_get(&btf))
-		return -ENOENT;
-	for (size_t i = 0; i < n; i++) {
-		int at = btf_find_member(btf.text, btf.len, wanted[i].structure, wanted[i].member);
-		if (at < 0)
-			return -ENOENT;
-		ret[i] = (uint32_t)at;
-	}
-	return 0;
+	return k->index && btf_index_find(k->index, wanted, n, ret) ? 0 : -ENOENT;
 }

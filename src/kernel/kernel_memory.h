@@ -14,6 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "kernel/btf.h"
+
 struct kernel_memory;
 
 /* To be closed. NULL: this kernel does not allow it. */
@@ -33,12 +35,9 @@ uint64_t kernel_open_file(struct kernel_memory *k, int fd);
 /* The memory that a struct page stands for. */
 uint64_t kernel_page_address(struct kernel_memory *k, uint64_t page);
 
-struct kernel_member {
-	const char *structure, *member;
-};
-
 /* Offsets in bytes of n members. -ENOENT: this kernel does not have all of them. */
-int kernel_members_find(const struct kernel_member *members, size_t n, uint32_t *ret);
+int kernel_members_find(
+	struct kernel_memory *k, const struct kernel_member *members, size_t n, uint32_t *ret);
 
 /* Where members are, by their place in such a list, and how to read them. */
 struct kernel_layout {

@@ -22,7 +22,8 @@ void inet_empties_list(struct file_dump *d, int fd, struct inet_empties *ret)
 	struct sock_memory *m = sock_memory_get(d);
 	*ret = (struct inet_empties){0};
 	uint64_t sock = m ? sock_find(m, fd) : 0;
-	if (sock && kernel_members_find(members, N_MEMBERS, ret->offset) >= 0 &&
+	if (sock &&
+		kernel_members_find(sock_memory_kernel(m), members, N_MEMBERS, ret->offset) >= 0 &&
 		sock_queue_at(m, sock + ret->offset[READER_QUEUE], &ret->all) &&
 		sock_queue(m, sock, &ret->all))
 		ret->sockets = m;

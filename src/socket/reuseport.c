@@ -61,7 +61,7 @@ static struct reuseport_look *look_of(struct file_dump *d)
 	l->arena = &d->s->arena;
 	l->sockets = m;
 	l->layout = (struct kernel_layout){sock_memory_kernel(m), l->offset};
-	if (kernel_members_find(members, N_MEMBERS, l->offset) >= 0)
+	if (kernel_members_find(l->layout.memory, members, N_MEMBERS, l->offset) >= 0)
 		in->reuseport = l;
 	return in->reuseport;
 }

@@ -63,11 +63,11 @@ struct sock_memory {
 	uint32_t offset[N_MEMBERS];
 };
 
-static bool find_members(uint32_t *offset)
+static bool find_members(struct kernel_memory *k, uint32_t *offset)
 {
-	return kernel_members_find(members, N_MEMBERS, offset) >= 0 ||
-	       (kernel_members_find(members, PIECE_PAGE, offset) >= 0 &&
-		       kernel_members_find(older_piece, 3, offset + PIECE_PAGE) >= 0);
+	return kernel_members_find(k, members, N_MEMBERS, offset) >= 0 ||
+	       (kernel_members_find(k, members, PIECE_PAGE, offset) >= 0 &&
+		       kernel_members_find(k, older_piece, 3, offset + PIECE_PAGE) >= 0);
 }
 
 struct sock_memory *sock_memory_get(struct file_dump *d)
@@ -76,7 +76,11 @@ struct sock_memory *sock_memory_get(struct file_dump *d)
 		return d->sock_memory;
 	struct sock_memory *m = arena_new(&d->s->arena, struct sock_memory);
 	m->arena = &d->s->arena;
-	m->kernel = find_members(m->offset) ? kernel_memory_open() : NULL;
+	m->kernel = kernel_memory_open();
+	if (m->kernel && !find_members(m->kernel, m->offset)) {
+		kernel_memory_close(m->kernel);
+		m->kernel = NULL;
+	}
 	m->layout = (struct kernel_layout){m->kernel, m->offset};
 	d->no_sock_memory = !m->kernel;
 	if (!m->kernel)

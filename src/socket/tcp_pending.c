@@ -207,7 +207,7 @@ static bool may_look(struct file_dump *d, struct looking *ret)
 	if (!ret->sockets || d->s->opt->tcp_close)
 		return false;
 	ret->layout = (struct kernel_layout){sock_memory_kernel(ret->sockets), ret->offset};
-	return kernel_members_find(members, N_MEMBERS, ret->offset) >= 0;
+	return kernel_members_find(ret->layout.memory, members, N_MEMBERS, ret->offset) >= 0;
 }
 
 int tcp_pending_look(struct file_dump *d)

@@ -50,7 +50,7 @@ struct unix_kernel *unix_kernel_get(struct file_dump *d)
 	*k = (struct unix_kernel){
 		.arena = &d->s->arena, .sockets = m, .memory = sock_memory_kernel(m)};
 	k->layout = (struct kernel_layout){k->memory, k->offset};
-	if (kernel_members_find(members, N_MEMBERS, k->offset) >= 0)
+	if (kernel_members_find(k->memory, members, N_MEMBERS, k->offset) >= 0)
 		all->kernel = k;
 	return all->kernel;
 }

@@ -137,6 +137,12 @@ static void number(struct session *s, const char *text, size_t len)
 static void btf(struct session *s, const char *data, size_t len)
 {
 	(void)s;
+	const struct kernel_member members[] = {{"s", "m"}, {"s", "n"}};
+	uint32_t offsets[2];
+	struct btf_index *x = btf_index_make(data, len);
+	if (x)
+		btf_index_find(x, members, 2, offsets);
+	btf_index_free(x);
 	btf_find_function(data, len, "f");
 	MUST(btf_find_member(data, len, "s", "m") >= -1);
 	MUST(btf_find_pointer(data, len, "s", "m") >= -1);

@@ -103,9 +103,38 @@ static void test_find(void **state)
 	assert_int_equal(btf_find_function(&b, len, "wanted"), 0);
 }
 
+static const struct kernel_member several[] = {
+	{"other", "int"}, {"wanted", "wanted_not"}, {"wanted", "wanted_not"}, {"other", "int"}};
+static const struct kernel_member missing[][1] = {
+	{{"wanted", "int"}}, {{"int", "int"}}, {{"anted", "wanted_not"}}, {{"", ""}}};
+
+static void test_index(void **state)
+{
+	(void)state;
+	struct blob b = make_blob();
+	size_t len = offsetof(struct blob, strings) + sizeof(strings);
+	struct btf_index *x = btf_index_make(&b, len);
+	uint32_t offset[4] = {77, 77, 77, 77};
+	assert_non_null(x);
+	assert_true(btf_index_find(x, several, 4, offset));
+	assert_int_equal(offset[0], 0);
+	assert_int_equal(offset[1], 12);
+	assert_int_equal(offset[2], 12);
+	assert_int_equal(offset[3], 0);
+	for (size_t i = 0; i < sizeof(missing) / sizeof(*missing); i++)
+		assert_false(btf_index_find(x, missing[i], 1, offset));
+	btf_index_free(x);
+	assert_null(btf_index_make(&b, 3));
+}
+
 static int parse_btf(struct arena *a, const char *text, size_t len)
 {
+	uint32_t offset[4];
+	struct btf_index *x = btf_index_make(text, len);
 	(void)a;
+	if (x)
+		btf_index_find(x, several, 4, offset);
+	btf_index_free(x);
 	btf_find_function(text, len, "wanted");
 	btf_find_pointer(text, len, "wanted", "wanted_not");
 	btf_find_pointer_to(text, len, "wanted", "wanted_not", "other");
@@ -173,6 +202,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_find),
+		cmocka_unit_test(test_index),
 		with_session(test_torture),
 		with_session(test_identities),
 	};
