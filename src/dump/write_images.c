@@ -84,14 +84,14 @@ static int visit_pages(
 	struct session *s, struct writing *w, struct task *t, struct vma_dump *vmas)
 {
 	struct visit *v = NULL;
-	unsigned *n_writing = &w->n_writing;
-	vmas->n_writing = n_writing;
-	__atomic_fetch_add(n_writing, 1, __ATOMIC_RELAXED);
+	vmas->n_writing = &w->n_writing;
+	__atomic_fetch_add(&w->n_writing, 1, __ATOMIC_RELAXED);
 	int r = dump_begin_visit(s, t, visit_begin, &v);
 	if (r >= 0)
 		r = pages_dump_task(s, t, vmas, v);
 	int left = visit_end(v);
-	__atomic_fetch_sub(n_writing, 1, __ATOMIC_RELAXED);
+	__atomic_fetch_sub(&w->n_writing, 1, __ATOMIC_RELAXED);
+	vmas->n_writing = NULL;
 	return r < 0 ? r : left;
 }
 
