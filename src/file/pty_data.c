@@ -65,6 +65,57 @@ static void give_slave_back(const struct tty_dump *t, int master, int slave)
 		set_lock(master, t->info->locked);
 }
 
+/* Open files that would send signals (O_ASYNC) for what is read and typed here. */
+struct armed {
+	int fd, flags;
+	int number; /* by which it was armed: si_fd of the signal */
+};
+typedef VEC(struct armed) armed_vec;
+
+static void disarm(struct file_dump *d, const struct tty_dump *t, armed_vec *ret)
+{
+	for (size_t i = 0; t && i < t->files.n; i++) {
+		const struct file_source *from = &t->files.v[i]->from;
+		int fd = source_take(d, from);
+		int flags = fd < 0 ? 0 : fcntl(fd, F_GETFL);
+		if (flags & O_ASYNC && fcntl(fd, F_SETFL, flags & ~O_ASYNC) == 0)
+			*vec_push(&d->s->arena, ret) = (struct armed){fd, flags, from->number};
+		else if (fd >= 0)
+			close(fd);
+	}
+}
+
+/* Through a descriptor of the right number, which may be in use here. */
+static int arm(const struct armed *a)
+{
+	int other = fcntl(a->number, F_DUPFD_CLOEXEC, 0);
+	int r = dup2(a->fd, a->number) < 0 || fcntl(a->number, F_SETFL, a->flags) < 0
+			? -errno
+			: 0;
+	close(a->number);
+	if (other >= 0) {
+		dup3(other, a->number, O_CLOEXEC);
+		close(other);
+	}
+	return r;
+}
+
+static int copy_disarmed(struct file_dump *d, const struct tty_dump *t, int master, int slave,
+	struct pty_queues *q)
+{
+	armed_vec armed = {0};
+	disarm(d, t, &armed);
+	disarm(d, t->peer, &armed);
+	int r = pty_queues_copy(master, slave, q);
+	vec_for_each (&armed, a) {
+		int back = arm(a);
+		r = r < 0 ? r : back;
+	}
+	vec_for_each (&armed, a)
+		close(a->fd);
+	return r;
+}
+
 static int copy_pair(struct file_dump *d, const struct tty_dump *t, struct pty_queues *q)
 {
 	_cleanup_close_ int master = source_take(d, &t->from);
@@ -73,7 +124,7 @@ static int copy_pair(struct file_dump *d, const struct tty_dump *t, struct pty_q
 	int slave = borrow_slave(d, t, master);
 	if (slave < 0)
 		return slave;
-	int r = pty_queues_copy(master, slave, q);
+	int r = copy_disarmed(d, t, master, slave, q);
 	give_slave_back(t, master, slave);
 	return r;
 }
