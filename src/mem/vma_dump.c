@@ -57,7 +57,9 @@ static int read_fdflags(struct collecting *c, const struct vma_info *info, VmaEn
 	if (fstatat(c->map_files_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return fail_remedy(v->s, errno, "needs CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN",
 			"pid %d: look at its mapping %s (%s)", v->t->pid, name, info->name);
-	bool readable = st.st_mode & S_IRUSR, writable = st.st_mode & S_IWUSR;
+	/* under seals of a memfd a shared mapping is one of a file that was opened to be read */
+	bool sealed = info->shared && !(info->vmflags & VMF(MW));
+	bool readable = st.st_mode & S_IRUSR, writable = st.st_mode & S_IWUSR && !sealed;
 	e->has_fdflags = 1;
 	e->fdflags = !writable ? O_RDONLY : readable ? O_RDWR : O_WRONLY;
 	return 0;

@@ -123,7 +123,10 @@ def maps(pid, names):
         elif line.startswith(("KernelPageSize:", "ProtectionKey:")):
             vma[line.split(":")[0]] = line.split()[1]
         elif line.startswith("VmFlags:"):
-            vma["flags"] = " ".join(f for f in line.split()[1:] if f not in VM_FLAGS)
+            flags = line.split()[1:]
+            # shared, never to be written: of a file opened for reading, or of a sealed one
+            ignored = VM_FLAGS if "mw" in flags or "ms" not in flags else (*VM_FLAGS, "sh")
+            vma["flags"] = " ".join(f for f in flags if f not in ignored)
             last = out[-1] if out else None
             if last and mergeable(last, vma):
                 last["end"] = vma["end"]
