@@ -55,7 +55,8 @@ static void print_aspects(void)
 		printf("%s%s", a == aspects ? "" : ", ", (*a)->name);
 	printf(".\nRefused: 32-bit code, shadow stacks, syscall user dispatch, tagged pointers, landlock, "
 	       "keyrings of\nprocesses and threads, segments of modify_ldt(), ports of ioperm(), core "
-	       "scheduling.\n");
+	       "scheduling;\nthreads with a descriptor table, directory, umask or namespace of their own, "
+	       "and children to come in\nanother PID or time namespace.\n");
 }
 
 int main(void)

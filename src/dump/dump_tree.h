@@ -15,7 +15,7 @@ struct dump {
 	struct file_dump *files;
 	struct vma_dump **vmas;			      /* by task index */
 	struct aspect_states **states;		      /* likewise; of each of its threads */
-	const struct namespace_names *own_namespaces; /* kobj_ids.c */
+	const struct namespace_names *own_namespaces; /* namespaces.c */
 	bool root_is_ours;			      /* likewise: its namespaces are */
 	int records_program; /* records.c: 0 is not tried yet, negative is not to be had */
 	task_record_vec records;
@@ -43,13 +43,19 @@ int dump_read_tasks(struct dump *d);
 
 /*
  * kobj_ids.c: which kernel objects tasks share; t->ids. First all get theirs made, then the kinds
- * can be read and the namespaces looked at in any order (share_out()), then all are checked.
+ * can be read, the threads of each task and the namespaces looked at in any order (share_out()), then
+ * all are checked.
  */
 enum { DUMP_ID_KINDS = 3 };
 int dump_prepare_ids(struct dump *d);
 int dump_read_ids(struct session *s, const struct dump *d, int kind);
-int dump_check_namespaces(struct session *s, const struct dump *d, const struct task *t);
+int dump_check_threads(struct session *s, const struct task *t);
 int dump_check_ids(struct dump *d);
+
+/* namespaces.c: for dump_prepare_ids(); then of each task, with its threads. */
+int dump_prepare_namespaces(struct dump *d);
+void dump_set_namespace_ids(const struct dump *d, TaskKobjIdsEntry *ids);
+int dump_check_namespaces(struct session *s, const struct dump *d, const struct task *t);
 
 /* collect_task.c: everything but page contents. */
 int dump_collect_tasks(struct dump *d);

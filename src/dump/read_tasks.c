@@ -33,6 +33,8 @@ static int read_task(struct session *s, struct dump *d, struct task *t)
 		return 0;
 	int r = dump_check_namespaces(s, d, t);
 	if (r >= 0)
+		r = dump_check_threads(s, t);
+	if (r >= 0)
 		r = file_dump_read(s, t);
 	if (r >= 0)
 		r = vma_dump_read(s, t, 0, 0, &d->vmas[t->index]);

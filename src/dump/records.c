@@ -8,7 +8,7 @@
 
 enum {
 	WORTH_TASKS = 32,    /* each of them saves a tenth of a millisecond, */
-	WORTH_THREADS = 256, /* or a hundredth */
+	WORTH_THREADS = 128, /* or a fiftieth */
 	NOT_TRIED = 0,
 };
 

@@ -113,8 +113,8 @@ enum { LEVEL_SHIFT = 4, NUMBER_SIZE = 4 };
 /* All but user and PID namespace are named by it, and so the same for two that share it. */
 static bool has_namespaces(const struct kernel_btf *b)
 {
-	static const char *const members[] = {
-		"mnt_ns", "net_ns", "ipc_ns", "uts_ns", "time_ns", "cgroup_ns"};
+	static const char *const members[] = {"mnt_ns", "net_ns", "ipc_ns", "uts_ns", "time_ns",
+		"cgroup_ns", "pid_ns_for_children", "time_ns_for_children"};
 	bool all = true;
 	for (size_t i = 0; i < sizeof(members) / sizeof(*members); i++)
 		all &= btf_find_pointer(b->text, b->len, "nsproxy", members[i]) >= 0;

@@ -183,6 +183,18 @@ TASKS = {
     "keys": r"has a keyring of its own",
     "thread_timer": r"timer 0 counts the CPU time of some thread",
     "thread_keys": r"thread \d+: has a keyring of its own",
+    "own_files": r"thread \d+: has a descriptor table of its own \(unshare\(CLONE_FILES\)\).*that thread",
+    "many_files": r"thread \d+: has a descriptor table of its own",
+    "own_fs": r"thread \d+: has a working directory and umask of its own \(unshare\(CLONE_FS\)\)",
+    "many_fs": r"thread \d+: has a working directory and umask of its own",
+    "own_uts": r"thread \d+: is in another UTS namespace than its process",
+    "many_uts": r"thread \d+: is in another UTS namespace than its process",
+    "own_net": r"thread \d+: is in another network namespace than its process",
+    "own_ipc": r"thread \d+: is in another IPC namespace than its process",
+    "own_children": r"thread \d+: its next child will be in another PID namespace",
+    "many_children": r"thread \d+: its next child will be in another PID namespace",
+    "children": r"its next child will be in another PID namespace.*setns",
+    "children_clock": r"its next child will be in another time namespace",
 }
 
 
