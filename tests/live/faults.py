@@ -170,11 +170,13 @@ class Sweep:
             self.deep, deep.take(pids, self.scene.restless), self.moving) + [
             f"{k}: {self.state[k]} -> {state[k]}" for k in state if state[k] != self.state[k]]
 
-    def continue_stopped(self):
+    def changes_after_kill(self):
         """One that was stopped falls back into its stop in the middle of the way out; it stops again by itself."""
+        lines = self.changes()
         for pid, task in snapshot.stats().items():
-            if self.scene.stops_again and task["state"] == "T" and pid in self.case.pids():
+            if lines and self.scene.stops_again and task["state"] == "T" and pid in self.case.pids():
                 os.kill(pid, signal.SIGCONT)
+        return lines
 
     def changes_by_restore(self):
         """Registers and pages each time; all that /proc tells takes longer: each fourth time."""
@@ -242,9 +244,7 @@ class Sweep:
                 return
             if out.status == 0:
                 raise Failure(f"status 0, but tasks are left: {snapshot.stats()}")
-        if out.killed:
-            self.continue_stopped()
-        self.need_no(self.changes)
+        self.need_no(self.changes_after_kill if out.killed else self.changes)
         self.need_clean(out.killed)
         if done and not scene.ends and self.points % 8 == 0:
             case.kill()
