@@ -30,6 +30,7 @@ extern const struct aspect sigqueue_aspect;
 enum {
 	SIGINFO_BYTES = 128,
 	BATCH = 32,
+	VERY_MANY = 512 * BATCH,
 	N_SIGNALS = 64,
 	/* Standard signals coalesce: a stub gets SIGCHLD once, and hardly anything else. */
 	DRAIN_STEPS = 8,
@@ -62,8 +63,58 @@ static void append(struct session *s, SignalQueueEntry *q, const struct raw_sigi
 	q->signals[q->n_signals++] = e;
 }
 
+static void take(
+	struct session *s, struct thread *t, SignalQueueEntry *q, const struct raw_siginfo *info)
+{
+	if (info->signo == SIGTRAP)
+		block(s, t->task->vpid, NULL, "thread %d: SIGTRAP is pending", t->vtid);
+	/* It stops as soon as it runs; who makes it again sees to that. */
+	if (info->signo == SIGSTOP)
+		t->task->stop_signo = SIGSTOP;
+	else
+		append(s, q, info);
+}
+
+static uint64_t bit_of(int signo)
+{
+	return UINT64_C(1) << (signo - 1);
+}
+
+static int signo_of(const SiginfoEntry *e)
+{
+	int signo;
+	memcpy(&signo, e->siginfo.data, sizeof(signo));
+	return signo;
+}
+
+/*
+ * A signal that came at RLIMIT_SIGPENDING may be pending without an entry in the queue: a standard one by
+ * tgkill(2) or sigqueue(3), any by kill(2).  Whoever takes it is told the siginfo of collect_signal()
+ * (kernel/signal.c).  Only what is pending before and after the queue was read, and not in it, is
+ * taken for that.
+ */
+static void take_without_entry(
+	struct session *s, struct thread *t, SignalQueueEntry *q, uint64_t before, bool shared)
+{
+	struct proc_status now;
+	uint64_t missing = before & ~bit_of(SIGKILL);
+	for (size_t i = 0; i < q->n_signals; i++)
+		missing &= ~bit_of(signo_of(q->signals[i]));
+	if (!missing || proc_status_read_tid(s, t->task->pid, t->tid, &now) < 0)
+		return;
+	missing &= shared ? now.shd_pnd : now.sig_pnd;
+	for (int signo = 1; signo <= N_SIGNALS; signo++)
+		if (missing & bit_of(signo))
+			take(s, t, q, &(struct raw_siginfo){.signo = signo});
+}
+
+/*
+ * The kernel walks from the first for each one, however many are asked for at once (ptrace_peek_siginfo()), so
+ * a larger batch would not save anything but calls.
+ */
 static int peek(struct session *s, struct thread *t, uint32_t flags, SignalQueueEntry **ret)
 {
+	bool shared = flags & PTRACE_PEEKSIGINFO_SHARED;
 	SignalQueueEntry *q = *ret = arena_new(&s->arena, SignalQueueEntry);
 	signal_queue_entry__init(q);
 	for (uint64_t offset = 0;;) {
@@ -74,20 +125,18 @@ static int peek(struct session *s, struct thread *t, uint32_t flags, SignalQueue
 		if (n < 0)
 			return fail(s, errno, "pid %d thread %d: read pending signals",
 				t->task->vpid, t->vtid);
-		for (long i = 0; i < n; i++) {
-			if (infos[i].signo == SIGTRAP)
-				block(s, t->task->vpid, NULL, "thread %d: SIGTRAP is pending",
-					t->vtid);
-			/* It stops as soon as it runs; who makes it again sees to that. */
-			if (infos[i].signo == SIGSTOP)
-				t->task->stop_signo = SIGSTOP;
-			if (infos[i].signo != SIGSTOP)
-				append(s, q, &infos[i]);
-		}
+		for (long i = 0; i < n; i++)
+			take(s, t, q, &infos[i]);
 		if (n < BATCH)
-			return 0;
+			break;
 		offset += (uint64_t)n;
+		if (offset == VERY_MANY)
+			log_info(s, "pid %d: more than %d signals are pending: reading them takes the kernel "
+				    "half as many steps as their number squared, while the tree is stopped",
+				t->task->vpid, VERY_MANY);
 	}
+	take_without_entry(s, t, q, shared ? t->status.shd_pnd : t->status.sig_pnd, shared);
+	return 0;
 }
 
 static int sigqueue_inspect(struct session *s, struct thread *t, void **state)
@@ -108,13 +157,6 @@ static int sigqueue_store(struct session *s, struct thread *t, const struct prog
 	if (t->core->tc)
 		t->core->tc->signals_s = q->shared;
 	return 0;
-}
-
-static int signo_of(const SiginfoEntry *e)
-{
-	int signo;
-	memcpy(&signo, e->siginfo.data, sizeof(signo));
-	return signo;
 }
 
 /* --- once more --- */

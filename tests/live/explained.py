@@ -96,6 +96,11 @@ def by_timer(before, after):
                                        else raw(after).hex()) is not None
 
 
+def from_nobody(before, after):
+    """A signal that waits in addition: nothing but its number."""
+    return before is None and re.match(r"^..(00)+$", after) is not None
+
+
 def same_but_inodes(before, after):
     """Lists of watches, or one number."""
     return isinstance(before, int) or same_but(r"ino:\w+|f_handle:\w+")(before, after)
@@ -169,6 +174,8 @@ ROWS = [
     ("FERMATA_FILES.tun.messages", same_message, "the port of who asked, and when an address was given"),
     ("FERMATA_FILES.packet_rings", lambda before, after: differ(before, after) <= 32,
      "the times of the packets with which a ring is turned to its place"),
+    ("queued CORE.tc.signals_s.signals.siginfo CORE.thread_core.signals_p.signals.siginfo", from_nobody,
+     "a signal that was pending without an entry in the queue has one: SI_USER of pid 0, as it would be told"),
     ("queued CORE.tc.signals_s.signals.siginfo", by_timer, "timers go off while the tree is stopped"),
     ("reg rax", restarted, "docs/architecture.md, deviation 5"),
     ("reg rip", restarted_at, "likewise"),
