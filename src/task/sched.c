@@ -11,6 +11,7 @@
 
 #include "kernel/syscalls.h"
 #include "task/aspect.h"
+#include "task/sched_attr.h"
 
 extern const struct aspect sched_aspect;
 
@@ -34,28 +35,40 @@ static bool is_realtime(uint32_t policy)
 	return policy == SCHED_FIFO || policy == SCHED_RR;
 }
 
+/* A realtime thread has one, too, for the day that it is none any more. */
+static bool read_nice(pid_t tid, const struct sched_attributes *attr, int *ret)
+{
+	*ret = attr->nice;
+	if (!is_realtime(attr->policy))
+		return true;
+	long priority = syscall(SYS_getpriority, PRIO_PROCESS, tid);
+	*ret = NICE_BASE - (int)priority;
+	return priority >= 0;
+}
+
 static int sched_read(struct session *s, struct thread *t, void **state)
 {
 	(void)state;
-	struct sched_param param = {0};
-	long policy = syscall(SYS_sched_getscheduler, t->tid);
-	long priority = syscall(SYS_getpriority, PRIO_PROCESS, t->tid);
-	if (policy < 0 || priority < 0 || syscall(SYS_sched_getparam, t->tid, &param) < 0)
+	struct sched_attributes attr;
+	int nice = 0;
+	if (!sched_attributes_read(t->tid, &attr) || !read_nice(t->tid, &attr, &nice))
 		return fail(
 			s, errno, "pid %d thread %d: read its scheduling", t->task->vpid, t->vtid);
 	ThreadCoreEntry *core = t->core->thread_core;
-	uint32_t kind = (uint32_t)policy & ~(uint32_t)SCHED_RESET_ON_FORK;
+	const uint32_t kind = attr.policy;
 	if (kind == SCHED_DEADLINE || kind == SCHED_EXT)
 		block(s, t->task->vpid, "give it another policy for the dump (chrt -o -p 0 TID)",
 			"thread %d: its scheduling policy is %s, which the image format cannot "
 			"hold",
 			t->vtid, kind == SCHED_EXT ? "SCHED_EXT" : "SCHED_DEADLINE");
 	core->has_sched_policy = core->has_sched_nice = true;
-	core->sched_policy = (uint32_t)policy;
-	core->sched_nice = (int32_t)(NICE_BASE - priority);
+	core->sched_policy = kind;
+	if (attr.flags & SCHED_ATTR_RESET_ON_FORK)
+		core->sched_policy |= SCHED_RESET_ON_FORK;
+	core->sched_nice = nice;
 	if (is_realtime(kind)) {
 		core->has_sched_prio = true;
-		core->sched_prio = (uint32_t)param.sched_priority;
+		core->sched_prio = attr.priority;
 	}
 	return 0;
 }

@@ -13,21 +13,11 @@
 #include "kernel/syscalls.h"
 #include "task/aspect.h"
 #include "task/extras.h"
+#include "task/sched_attr.h"
 
 extern const struct aspect sched_hints_aspect;
 
-/* struct sched_attr, 2nd version; <linux/sched/types.h> does not go with <sched.h>. */
-struct attr {
-	uint32_t size, policy;
-	uint64_t flags;
-	int32_t nice;
-	uint32_t priority;
-	uint64_t runtime, deadline, period;
-	uint32_t util_min, util_max;
-};
-
 enum {
-	RESET_ON_FORK = 0x01,
 	KEEP_ALL = 0x18,
 	UTIL_CLAMP = 0x60,
 	POLICY_RESET_ON_FORK = 0x40000000,
@@ -44,19 +34,23 @@ static bool is_fair(uint32_t policy)
 	return policy == SCHED_OTHER || policy == SCHED_BATCH;
 }
 
-static bool read_attr(pid_t tid, struct attr *ret)
+/* The controller's own, which no thread is asked for again. */
+static const struct sched_attributes *own_attributes(struct session *s, struct tree *tree)
 {
-	*ret = (struct attr){0};
-	return syscall(SYS_sched_getattr, tid, ret, sizeof(*ret), 0) >= 0;
+	struct sched_attributes own;
+	if (!tree->own_scheduling && sched_attributes_read(0, &own))
+		tree->own_scheduling = arena_memdup(&s->arena, &own, sizeof(own));
+	return tree->own_scheduling;
 }
 
 static int hints_read(struct session *s, struct thread *t, void **state)
 {
 	(void)state;
-	struct attr of, own;
-	if (!read_attr(t->tid, &of) || !read_attr(0, &own))
+	struct sched_attributes of;
+	const struct sched_attributes *own = own_attributes(s, t->task->tree);
+	if (!own || !sched_attributes_read(t->tid, &of))
 		return 0;
-	if (is_fair(of.policy) && is_fair(own.policy) && of.runtime != own.runtime) {
+	if (is_fair(of.policy) && is_fair(own->policy) && of.runtime != own->runtime) {
 		extras_make(s, t)->has_sched_slice_ns = true;
 		t->extras->sched_slice_ns = of.runtime;
 	}
@@ -71,7 +65,7 @@ static int hints_read(struct session *s, struct thread *t, void **state)
 	return 0;
 }
 
-static void set_attr(struct program *p, const char *what, struct attr a)
+static void set_attr(struct program *p, const char *what, struct sched_attributes a)
 {
 	a.size = sizeof(a);
 	program_try(p, what, SYS_sched_setattr, imm(0), in_copy(p, &a, sizeof(a)), imm(0));
@@ -84,15 +78,17 @@ static int hints_plan(struct session *s, struct thread *t, struct program *p)
 	const FermataEntry *e = t->extras;
 	if (e && e->has_sched_slice_ns)
 		set_attr(p, "time slice",
-			(struct attr){
+			(struct sched_attributes){
 				.policy = core->sched_policy & ~(uint32_t)POLICY_RESET_ON_FORK,
-				.flags = core->sched_policy & POLICY_RESET_ON_FORK ? RESET_ON_FORK : 0,
+				.flags = core->sched_policy & POLICY_RESET_ON_FORK
+						 ? SCHED_ATTR_RESET_ON_FORK
+						 : 0,
 				.nice = core->sched_nice,
 				.runtime = e->sched_slice_ns,
 			});
 	if (e && e->has_sched_util_min && e->has_sched_util_max)
 		set_attr(p, "utilisation clamps",
-			(struct attr){
+			(struct sched_attributes){
 				.flags = KEEP_ALL | UTIL_CLAMP,
 				.util_min = e->sched_util_min,
 				.util_max = e->sched_util_max,

@@ -46,7 +46,7 @@ struct thread {
 
 	/* dump */
 	struct proc_status status;
-	const struct task_record *record; /* when all were stopped; NULL: has to be asked for */
+	const struct task_record *record; /* of a leader, when all were stopped; NULL: ask for it */
 	bool seized;
 	void *filters; /* task/seccomp.c: its chain; NULL = none */
 	bool may_clean_up; /* no filter keeps an agent from that whose tracer is gone */
@@ -107,6 +107,7 @@ struct tree {
 	bool no_loginuid;
 	void *own_limits; /* rlimit.c: struct rlimit [], likewise */
 	void *own_actions; /* sigaction.c: which signals stubs inherit as ignored */
+	const void *own_scheduling; /* sched_hints.c: the controller's; set by either lane */
 	void *own_creds; /* creds_restore.c: what stubs inherit from the controller */
 	void *shm, *sem, *msg; /* ipc/: System V objects, NULL = none */
 	struct brief_names *ipc_guard;
