@@ -57,7 +57,8 @@ static int open_dirs(struct session *s, const struct verb *verb)
 	const struct options *o = s->opt;
 	const char *work = o->work_dir ? o->work_dir : o->images_dir;
 
-	if (verb->needs_images) {
+	/* of check, -D says only where a dump of that tree would go */
+	if (verb->needs_images || (o->tree && option_given(o, "images-dir"))) {
 		int err = image_dir_open(s, o->images_dir, &s->images);
 		if (err < 0)
 			return err;

@@ -6,12 +6,19 @@
  */
 #include "dump/preflight.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
 
 #include "cli/options.h"
 #include "dump/dump_command.h"
 #include "dump/dump_tree.h"
+#include "image/dir.h"
 #include "mem/pages_dump.h"
 
 static uint64_t predict_bytes(const struct dump *d)
@@ -32,6 +39,45 @@ static size_t count_threads(const struct tree *tree)
 	return n;
 }
 
+/* What the images hold that are there already: a dump writes over them. */
+static uint64_t old_images(int dir)
+{
+	uint64_t bytes = 0;
+	struct stat st;
+	DIR *names = fdopendir(openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+	for (const struct dirent *e; names && (e = readdir(names));) {
+		size_t len = strlen(e->d_name);
+		if (len > 4 && strcmp(e->d_name + len - 4, ".img") == 0 &&
+			fstatat(dir, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+			bytes += (uint64_t)st.st_blocks * 512;
+	}
+	if (names)
+		closedir(names);
+	return bytes;
+}
+
+/* Whether the directory takes the images. A check has none, unless one is named. */
+static void check_directory(struct session *s, uint64_t bytes)
+{
+	struct statvfs fs;
+	if (!s->images)
+		return;
+	int dir = s->images->fd;
+	if (faccessat(dir, ".", W_OK | X_OK, AT_EACCESS) < 0) {
+		block(s, s->opt->tree, "name another directory by -D",
+			"the images cannot be written to %s (%s)", s->images->path,
+			strerror(errno));
+		return;
+	}
+	if (fstatvfs(dir, &fs) < 0 || !fs.f_blocks) /* which tells of no limit */
+		return;
+	uint64_t room = (uint64_t)fs.f_bavail * fs.f_frsize + old_images(dir);
+	if (room < bytes)
+		block(s, s->opt->tree, "make room, or name another directory by -D",
+			"the images, about %ju bytes, do not fit into the %ju that are free in %s",
+			(uintmax_t)bytes, (uintmax_t)room, s->images->path);
+}
+
 static void print_findings(const struct session *s)
 {
 	const struct preflight *p = &s->preflight;
@@ -50,9 +96,11 @@ int preflight_run(struct session *s)
 	if (r < 0)
 		return r;
 	s->stats.frozen_us = (uint32_t)(now_us() - d.stopped_us);
+	uint64_t bytes = predict_bytes(&d);
+	check_directory(s, bytes);
 	s->preflight = (struct preflight){.n_tasks = d.tree.tasks.n,
 		.n_threads = count_threads(&d.tree),
-		.predicted_bytes = predict_bytes(&d),
+		.predicted_bytes = bytes,
 		.command = dump_command(s)};
 	if (!s->opt->json)
 		print_findings(s);

@@ -185,3 +185,25 @@ def test_printed_command(case, verb):
     case.gone(pids)
     case.restore(images)
     case.kill()
+
+
+@scenario(args=["dump", "check"])
+def test_explain_sees_the_directory(case, verb):
+    """A directory that cannot be written to, or has no room, is told by a preflight; old images in
+    it give their room back."""
+    case.start(["/usr/bin/python3", "-c", "import sys, time\nmuch = b'x' * (16 << 20)\n"
+                "open(sys.argv[1] + '/ready', 'w'); time.sleep(1000)", case.dir])
+    options = ["-t", case.root, "-W", case.dir, *(["--explain"] if verb == "dump" else [])]
+    images = case.new_images()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "none", images], check=True)
+    case.refused(verb, "cannot be written to .*images1.*Read-only.*-D", *options, images=images)
+    case.refused("dump", "Read-only", "-t", case.root, "-W", case.dir, images=images)
+    subprocess.run(["mount", "-o", "remount,rw,size=8m", images], check=True)
+    ran = case.refused(verb, "do not fit into .*images1.*make room", *options, images=images)
+    need("Command:" not in ran.output, f"a command all the same: {ran.output}")
+    case.refused("dump", "No space", "-t", case.root, "-W", case.dir, images=images)
+    subprocess.run(["mount", "-o", "remount,size=40m", images], check=True)
+    case.need(case.run(verb, images, *options), "a preflight with room")
+    case.need(case.run("dump", images, "-t", case.root, "-R", "-W", case.dir), "a dump with room")
+    case.need(case.run(verb, images, *options), "a preflight where images are")
+    case.kill()
