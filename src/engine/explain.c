@@ -5,6 +5,7 @@
 #include "engine/explain.h"
 
 #include <ctype.h>
+#include <stdarg.h>
 
 #include "engine/agent/abi.h"
 
@@ -18,7 +19,10 @@ static const struct {
 	const char *name;
 	int n_args;
 } calls[] = {
-#define CALL(name, n) {SYS_##name, #name, n}
+#define CALL(name, n)                \
+	{                            \
+		SYS_##name, #name, n \
+	}
 	CALL(read, 3),
 	CALL(write, 3),
 	CALL(close, 1),
@@ -207,4 +211,15 @@ void explain_program(FILE *f, const struct program *p)
 {
 	for (size_t i = 0; i < p->steps.n; i++)
 		print_step(f, p, i);
+}
+
+bool explain_act(const char *fmt, ...)
+{
+	va_list ap;
+	fputs("[controller] ", stdout);
+	va_start(ap, fmt);
+	vprintf(fmt, ap);
+	va_end(ap);
+	putchar('\n');
+	return true;
 }

@@ -8,11 +8,20 @@
 
 #include <stdio.h>
 
+#include "base/session.h"
+#include "cli/options.h"
 #include "engine/program.h"
 
 /* Name of a system call, or NULL. */
 const char *syscall_name(uint32_t nr);
 
 void explain_program(FILE *f, const struct program *p);
+
+/*
+ * With --explain, prints "[controller] " and the text, of what the caller was about to do itself,
+ * and is true: it shall not be done.  The arguments are looked at only then.
+ */
+#define explained(s, ...) ((s)->opt->explain && explain_act(__VA_ARGS__))
+bool explain_act(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 #endif

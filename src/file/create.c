@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "engine/explain.h"
 #include "file/bpf_map.h"
 #include "file/restoring.h"
 #include "kernel/syscalls.h"
@@ -109,6 +110,10 @@ int file_open(struct file_set *f, uint32_t id, int flags, int *ret_fd)
 	if (!o)
 		return fail(f->s, EBADMSG, "file %u is not in files.img", id);
 	if (f->s->opt->explain) { /* nothing may be made: anything will do */
+		int r = o->remap && o->remap->ghost ? ghost_create_all(f) : 0;
+		if (r < 0)
+			return r;
+		explain_act("open %s", open_file_text(f, o));
 		*ret_fd = fcntl(f->root_fd, F_DUPFD_CLOEXEC, 0);
 		return *ret_fd < 0 ? fail(f->s, errno, "keep the root directory") : 0;
 	}
@@ -139,6 +144,8 @@ static void release(struct file_set *f)
 static int finish_one(struct file_set *f, struct open_file *o)
 {
 	int fd;
+	if (explained(f->s, "settle %s", open_file_text(f, o)))
+		return 0;
 	int r = file_get(f, o, &fd);
 	if (r >= 0)
 		r = o->type->finish(f, o, fd);
@@ -150,12 +157,13 @@ int file_restore_finish(struct file_set *f)
 {
 	int r = 0;
 	ghost_remove_all(f);
+	ghost_explain_removal(f);
 	for (size_t i = 0; i < f->all.n && r >= 0; i++) {
 		struct open_file *o = f->all.v[i];
 		if (o->type && o->type->finish && (o->holder || o->fd >= 0))
 			r = finish_one(f, o);
 	}
-	return r < 0 ? r : tcp_restore_hold(f);
+	return r < 0 || f->s->opt->explain ? r : tcp_restore_hold(f);
 }
 
 void file_restore_done(struct file_set *f)

@@ -15,6 +15,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "engine/explain.h"
 #include "file/file_lock.h"
 #include "file/restoring.h"
 #include "kernel/syscalls.h"
@@ -98,13 +99,15 @@ static void plan_close(
 	}
 }
 
-static void plan_one(struct program *p, const struct fd_slot *slot, uint32_t landed)
+static void plan_one(const struct installing *in, const struct fd_slot *slot, uint32_t landed)
 {
+	struct program *p = in->p;
+	const char *what = in->st->explain ? open_file_text(in->f, slot->file) : NULL;
 	if (landed != slot->fd)
-		program_step(p, "install descriptor", NULL, SYS_dup3, imm(landed), imm(slot->fd),
+		program_step(p, "install descriptor", what, SYS_dup3, imm(landed), imm(slot->fd),
 			imm(slot->close_on_exec ? O_CLOEXEC : 0));
 	else if (!slot->close_on_exec)
-		program_step(p, "keep across exec", NULL, SYS_fcntl, imm(slot->fd), imm(F_SETFD),
+		program_step(p, "keep across exec", what, SYS_fcntl, imm(slot->fd), imm(F_SETFD),
 			imm(0));
 	uint32_t flags = slot->file->flags;
 	if (flags & O_ASYNC && !(flags & O_PATH))
@@ -159,6 +162,11 @@ static unsigned window_len(const struct installing *in)
 static int send_window(struct installing *in, struct fd_slot *const *slots, unsigned n)
 {
 	int fds[STUB_FDS_MAX];
+	for (unsigned i = 0; i < n && in->st->explain; i++) {
+		file_explain(in->f, slots[i]->file);
+		explain_act("send %s to %d, as fd %u", open_file_text(in->f, slots[i]->file),
+			in->table->task->vpid, slots[i]->fd);
+	}
 	if (in->st->explain)
 		return 0;
 	for (unsigned i = 0; i < n; i++) {
@@ -186,7 +194,7 @@ static int plan_window(struct installing *in)
 		in->p, "see that all arrived", NULL, SYS_fcntl, imm(landed[n - 1]), imm(F_GETFD));
 	program_expect(in->p, check, FD_CLOEXEC);
 	for (unsigned i = n; i--;)
-		plan_one(in->p, slots[i], landed[i]);
+		plan_one(in, slots[i], landed[i]);
 	plan_close(in->p, landed, wanted, n);
 	return 0;
 }

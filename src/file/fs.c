@@ -118,11 +118,11 @@ static bool is_own(const char *path, const char *own)
 		       a.st_ino == b.st_ino && strcmp(own, "/") == 0);
 }
 
-int file_plan_fs(struct file_set *f, struct stubs *st, struct task *t, struct program *p)
+int file_plan_fs(struct file_set *f, struct task *t, struct program *p)
 {
 	if (!t->fs || shares_fs(t))
 		return 0;
-	int r = st->explain ? 0 : ghost_create_all(f);
+	int r = ghost_create_all(f);
 	if (r < 0)
 		return r;
 	const char *cwd = directory_path(file_find(f, t->fs->cwd_id));

@@ -4,8 +4,8 @@
  * A directory is made under its own name, which is removed when the tasks are complete or the
  * restore failed.  Any other file loses its names at once and is opened through descriptors of
  * ours, one for each name, so that the kernel's idea of its path is what it was.  A killed restore
- * leaves no name (brief_names.c).  Only where a name is taken now, and for what no link below /proc leads to (symbolic
- * links, what O_NOFOLLOW is to open), the file is made as
+ * leaves no name (brief_names.c).  Only where a name is taken now, and for what no link below /proc
+ * leads to (symbolic links, what O_NOFOLLOW is to open), the file is made as
  * NAME.cr.<number>.ghost, in the nearest directory that exists, is linked to each name as it is
  * opened, and goes with the directories.
  *
@@ -20,6 +20,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "engine/explain.h"
 #include "file/ghost.h"
 
 enum { NAME_TRIES = 100 };
@@ -319,6 +320,12 @@ static int make_unnamed_ghost(struct file_set *f, struct ghost *g)
 
 static int make_ghost(struct file_set *f, struct ghost *g)
 {
+	bool directory = ghost_is_directory(g);
+	if (explained(f->s, "make the removed %s %s again%s", directory ? "directory" : "file",
+		    g->name, directory ? "" : ", and take its name away")) {
+		g->path = g->name;
+		return 0;
+	}
 	return g->unnamed ? make_unnamed_ghost(f, g) : make_named_ghost(f, g);
 }
 

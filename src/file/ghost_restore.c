@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "engine/explain.h"
 #include "file/brief_names.h"
 #include "file/ghost.h"
 
@@ -154,8 +155,8 @@ static bool is_directory(const struct doomed *gone)
 int ghost_take_last(struct file_set *f)
 {
 	const struct doomed *gone = &f->doomed.v[f->doomed.n - 1];
-	int r = unlinkat(f->root_fd, path_relative(gone->path),
-		is_directory(gone) ? AT_REMOVEDIR : 0);
+	int r = unlinkat(
+		f->root_fd, path_relative(gone->path), is_directory(gone) ? AT_REMOVEDIR : 0);
 	f->doomed.n--;
 	return r < 0 ? -errno : 0;
 }
@@ -178,4 +179,11 @@ void ghost_remove_all(struct file_set *f)
 			log_warn(f->s, "cannot remove %s: %s", path, strerror(-r));
 	}
 	brief_names_end(&f->names);
+}
+
+void ghost_explain_removal(const struct file_set *f)
+{
+	vec_for_each (&f->ghost_list, g)
+		if (ghost_is_directory(*g))
+			(void)explained(f->s, "remove the directory %s", (*g)->name);
 }

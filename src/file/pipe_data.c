@@ -15,6 +15,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "engine/explain.h"
+
 struct pipe_dump {
 	struct file_source from;
 	uint32_t pipe_id;
@@ -179,4 +181,14 @@ int pipe_data_restore(struct file_set *f, struct pipe_group *g, int image, int w
 	if (r >= 0 && fcntl(writer, F_SETFL, before) < 0)
 		r = fail(f->s, errno, "fill a pipe");
 	return r;
+}
+
+void pipe_data_explain(struct pipe_group *g)
+{
+	size_t bytes = 0;
+	vec_for_each (&g->queue, record)
+		bytes += record->len;
+	if (bytes && !g->filled)
+		explain_act("fill the pipe %u with %zu bytes", g->pipe_id, bytes);
+	g->filled = true;
 }

@@ -28,4 +28,7 @@ struct pipe_group *pipe_group_of(struct file_set *f, struct id_map *groups, uint
 /* Sets the capacity and writes what was queued into an end that can be written to. */
 int pipe_data_restore(struct file_set *f, struct pipe_group *g, int image, int writer);
 
+/* What that does, for --explain. */
+void pipe_data_explain(struct pipe_group *g);
+
 #endif

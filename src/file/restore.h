@@ -61,13 +61,15 @@ pid_t file_foreground_group(const struct file_set *f, const struct task *t);
 int file_restore_tables(struct file_set *f, struct stubs *st);
 
 /* Appends root, current directory and umask, where they differ from the controller's. */
-int file_plan_fs(struct file_set *f, struct stubs *st, struct task *t, struct program *p);
+int file_plan_fs(struct file_set *f, struct task *t, struct program *p);
 
 int file_restore_late(struct file_set *f, struct stubs *st);
 
 int file_restore_finish(struct file_set *f);
 
 void file_restore_done(struct file_set *f);
+/* What that removes, for --explain. */
+void file_explain_links(const struct file_set *f);
 void file_restore_undo(struct file_set *f);
 
 #endif

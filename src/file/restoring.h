@@ -122,6 +122,11 @@ void file_put(struct file_set *f, struct fd_table *holder, const struct fd_slot 
 /* A queue has it now (one use). If no task ever gets it, the controller's copy stays to the end. */
 void file_passed(struct file_set *f, struct open_file *o);
 
+/* explain.c: what the controller does to make the open file, told once. */
+void file_explain(struct file_set *f, struct open_file *o);
+/* Its path, or what it is: for --explain. */
+const char *open_file_text(const struct file_set *f, const struct open_file *o);
+
 /* "pid 7 fd 3" of some holder, or "file 12": for messages */
 const char *open_file_label(const struct file_set *f, const struct open_file *o);
 
@@ -155,6 +160,8 @@ int ghost_create_all(struct file_set *f);
 const char *ghost_path(const struct ghost *g);
 bool ghost_is_directory(const struct ghost *g);
 void ghost_remove_all(struct file_set *f);
+/* Of --explain: what it would remove. */
+void ghost_explain_removal(const struct file_set *f);
 /* Takes the last of f->doomed. */
 int ghost_take_last(struct file_set *f);
 /* The ghost that had this inode (device as inside the kernel); NULL: none. */

@@ -60,7 +60,7 @@ static int end_memory(struct restore *re, struct task *t)
 static int begin_aspects(struct restore *re, struct task *t)
 {
 	struct program *p = restore_fresh_program(re, leader(t));
-	int r = file_plan_fs(re->files, &re->stubs, t, p);
+	int r = file_plan_fs(re->files, t, p);
 	if (r >= 0)
 		r = aspects_plan(re->s, leader(t), p);
 	return r < 0 ? r : stub_start(&re->stubs, leader(t), p);
@@ -69,7 +69,7 @@ static int begin_aspects(struct restore *re, struct task *t)
 static int end_aspects(struct restore *re, struct task *t)
 {
 	int r = stub_wait(&re->stubs, leader(t), &leader(t)->program);
-	if (r >= 0 && !re->stubs.explain)
+	if (r >= 0)
 		r = aspects_finish(re->s, leader(t));
 	return r < 0 ? r : restore_late_threads(re, t);
 }
@@ -120,5 +120,5 @@ int restore_settle(struct restore *re)
 		r = restore_each_living(re, begin_aspects);
 	if (r >= 0)
 		r = restore_each_living(re, end_aspects);
-	return r < 0 || re->stubs.explain ? r : file_restore_finish(re->files);
+	return r < 0 ? r : file_restore_finish(re->files);
 }

@@ -15,6 +15,7 @@
 #include "base/cleanup.h"
 #include "cli/hook.h"
 #include "cli/options.h"
+#include "engine/explain.h"
 #include "engine/pact.h"
 #include "engine/seize.h"
 #include "ipc/ipc.h"
@@ -140,6 +141,23 @@ static void let_go(const struct task *t)
 		ptrace(PTRACE_DETACH, (*th)->tid, NULL, NULL);
 }
 
+/* What is left to do once the tasks are complete. */
+static int explain_release(struct restore *re)
+{
+	const struct session *s = re->s;
+	if (s->opt->pidfile)
+		explain_act("write the PID %d to %s", re->tree.root->vpid, s->opt->pidfile);
+	vec_for_each (&re->tree.tasks, t)
+		if (shall_stop(re, *t))
+			explain_act("stop %d", (*t)->vpid);
+	explain_act("commit: the tasks shall outlive the controller");
+	file_explain_links(re->files);
+	vec_for_each (&re->tree.tasks, t)
+		if (task_lives(*t))
+			explain_act("detach from %d: it runs", (*t)->vpid);
+	return 0;
+}
+
 int restore_take_over(struct restore *re)
 {
 	int r = restore_each_living(re, begin_become);
@@ -147,8 +165,8 @@ int restore_take_over(struct restore *re)
 		r = restore_each_living(re, end_become);
 	if (r >= 0)
 		r = restore_each_living(re, rest);
-	if (re->stubs.explain)
-		return r;
+	if (r >= 0 && re->stubs.explain)
+		return explain_release(re);
 	if (r >= 0)
 		r = announce(re);
 	if (r < 0)

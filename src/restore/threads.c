@@ -63,7 +63,7 @@ static int start_programs(struct restore *re, struct task *t, size_t from)
 static int complete(struct restore *re, struct thread *th)
 {
 	int r = stub_wait(&re->stubs, th, &th->program);
-	if (r >= 0 && !re->stubs.explain)
+	if (r >= 0)
 		r = aspects_finish(re->s, th);
 	return r < 0 ? r : stub_set_registers(&re->stubs, th);
 }

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "engine/explain.h"
 #include "kernel/proc_misc.h"
 #include "kernel/procfs.h"
 #include "task/aspect.h"
@@ -32,7 +33,8 @@ static int autogroup_read(struct session *s, struct thread *t, void **state)
 
 static int autogroup_finish(struct session *s, struct thread *t)
 {
-	if (!t->extras || !t->extras->has_autogroup_nice)
+	if (!t->extras || !t->extras->has_autogroup_nice ||
+		explained(s, "write %d to /proc/%d/autogroup", t->extras->autogroup_nice, t->vtid))
 		return 0;
 	_cleanup_close_ int fd = proc_open_pid(s, t->task->pid, "autogroup", O_WRONLY);
 	if (fd < 0 || dprintf(fd, "%d", t->extras->autogroup_nice) < 0)

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "engine/explain.h"
 #include "kernel/proc_misc.h"
 #include "kernel/procfs.h"
 #include "task/aspect.h"
@@ -34,12 +35,14 @@ static int filter_read(struct session *s, struct thread *t, void **state)
 static int filter_finish(struct session *s, struct thread *t)
 {
 	uint32_t want = extra_or(t, coredump_filter, FILTER_DEFAULT), now;
-	if (proc_coredump_filter(s, t->task->pid, &now) < 0 || now == want)
+	pid_t pid = s->opt->explain ? getpid() : t->task->pid; /* stubs have ours */
+	if (proc_coredump_filter(s, pid, &now) < 0 || now == want ||
+		explained(s, "write 0x%x to /proc/%d/coredump_filter", want, t->vtid))
 		return 0;
 	_cleanup_close_ int fd = proc_open_pid(s, t->task->pid, "coredump_filter", O_WRONLY);
 	if (fd < 0 || dprintf(fd, "0x%x", want) < 0)
-		log_warn(s, "pid %d: coredump_filter stays at 0x%x instead of 0x%x: %s", t->vtid, now,
-			want, strerror(fd < 0 ? -fd : errno));
+		log_warn(s, "pid %d: coredump_filter stays at 0x%x instead of 0x%x: %s", t->vtid,
+			now, want, strerror(fd < 0 ? -fd : errno));
 	return 0;
 }
 

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "cli/options.h"
 #include "kernel/proc_misc.h"
 #include "kernel/procfs.h"
 #include "task/aspect.h"
@@ -73,7 +74,7 @@ static int loginuid_finish(struct session *s, struct thread *t)
 {
 	const TaskCoreEntry *tc = t->core->tc;
 	uint32_t now = UINT32_MAX;
-	if (!tc || !tc->has_loginuid)
+	if (!tc || !tc->has_loginuid || s->opt->explain)
 		return 0;
 	if (proc_loginuid(s, t->task->pid, &now) >= 0 && now != tc->loginuid)
 		log_warn(s, "pid %d: loginuid stays %d instead of %d", t->vtid, (int)now,

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "engine/explain.h"
 #include "kernel/proc_misc.h"
 #include "kernel/procfs.h"
 #include "task/aspect.h"
@@ -45,12 +46,14 @@ static int oom_finish(struct session *s, struct thread *t)
 {
 	const TaskCoreEntry *tc = t->core->tc;
 	int now = 0;
+	pid_t pid = s->opt->explain ? getpid() : t->task->pid; /* stubs have ours */
 	if (!tc->has_oom_score_adj)
 		return 0;
-	int r = proc_oom_score_adj(s, t->task->pid, &now);
+	int r = proc_oom_score_adj(s, pid, &now);
 	if (r < 0)
 		return fail(s, r, "pid %d: read oom_score_adj", t->vtid);
-	if (now == tc->oom_score_adj)
+	if (now == tc->oom_score_adj ||
+		explained(s, "write %d to /proc/%d/oom_score_adj", tc->oom_score_adj, t->vtid))
 		return 0;
 	_cleanup_close_ int fd = proc_open_pid(s, t->task->pid, "oom_score_adj", O_WRONLY);
 	if (fd < 0 || dprintf(fd, "%d", tc->oom_score_adj) < 0)

@@ -146,6 +146,62 @@ def test_explain(case):
     good_end(case)
 
 
+HOLDER = """
+import os, signal, sys, time
+os.chdir(sys.argv[1])
+signal.signal(signal.SIGALRM, lambda *_: None)
+signal.setitimer(signal.ITIMER_REAL, 3000)
+open('/proc/self/oom_score_adj', 'w').write('77')
+open('plain', 'w').write('0123456789')
+plain = open('plain', 'r+b', 0)
+plain.seek(4)
+removed = open('removed', 'w')
+removed.write('gone')
+removed.flush()
+os.unlink('removed')
+os.mkdir('emptied')
+directory = os.open('emptied', os.O_DIRECTORY)
+os.rmdir('emptied')
+os.mkfifo('fifo')
+fifo = os.open('fifo', os.O_RDWR)
+os.write(fifo, b'123')
+ends = os.pipe()
+os.write(ends[1], b'12345')
+open('ready', 'w')
+while True:
+    time.sleep(1000)
+"""
+
+
+@scenario
+def test_explain_controller(case):
+    """A printed restore has what the controller does itself, in its order, and nothing of it happens."""
+    pid = case.start(["/usr/bin/python3", "-c", HOLDER, case.dir])
+    images = case.dump()
+    names = sorted(os.listdir(case.dir))
+    ran = case.need(case.run("restore", images, "--explain", "--pidfile", case.dir / "the.pid"), "restore --explain")
+    at = 0
+    for pattern in (
+            rf"fork the root.*{pid}", rf"open \S+/python\S*",
+            rf"open {case.dir}/plain to read and write, at 4", rf"send {case.dir}/plain to {pid}, as fd \d+",
+            rf"make the removed directory {case.dir}/emptied again",
+            rf"make the removed file {case.dir}/removed again", rf"open {case.dir}/removed to write, at 4",
+            rf"open {case.dir}/fifo to read and write", r"fill the pipe \d+ with 3 bytes",
+            r"make pipe:\[\d+\]", r"fill the pipe \d+ with 5 bytes", rf"send pipe:\[\d+\] to {pid}, as fd \d+",
+            r"write 77 to /proc/\d+/oom_score_adj", rf"remove the directory {case.dir}/emptied",
+            rf"set registers of {pid}", rf"write the PID {pid} to .*the.pid", "commit", rf"detach from {pid}"):
+        found = re.compile(rf"^\[controller\] {pattern}", re.M).search(ran.output, at)
+        need(found, f"no {pattern} after line {ran.output[:at].count(chr(10))} of\n{ran.output}")
+        at = found.end()
+    for pattern in rf"\[pid {pid}\] keep across exec {case.dir}/out: fcntl", rf"\[pid {pid}\].*setitimer":
+        need(re.search(pattern, ran.output), f"no {pattern} in\n{ran.output}")
+    need(sorted(os.listdir(case.dir)) == sorted({*names, "tool.out"}), f"made by explaining: {os.listdir(case.dir)}")
+    need(not case.pids(), "restore --explain restored something")
+    case.restore(images)
+    need(open(f"/proc/{pid}/oom_score_adj").read().strip() == "77", "another oom_score_adj")
+    case.kill()
+
+
 def through_shell(case, ran):
     """Runs the command line that a preflight printed, as one who copies it would."""
     line = re.search("^Command: (.*)$", ran.output, re.M)
