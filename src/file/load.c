@@ -176,6 +176,8 @@ int file_load(struct session *s, struct tree *tree, struct file_set **ret)
 		r = unix_load_queues(f);
 	}
 	if (r >= 0)
+		tty_load_ends(f);
+	if (r >= 0)
 		r = check_files(f);
 	if (r >= 0)
 		r = bpf_map_load(f);

@@ -181,6 +181,8 @@ void memfd_release(struct file_set *f);
 
 /* tty_restore.c */
 int tty_load(struct file_set *f);
+/* Once the queues are loaded: who has which end. */
+void tty_load_ends(struct file_set *f);
 void tty_release(struct file_set *f);
 
 /* pipe_data.c */

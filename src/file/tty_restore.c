@@ -90,8 +90,6 @@ static int attach(struct file_set *f, struct open_file *o)
 			"file %u: the path of this terminal is not in the images", o->id);
 	if (reg && !reg->uses_left)
 		reg->of_tty = true;
-	if (o->uses_left)
-		*vec_push(&f->s->arena, &o->tty->files) = o;
 	return 0;
 }
 
@@ -120,10 +118,17 @@ int tty_load(struct file_set *f)
 	for (size_t i = 0; i < f->all.n && r >= 0; i++)
 		if (f->all.v[i]->e->type == FD_TYPES__TTY)
 			r = attach(f, f->all.v[i]);
-	pair(f->ttys);
-	for (size_t i = 0; i < f->all.n && r >= 0 && f->ttys->all.n; i++)
-		f->all.v[i]->of_tty |= names_slave(f, f->all.v[i]);
 	return r;
+}
+
+void tty_load_ends(struct file_set *f)
+{
+	for (size_t i = 0; i < f->all.n; i++)
+		if (f->all.v[i]->tty && f->all.v[i]->uses_left)
+			*vec_push(&f->s->arena, &f->all.v[i]->tty->files) = f->all.v[i];
+	pair(f->ttys);
+	for (size_t i = 0; i < f->all.n && f->ttys->all.n; i++)
+		f->all.v[i]->of_tty |= names_slave(f, f->all.v[i]);
 }
 
 void tty_release(struct file_set *f)
