@@ -137,12 +137,9 @@ static int await_stop(struct visit *v, struct seat *seat)
 	const struct agent_channel *shared = seat->channel.shared;
 	pid_t tid = seat->t->tid;
 	for (;;) {
-		int status;
-		if (wait4(tid, &status, __WALL, NULL) < 0) {
-			if (errno != EINTR)
-				return fail(v->s, errno, "pid %d: wait for its stop", tid);
-			continue;
-		}
+		int status, waited = seize_wait4(tid, &status);
+		if (waited < 0)
+			return fail(v->s, waited, "pid %d: wait for its stop", tid);
 		uint32_t done = __atomic_load_n(&shared->done, __ATOMIC_SEQ_CST);
 		seat->stopped = WIFSTOPPED(status) && status >> 16 == 0 &&
 			(uint32_t)WSTOPSIG(status) == shared->stop_signal && done == shared->request;

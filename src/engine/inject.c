@@ -66,9 +66,9 @@ static int await_call_stop(struct visit *v)
 {
 	pid_t tid = v->t->pid;
 	for (;;) {
-		int status;
-		if (wait4(tid, &status, __WALL, NULL) < 0)
-			return fail(v->s, errno, "pid %d: run a system call in it", tid);
+		int status, waited = seize_wait4(tid, &status);
+		if (waited < 0)
+			return fail(v->s, waited, "pid %d: run a system call in it", tid);
 		if (!WIFSTOPPED(status))
 			return fail(v->s, ESRCH, "pid %d died while it was being dumped", tid);
 		if (WSTOPSIG(status) == (SIGTRAP | 0x80))
@@ -387,7 +387,7 @@ static int await_event_stop(struct visit *v)
 	pid_t tid = v->t->pid;
 	int status;
 	do {
-		if (wait4(tid, &status, __WALL, NULL) < 0 || !WIFSTOPPED(status))
+		if (seize_wait4(tid, &status) < 0 || !WIFSTOPPED(status))
 			return fail(v->s, ESRCH, "pid %d died while it was being dumped", tid);
 		visit_hold_stop(v, status);
 	} while (status >> 16 != PTRACE_EVENT_STOP && ptrace(PTRACE_CONT, tid, NULL, NULL) == 0);

@@ -170,3 +170,11 @@ void seize_await_group_stop(struct session *s, const struct task *t, uint64_t de
 		while (is_on_its_way(s, (*th)->tid) && now_us() < deadline_us)
 			poll(NULL, 0, STOP_POLL_MS);
 }
+
+int seize_wait4(pid_t tid, int *ret_status)
+{
+	while (wait4(tid, ret_status, __WALL, NULL) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return 0;
+}

@@ -52,6 +52,9 @@ struct task;
 uint64_t seize_stop_deadline(void);
 void seize_await_group_stop(struct session *s, const struct task *t, uint64_t deadline_us);
 
+/* wait4(2) for one that is traced, or a child; a signal for us does not end it. 0, or -errno. */
+int seize_wait4(pid_t tid, int *ret_status);
+
 /* Asks for a stop, and waits for it; for a thread that was seized before and runs. */
 int seize_ask(struct session *s, pid_t tid);
 /* *signo: set if it is in a group-stop by then. */

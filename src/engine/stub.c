@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "engine/explain.h"
+#include "engine/seize.h"
 #include "engine/stub_region.h"
 #include "kernel/proc_tasks.h"
 #include "kernel/syscalls.h"
@@ -280,13 +281,8 @@ void stub_forget(struct stubs *st, pid_t pid)
 static void reap(pid_t pid)
 {
 	int status;
-	for (;;) {
-		pid_t got = wait4(pid, &status, __WALL, NULL);
-		if (got == pid && !WIFSTOPPED(status))
-			return;
-		if (got < 0 && errno != EINTR)
-			return;
-	}
+	while (seize_wait4(pid, &status) >= 0 && WIFSTOPPED(status))
+		;
 }
 
 static bool is_listed(const pid_vec *list, pid_t pid)

@@ -27,6 +27,7 @@
 
 #include "engine/agent_blob.h"
 #include "engine/robust.h"
+#include "engine/seize.h"
 #include "engine/stub_region.h"
 #include "image/dir.h"
 #include "kernel/syscalls.h"
@@ -199,7 +200,7 @@ int stub_fork_root(struct stubs *st, struct task *t, bool sibling)
 	if (r < 0) {
 		robust_drop(&stub_gate(st)->hold);
 		kill(pid, SIGKILL);
-		waitpid(pid, NULL, __WALL);
+		seize_wait4(pid, NULL);
 		return r;
 	}
 	struct stub_gate *gate = stub_gate(st);

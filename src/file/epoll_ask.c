@@ -98,8 +98,8 @@ void epoll_ask(struct file_dump *d, struct epoll_dump *set)
 		}
 	}
 	for (size_t k = 0; k < CHILDREN; k++)
-		if (children[k] > 0)
-			waitpid(children[k], NULL, 0);
+		while (children[k] > 0 && waitpid(children[k], NULL, 0) < 0 && errno == EINTR)
+			;
 	size_t proven = 0;
 	for (size_t i = 0; i < n; i++)
 		if (there[i]) {

@@ -123,8 +123,8 @@ static pid_t make_witness(uint32_t uid, uint32_t gid)
 	}
 	sigprocmask(SIG_SETMASK, &old, NULL);
 	prctl(PR_SET_DUMPABLE, dumpable); /* changing users took it from the memory it shared */
-	if (pid > 0 && failed)
-		waitpid(pid, NULL, 0);
+	while (pid > 0 && failed && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
 	return pid > 0 && !failed ? pid : 0;
 }
 

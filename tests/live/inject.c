@@ -2,13 +2,14 @@
  * inject [-f] N HOW REPORT CMD ARG...: run CMD and let its N-th system call go wrong.
  *
  * HOW is "kill" (SIGKILL instead of the call), "wait" (SIGKILL at the first wait for others behind
- * it), "fail" (the call is not made and returns an error that it may really return, from the table
- * below), "fail2", "fail3" (other such errors), "short" (half of what was to be read from or
- * written to a file is) or "none".  Threads of CMD are followed, and children that it waits for as
- * in vfork(2), until they exec; other children are not, or with -f they are, but not theirs. "kill"
- * takes CMD, or with -f the process that makes the call.  REPORT gets "COUNT NAME": how many calls
- * were counted and which one was hit ("-" if none: it cannot go wrong so, or there was no N-th);
- * with "none", a line for each call behind that: its name and the ways in which it can go wrong.
+ * it), "interrupt" (that wait ends with EINTR), "fail" (the call is not made and returns an error
+ * that it may really return, from the table below), "fail2", "fail3" (other such errors), "short"
+ * (half of what was to be read from or written to a file is) or "none".  Threads of CMD are
+ * followed, and children that it waits for as in vfork(2), until they exec; other children are not,
+ * or with -f they are, but not theirs. "kill" takes CMD, or with -f the process that makes the
+ * call.  REPORT gets "COUNT NAME": how many calls were counted and which one was hit ("-" if none:
+ * it cannot go wrong so, or there was no N-th); with "none", a line for each call behind that: its
+ * name and the ways in which it can go wrong.
  *
  * Calls that only a dead task makes fail (to let go of a tracee, to set its registers) are not made
  * to fail.  Exit status: that of CMD, 128+N for signal N.
@@ -21,6 +22,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <linux/futex.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/user.h>
@@ -321,16 +323,33 @@ static void note_call(struct run *run, pid_t tid, const struct __ptrace_syscall_
 		run->calls[run->count - 1] = strdup(line);
 }
 
-static void at_wait(struct run *run, pid_t tid)
+/* By a handler of a signal; not those that do not wait. */
+static bool may_be_interrupted(const struct __ptrace_syscall_info *info)
+{
+	long nr = (long)info->entry.nr;
+	int op = (int)info->entry.args[1] & FUTEX_CMD_MASK;
+	if (nr == SYS_futex)
+		return op == FUTEX_WAIT || op == FUTEX_WAIT_BITSET;
+	return !(info->entry.args[nr == SYS_wait4 ? 2 : 3] & WNOHANG);
+}
+
+static void at_wait(struct run *run, pid_t tid, const struct __ptrace_syscall_info *info)
 {
 	char *line = run->n || !run->count || run->count > MOST_CALLS ? NULL
 								      : run->calls[run->count - 1];
+	const char *ways = may_be_interrupted(info) ? " wait interrupt" : " wait";
 	if (line && !strstr(line, " wait") &&
-		(line = realloc(line, strlen(line) + sizeof(" wait"))))
-		run->calls[run->count - 1] = strcat(line, " wait");
+		(line = realloc(line, strlen(line) + strlen(ways) + 1)))
+		run->calls[run->count - 1] = strcat(line, ways);
 	if (run->n && run->count == run->n && !strcmp(run->how, "wait") &&
 		!kill(run->children ? tid : run->root, SIGKILL))
 		run->hit = "wait";
+	if (run->n && run->count == run->n && !strcmp(run->how, "interrupt") &&
+		may_be_interrupted(info)) {
+		set_register(tid, offsetof(struct user_regs_struct, orig_rax), -1);
+		run->lie = (struct lie){.tid = tid, .fails = true, .error = EINTR};
+		run->hit = "interrupted";
+	}
 }
 
 static void at_entry(struct run *run, pid_t tid, const struct __ptrace_syscall_info *info)
@@ -338,7 +357,7 @@ static void at_entry(struct run *run, pid_t tid, const struct __ptrace_syscall_i
 	const char *name;
 	bool hit = false;
 	if (is_wait((long)info->entry.nr)) {
-		at_wait(run, tid);
+		at_wait(run, tid, info);
 		return;
 	}
 	if (++run->count != run->n && run->n)
@@ -545,9 +564,9 @@ int main(int argc, char **argv)
 	argv += children;
 	argc -= children;
 	if (argc < 5) {
-		fprintf(stderr,
-			"usage: inject [-f] N none|kill|wait|fail|fail2|fail3|short REPORT CMD "
-			"ARG...\n");
+		fprintf(stderr, "usage: inject [-f] N "
+				"none|kill|wait|interrupt|fail|fail2|fail3|short REPORT CMD "
+				"ARG...\n");
 		return 125;
 	}
 	struct run run = {
