@@ -9,6 +9,11 @@
  *
  * Buffers are as large as can be meanwhile. That also gives the window clamp, fixed by connect(2),
  * its largest value; afterwards it is the buffer that limits the window.
+ *
+ * connect(2) chooses a scale of the own window by the system's settings, which only TCPOPT_WINDOW
+ * changes, and that also says that scaling was agreed on.  Without it the scale must be none,
+ * else the window told is a fraction of what it should be, mostly nothing: a clamp of 64K sees
+ * to that (tcp_select_initial_window()), and is what the kernel gives such connections at first.
  */
 #include <fcntl.h>
 #include <limits.h>
@@ -26,6 +31,7 @@ enum {
 	TCPOPT_WINDOW = 3,
 	TCPOPT_SACK_PERMITTED = 4,
 	TCPOPT_TIMESTAMP = 8,
+	UNSCALED_MAX = 65535,
 	PIECE_MAX = 64 << 10, /* of the receive queue: the kernel makes one buffer of each */
 	PIECE_MIN = 1024,
 	TRIES = 200, /* of an injected segment, 10 ms each */
@@ -83,6 +89,13 @@ static int bind_and_number(int fd, struct fermata_tcp *c, uint32_t inq_seq, uint
 	uint32_t syn = c->state == SYN_SENT;
 	int r = set_seq(c, fd, TCP_RECV_QUEUE, inq_seq - c->inq_len);
 	return r < 0 ? r : set_seq(c, fd, TCP_SEND_QUEUE, outq_seq - c->outq_len - syn);
+}
+
+static int forbid_scale(int fd, struct fermata_tcp *c)
+{
+	if (c->options & TCPI_OPT_WSCALE)
+		return 0;
+	return set_int(c, fd, "TCP_WINDOW_CLAMP", TCP_WINDOW_CLAMP, UNSCALED_MAX);
 }
 
 static int connect_to(int fd, struct fermata_tcp *c)
@@ -272,7 +285,9 @@ static int restore(int fd, struct fermata_tcp *c)
 		return r;
 	if (c->state == SYN_SENT)
 		return connect_anew(fd, c);
-	r = connect_to(fd, c);
+	r = forbid_scale(fd, c);
+	if (r >= 0)
+		r = connect_to(fd, c);
 	if (r >= 0)
 		r = set_options(fd, c);
 	if (r >= 0)

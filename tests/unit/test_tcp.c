@@ -43,6 +43,7 @@ struct move {
 	bool peer_ends;	  /* the peer shuts its side down after that */
 	bool mover_ends;  /* and the mover its */
 	bool deaf_before; /* the peer does not hear of the latter */
+	unsigned without; /* TCPI_OPT_: what the two do not agree on */
 };
 
 /* What the children tell: shared with them. */
@@ -53,6 +54,7 @@ struct report {
 	char failed[200];
 	int err;
 	struct fermata_tcp saved;
+	struct tcp_info info;
 };
 
 static struct report *report;
@@ -145,6 +147,14 @@ static bool reaches(int fd, int state)
 	return state_of(fd) == state;
 }
 
+static struct tcp_info info_of(int fd)
+{
+	struct tcp_info info = {0};
+	socklen_t len = sizeof(info);
+	getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len);
+	return info;
+}
+
 static int set_deaf(int fd, bool deaf)
 {
 	struct sock_filter drop = {.code = BPF_RET | BPF_K, .k = 0};
@@ -212,6 +222,7 @@ static void first_holder(const struct move *m, int fd, int step, int file)
 	report->before = state_of(fd);
 	CHILD_NEED(read(step, &c, 1) == 1);
 	CHILD_NEED(!set_deaf(fd, true));
+	report->info = info_of(fd);
 	save_to(file, fd);
 	_exit(0);
 }
@@ -222,6 +233,19 @@ static int buffer_size(int fd, int option)
 	socklen_t len = sizeof(v);
 	CHILD_NEED(!getsockopt(fd, SOL_SOCKET, option, &v, &len));
 	return v;
+}
+
+static void need_same_terms(const struct move *m, int fd)
+{
+	const unsigned kept = TCPI_OPT_TIMESTAMPS | TCPI_OPT_SACK | TCPI_OPT_WSCALE;
+	struct tcp_info now = info_of(fd);
+	const struct tcp_info *old = &report->info;
+	if (m->state == TCP_SYN_SENT) /* nothing is agreed on */
+		return;
+	CHILD_NEED((now.tcpi_options & kept) == (old->tcpi_options & kept));
+	CHILD_NEED(!(now.tcpi_options & m->without));
+	CHILD_NEED(now.tcpi_snd_wscale == old->tcpi_snd_wscale);
+	CHILD_NEED(now.tcpi_rcv_wscale == old->tcpi_rcv_wscale);
 }
 
 static void second_holder(const struct move *m, int file, int step)
@@ -242,6 +266,7 @@ static void second_holder(const struct move *m, int file, int step)
 	}
 	CHILD_NEED(buffer_size(fd, SO_SNDBUF) == sndbuf && buffer_size(fd, SO_RCVBUF) == rcvbuf);
 	report->after = state_of(fd);
+	need_same_terms(m, fd);
 	fermata_tcp_release(&c);
 	CHILD_NEED(read(step, &go, 1) == 1);
 	CHILD_NEED(!fermata_tcp_resume(fd, report->reuse));
@@ -285,6 +310,25 @@ static int make_syn_sent(int listening, const struct sockaddr_storage *name, soc
 	assert_int_equal(connect(fd, (const struct sockaddr *)name, len), -1);
 	assert_int_equal(errno, EINPROGRESS);
 	return fd;
+}
+
+/* Of this network namespace. */
+static void set_system(const char *name, bool on)
+{
+	char path[64];
+	snprintf(path, sizeof(path), "/proc/sys/net/ipv4/%s", name);
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		skip();
+	assert_int_equal(write(fd, on ? "1" : "0", 1), 1);
+	close(fd);
+}
+
+static void set_terms(unsigned without)
+{
+	set_system("tcp_timestamps", !(without & TCPI_OPT_TIMESTAMPS));
+	set_system("tcp_sack", !(without & TCPI_OPT_SACK));
+	set_system("tcp_window_scaling", !(without & TCPI_OPT_WSCALE));
 }
 
 static int make_pair(const struct move *m, int *ret_peer, int *ret_listening)
@@ -361,7 +405,11 @@ static void move(const struct move *m)
 {
 	int peer, listening, step[2];
 	memset(report, 0, sizeof(*report));
+	if (m->without)
+		set_terms(m->without);
 	int fd = make_pair(m, &peer, &listening);
+	if (m->without)
+		set_terms(0);
 	int file = memfd_create("queues", MFD_CLOEXEC);
 	if (peer >= 0 && !m->deaf_before) /* what it acknowledged by now is all it ever will */
 		poll(NULL, 0, 20);
@@ -430,6 +478,19 @@ static void test_full_queues(void **state)
 	(void)state;
 	on_all_paths((struct move){
 		.state = TCP_ESTABLISHED, .to_mover = 2 << 20, .to_peer = UNTIL_FULL});
+}
+
+/* Whatever the system would agree on now. */
+static void test_without_options(void **state)
+{
+	(void)state;
+	const unsigned all = TCPI_OPT_TIMESTAMPS | TCPI_OPT_SACK | TCPI_OPT_WSCALE;
+	const unsigned without[] = {TCPI_OPT_TIMESTAMPS, TCPI_OPT_SACK, TCPI_OPT_WSCALE, all};
+	for (size_t i = 0; i < sizeof(without) / sizeof(*without); i++)
+		on_all_paths((struct move){.state = TCP_ESTABLISHED,
+			.to_mover = 1000,
+			.to_peer = 2000,
+			.without = without[i]});
 }
 
 static void test_syn_sent(void **state)
@@ -550,6 +611,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_established),
 		cmocka_unit_test(test_full_queues),
+		cmocka_unit_test(test_without_options),
 		cmocka_unit_test(test_syn_sent),
 		cmocka_unit_test(test_fin_wait),
 		cmocka_unit_test(test_close_wait),
