@@ -13,6 +13,7 @@
 #include "inventory.pb-c.h"
 #include "namespace.pb-c.h"
 #include "plugin/plugin.h"
+#include "task/exit_signal.h"
 #include "task/extras.h"
 
 static int write_core(struct session *s, const struct thread *th)
@@ -20,8 +21,8 @@ static int write_core(struct session *s, const struct thread *th)
 	return image_write_one(s, IMG_CORE, (uint64_t)th->vtid, &th->core->base);
 }
 
-/* A zombie keeps its name and how it ended. */
-static int write_zombie(struct session *s, const struct task *t)
+/* A zombie keeps its name, how it ended and who was to learn of it. */
+static int write_zombie(struct session *s, struct task *t)
 {
 	CoreEntry core = CORE_ENTRY__INIT;
 	TaskCoreEntry tc = TASK_CORE_ENTRY__INIT;
@@ -30,7 +31,9 @@ static int write_zombie(struct session *s, const struct task *t)
 	tc.task_state = TASK_DEAD;
 	tc.exit_code = (uint32_t)t->stat.exit_code;
 	tc.comm = (char *)(uintptr_t)t->stat.comm;
-	return image_write_one(s, IMG_CORE, (uint64_t)t->vpid, &core.base);
+	exit_signal_keep(s, t);
+	int r = image_write_one(s, IMG_CORE, (uint64_t)t->vpid, &core.base);
+	return r < 0 ? r : extras_write_image(s, t);
 }
 
 static int write_images(struct session *s, struct task *t)

@@ -31,6 +31,7 @@
 #include "engine/stub_region.h"
 #include "image/dir.h"
 #include "kernel/syscalls.h"
+#include "task/exit_signal.h"
 
 #ifndef CLONE_CLEAR_SIGHAND
 #define CLONE_CLEAR_SIGHAND 0x100000000ull
@@ -221,7 +222,7 @@ static int plan_clone(struct stubs *st, struct thread *t, uint64_t flags, struct
 	const struct channel *ch = &t->channel;
 	struct clone_args args = {
 		.flags = flags | CLONE_PTRACE,
-		.exit_signal = flags & CLONE_THREAD ? 0 : SIGCHLD,
+		.exit_signal = flags & CLONE_THREAD ? 0 : exit_signal_of(t->task),
 		.stack = ch->stack - CHANNEL_STACK,
 		.stack_size = CHANNEL_STACK,
 		.set_tid_size = 1,

@@ -29,6 +29,7 @@ enum {
 	FIELD_START_CODE = 26,
 	FIELD_END_CODE = 27,
 	FIELD_START_STACK = 28,
+	FIELD_EXIT_SIGNAL = 38,
 	FIELD_START_DATA = 45,
 	FIELD_END_DATA = 46,
 	FIELD_START_BRK = 47,
@@ -92,6 +93,7 @@ int proc_stat_parse(const char *text, size_t len, struct proc_stat *ret)
 	ret->start_code = f[FIELD_START_CODE];
 	ret->end_code = f[FIELD_END_CODE];
 	ret->start_stack = f[FIELD_START_STACK];
+	ret->exit_signal = (int)f[FIELD_EXIT_SIGNAL];
 	ret->start_data = f[FIELD_START_DATA];
 	ret->end_data = f[FIELD_END_DATA];
 	ret->start_brk = f[FIELD_START_BRK];

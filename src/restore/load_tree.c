@@ -12,6 +12,7 @@
 #include "image/codec.h"
 #include "inventory.pb-c.h"
 #include "plugin/plugin.h"
+#include "task/exit_signal.h"
 #include "task/extras.h"
 #include "task/seccomp.h"
 
@@ -124,6 +125,14 @@ static int load_live_task(struct session *s, struct task *t)
 	return r;
 }
 
+static int load_zombie(struct session *s, struct task *t)
+{
+	if (t->children.n)
+		return fail(s, EBADMSG, "pid %d is a zombie with children", t->vpid);
+	int r = extras_load_image(s, t);
+	return r < 0 ? r : exit_signal_check(s, t);
+}
+
 static int load_task(struct session *s, struct task *t)
 {
 	int r = load_core(s, leader(t));
@@ -138,7 +147,7 @@ static int load_task(struct session *s, struct task *t)
 	case 6: /* the reference's internal name for a zombie; never stored, but harmless */
 		t->state = TASK_DEAD;
 		t->threads.n = 1;
-		return t->children.n ? fail(s, EBADMSG, "pid %d is a zombie with children", t->vpid) : 0;
+		return load_zombie(s, t);
 	default:
 		return fail(s, EBADMSG, "core-%d.img: task state %d is not known", t->vpid, (int)t->state);
 	}

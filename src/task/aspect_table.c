@@ -11,7 +11,7 @@ extern const struct aspect core_aspect, comm_aspect, sigmask_aspect, sigaction_a
 	posix_timer_arm_aspect, itimer_aspect, refused_aspect, sched_hints_aspect,
 	prctl_settings_aspect, io_priority_aspect, affinity_aspect, numa_policy_aspect,
 	coredump_filter_aspect, lock_future_aspect, io_uring_aspect, sem_undo_aspect,
-	cpu_settings_aspect, autogroup_aspect, landlock_aspect;
+	cpu_settings_aspect, autogroup_aspect, landlock_aspect, exit_signal_aspect;
 
 const struct aspect *const aspects[] = {
 	/* first: makes the messages that all others fill */
@@ -42,6 +42,7 @@ const struct aspect *const aspects[] = {
 	&membarrier_aspect,
 	&oom_score_aspect,
 	&subreaper_aspect,
+	&exit_signal_aspect,
 	&personality_aspect,
 	/* opens a file: before a limit may forbid that */
 	&loginuid_aspect,
