@@ -44,6 +44,7 @@ struct unix_info {
 	struct unix_dumped *dumped; /* in the tree */
 	bool external;		    /* has an entry as a peer outside */
 	bool sent_is_known; /* of a client that waits: its extras have what it sent */
+	FermataUnixClosed **closed; /* of a listener: of waiting[] those closed again; or NULL */
 };
 
 struct unix_table {
@@ -116,6 +117,7 @@ struct unix_sock {
 	VEC(struct unix_packet) queue;
 	size_t next_extra; /* of x, while the queue is read */
 	bool waits;	   /* is such a client */
+	const FermataUnixClosed *closed; /* NULL: it is not closed again */
 	bool listens;	   /* listen() was called, by: */
 	const FermataUcred *listens_as;
 	int fd;		/* -1: not made yet */

@@ -78,18 +78,53 @@ static int link_peer(struct file_set *f, struct unix_sock *u)
 	return 0;
 }
 
-/* In the order that they came in, where that is known. */
-static void sort_waiting(struct unix_sock *u)
+/* A client that is closed again, to be made for the moment. */
+static struct unix_sock *closed_client(
+	struct file_set *f, const struct unix_sock *listener, const FermataUnixClosed *closed)
 {
-	size_t at = 0;
-	for (size_t k = 0; u->x && k < u->x->n_waiting; k++)
-		for (size_t i = at; i < u->waiting.n; i++)
-			if (u->waiting.v[i]->e->ino == u->x->waiting[k]) {
-				struct unix_sock *found = u->waiting.v[i];
-				u->waiting.v[i] = u->waiting.v[at];
-				u->waiting.v[at++] = found;
-				break;
-			}
+	UnixSkEntry *e = arena_new(&f->s->arena, UnixSkEntry);
+	FermataUnixSk *x = arena_new(&f->s->arena, FermataUnixSk);
+	struct unix_sock *u = arena_new(&f->s->arena, struct unix_sock);
+	unix_sk_entry__init(e);
+	fermata_unix_sk__init(x);
+	e->type = listener->e->type;
+	x->sent = closed->sent;
+	x->n_sent = closed->n_sent;
+	*u = (struct unix_sock){
+		.o = listener->o, .e = e, .x = x, .closed = closed, .fd = -1, .feeder = -1};
+	return u;
+}
+
+static void bring_forward(struct unix_sock *u, size_t from, size_t to)
+{
+	struct unix_sock *found = u->waiting.v[from];
+	for (; from > to; from--)
+		u->waiting.v[from] = u->waiting.v[from - 1];
+	u->waiting.v[to] = found;
+}
+
+/* In the order that they came in, where that is known. */
+static int sort_waiting(struct file_set *f, struct unix_sock *u)
+{
+	size_t at = 0, n_closed = 0;
+	for (size_t k = 0; u->x && k < u->x->n_waiting; k++) {
+		uint32_t ino = u->x->waiting[k];
+		size_t i = at;
+		if (!ino && n_closed == u->x->n_closed)
+			return fail(f->s, EBADMSG,
+				"%s: connections to accept are missing in its image",
+				open_file_label(f, u->o));
+		if (!ino) {
+			i = u->waiting.n;
+			*vec_push(&f->s->arena, &u->waiting) =
+				closed_client(f, u, u->x->closed[n_closed++]);
+		}
+		while (ino && i < u->waiting.n && u->waiting.v[i]->e->ino != ino)
+			i++;
+		if (i < u->waiting.n)
+			bring_forward(u, i, at++);
+	}
+	return 0;
 }
 
 struct unix_sock *unix_listener_named(struct unix_set *set, const UnixSkEntry *e)
@@ -143,7 +178,7 @@ int unix_load(struct file_set *f)
 	for (size_t i = 0; set && i < set->all.n && r >= 0; i++)
 		r = postpone(f->s, link_peer(f, set->all.v[i]));
 	for (size_t i = 0; set && i < set->all.n && r >= 0; i++)
-		sort_waiting(set->all.v[i]);
+		r = postpone(f->s, sort_waiting(f, set->all.v[i]));
 	if (set && r >= 0)
 		r = postpone(f->s, read_taken(f));
 	for (size_t i = 0; set && i < set->all.n && r >= 0; i++)

@@ -8,8 +8,8 @@
  *	this tool                   of a client in the tree: says so, closed, no peer
  *	peer closed                 streams are shut down both ways and have none; datagram sockets
  *	                            go on failing until they notice (peer_gone)
- *	peer outside the tree       a plugin may take the socket; or, with --external unix[INO], or --ext-unix-sk if it is a datagram
- *	                            socket with a name: an entry of its own that says so
+ *	peer outside the tree       a plugin may take the socket; or, with --external unix[INO], or
+ *--ext-unix-sk if it is a datagram socket with a name: an entry of its own that says so
  */
 #include "socket/unix.h"
 
@@ -108,8 +108,8 @@ static int peer_outside(struct file_dump *d, struct unix_dumped *u, struct unix_
 	const char *link = arena_printf(&d->s->arena, "socket:[%u]", peer->ino);
 	pid_t holder = d->s->blockers.n < NAMED_HOLDERS ? proc_find_holder(link, 0, 0) : 0;
 	unix_block(d, u, remedy,
-		"(inode %u) is connected to a socket %s (inode %u)%s outside the tree", u->info->ino,
-		name_of(d, peer), peer->ino,
+		"(inode %u) is connected to a socket %s (inode %u)%s outside the tree",
+		u->info->ino, name_of(d, peer), peer->ino,
 		holder ? arena_printf(&d->s->arena, " of process %d", holder) : "");
 	return 0;
 }
@@ -167,10 +167,16 @@ static void check_listener(struct file_dump *d, struct unix_dumped *u)
 		return;
 	FermataUnixSk *x = unix_extra_make(d, u->f);
 	x->waiting = arena_array(a, uint32_t, info->n_waiting);
+	x->closed = arena_array(a, FermataUnixClosed *, info->n_waiting);
 	for (size_t i = 0; i < info->n_waiting; i++) {
 		uint32_t ino = info->waiting[i];
 		const struct unix_info *client = id_map_get(&d->unix_socks->table->by_ino, ino);
 		bool skip = d->s->opt->skip_in_flight;
+		if (info->closed && info->closed[i]) {
+			x->waiting[x->n_waiting++] = 0;
+			x->closed[x->n_closed++] = info->closed[i];
+			continue;
+		}
 		if ((!ino && skip) || (client && client->dumped && is_dropped(d, client)))
 			continue;
 		if (client && client->dumped)

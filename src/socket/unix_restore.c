@@ -340,16 +340,25 @@ static const FermataUcred *holder_of(struct file_set *f, const struct unix_sock 
 	return NULL;
 }
 
+static const FermataUcred *caller_of(struct file_set *f, const struct unix_sock *client)
+{
+	return client->closed ? client->closed->caller : holder_of(f, client);
+}
+
 static int make_waiting(struct file_set *f, struct unix_sock *l)
 {
 	int r = 0;
 	for (size_t i = 0; i < l->waiting.n && r >= 0; i++) {
 		struct unix_sock *client = l->waiting.v[i];
 		r = listen_as(f, l, peer_of(client) ? peer_of(client) : peer_of(l));
+		if (r >= 0 && client->closed)
+			r = new_socket(f, client->e, &client->fd);
 		if (r >= 0)
-			r = unix_call_connect(f, holder_of(f, client), client->fd, l->fd);
+			r = unix_call_connect(f, caller_of(f, client), client->fd, l->fd);
 		if (r >= 0)
 			r = unix_send_again(f, client);
+		if (client->closed && client->fd >= 0)
+			close(take_fd(&client->fd));
 	}
 	return r < 0 ? r : unix_call_listen(f, peer_of(l), l->fd, (int)l->e->backlog);
 }
@@ -425,7 +434,8 @@ static int hand_over(struct file_set *f, struct unix_sock *u)
 int unix_make_all(struct file_set *f)
 {
 	static int (*const stages[])(struct file_set * f, struct unix_sock * u) = {connect_early,
-		unix_queue_feed, answer_client, connect_one, close_feeder, finish_listener, set_options};
+		unix_queue_feed, answer_client, connect_one, close_feeder, finish_listener,
+		set_options};
 	struct unix_set *set = f->unix_socks;
 	if (!set || set->made)
 		return 0;

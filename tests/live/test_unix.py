@@ -5,6 +5,7 @@ import socket
 
 from live import Failure, Program
 from scenario import scenario
+from test_inet import deny_bpf
 from test_refusals import good_end, refused_unharmed
 
 
@@ -163,6 +164,7 @@ def test_waiting_from_outside(case):
 
 
 REASONS = {"sent": "has sent data on a connection that is not accepted yet",
+           "early": "has sent data on a connection that is not accepted yet",
            "closed": "its client has closed again", "urgent": "MSG_OOB"}
 
 
@@ -171,6 +173,16 @@ def test_refused_state(case, kind):
     """PROVES: F147"""
     case.start_program(Program("unix_outside"), kind)
     refused_unharmed(case, rf"fd \d+: unix socket .*{REASONS[kind]}")
+    good_end(case)
+
+
+@scenario
+def test_closed_unseen(case):
+    """Without the kernel's memory nobody sees what a client sent that is closed again.
+    PROVES: F147"""
+    case.start_program(Program("unix_pending"))
+    case.refused("dump", "its client has closed again", "-t", case.root, preexec_fn=deny_bpf)
+    case.restore(case.dump())
     good_end(case)
 
 

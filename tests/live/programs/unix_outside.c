@@ -78,10 +78,19 @@ static void build(const char *kind)
 		fd = listening();
 		early = client(SOCK_STREAM);
 		send_file(early, pair[0]);
-	} else if (!strcmp(kind, "closed")) { /* a client that left before */
+	} else if (!strcmp(kind, "closed")) { /* a client with a name, that left before */
+		sa_family_t any = AF_UNIX;
+		int leaving = socket(AF_UNIX, SOCK_STREAM, 0);
 		set_name("@closed");
 		fd = listening();
-		close(client(SOCK_STREAM));
+		NEED(!bind(leaving, (struct sockaddr *)&any, sizeof(any)));
+		NEED(!connect(leaving, (struct sockaddr *)&name, name_len));
+		close(leaving);
+	} else if (!strcmp(kind, "early")) { /* an urgent byte waits to be accepted */
+		set_name("@early");
+		fd = listening();
+		early = client(SOCK_STREAM);
+		NEED(send(early, "!", 1, MSG_OOB) == 1);
 	} else if (!strcmp(kind, "urgent")) {
 		fd = pair[0];
 		NEED(send(pair[1], "!", 1, MSG_OOB) == 1);
