@@ -53,16 +53,23 @@ static int read_piece(struct session *s, void *arg, size_t i)
 	return aspects_read(s, g->others.v[i].t, g->others.v[i].state);
 }
 
-/* Of leaders: what is asked for here is the same for all threads of a process. */
+/*
+ * Those that are there are told apart by their numbers, which stopped threads keep.  Those of
+ * status.c will not do: a thread that has died since may have made a timer.
+ */
 static void find_records(struct dump *d)
 {
-	if (!dump_open_records(d, d->tree.tasks.n, /* n_threads= */ 0) || !dump_read_records(d))
+	size_t n_threads = 0;
+	vec_for_each (&d->tree.tasks, t)
+		n_threads += (*t)->threads.n;
+	if (!dump_open_records(d, d->tree.tasks.n, n_threads) || !dump_read_records(d))
 		return;
-	vec_for_each (&d->tree.tasks, t) {
-		const struct task_record *r = task_record_find(&d->records, leader(*t)->tid);
-		/* one that was killed just now has nothing any more */
-		leader(*t)->record = r && r->mm && r->files && r->fs && r->sighand ? r : NULL;
-	}
+	vec_for_each (&d->tree.tasks, t)
+		vec_for_each (&(*t)->threads, th) {
+			const struct task_record *r = task_record_find(&d->records, (*th)->tid);
+			/* one that was killed just now has nothing any more */
+			(*th)->record = r && r->mm && r->files && r->fs && r->sighand ? r : NULL;
+		}
 }
 
 static void make_states(struct reading *g)

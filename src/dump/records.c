@@ -7,8 +7,8 @@
 #include "base/cleanup.h"
 
 enum {
-	WORTH_TASKS = 32,    /* each of them saves a tenth of a millisecond, */
-	WORTH_THREADS = 128, /* or a fiftieth */
+	WORTH_TASKS = 32,   /* each of them saves a tenth of a millisecond, */
+	WORTH_THREADS = 48, /* or half of that: status, kcmp and names of namespaces */
 	NOT_TRIED = 0,
 };
 

@@ -46,7 +46,7 @@ struct thread {
 
 	/* dump */
 	struct proc_status status;
-	const struct task_record *record; /* of a leader, when all were stopped; NULL: ask for it */
+	const struct task_record *record; /* when all were stopped; NULL: has to be asked for */
 	bool seized;
 	void *filters; /* task/seccomp.c: its chain; NULL = none */
 	bool may_clean_up; /* no filter keeps an agent from that whose tracer is gone */
