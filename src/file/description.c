@@ -344,8 +344,7 @@ const struct file_identity *identity_of(const struct identities *table, int fd)
 static bool identify(
 	struct file_dump *d, struct identities *table, struct member *members, size_t n)
 {
-	if (!table->asked && file_identities_read(&d->s->arena, &d->identity_program, table->pidfd,
-				     &table->all) < 0)
+	if (!table->asked && file_identities_read(&d->s->arena, table->pidfd, &table->all) < 0)
 		table->all.n = 0;
 	table->asked = true;
 	for (size_t i = 0; i < n; i++) {

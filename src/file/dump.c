@@ -19,7 +19,6 @@
 #include "file/fd_table.h"
 #include "file/tty.h"
 #include "file/unsupported.h"
-#include "kernel/file_identity.h"
 #include "socket/inet.h"
 #include "socket/sock_memory.h"
 
@@ -39,7 +38,6 @@ int file_dump_begin(struct session *s, struct tree *tree, bool dry, struct file_
 		.sk_queues = IMAGE_WRITER_NONE,
 		.bpf_data = IMAGE_WRITER_NONE,
 		.scratch = {-1, -1},
-		.identity_program = {.it = &file_identity_iterator},
 	};
 	FownEntry *nobody = arena_new(&s->arena, FownEntry);
 	fown_entry__init(nobody);
@@ -51,8 +49,6 @@ int file_dump_begin(struct session *s, struct tree *tree, bool dry, struct file_
 	if (d->proc_self_fdinfo < 0)
 		return fail(s, errno, "open /proc/self/fdinfo");
 	*ret = d;
-	if (!dry && fd_tables_are_large(tree))
-		bpf_iter_load_ahead(&d->identity_program);
 	return file_lock_begin(d);
 }
 
@@ -277,7 +273,6 @@ static void release(struct file_dump *d)
 	vec_for_each (&d->kept, fd)
 		close(*fd);
 	d->kept.n = 0;
-	bpf_iter_unload(&d->identity_program);
 	sock_memory_close(d);
 }
 

@@ -14,7 +14,6 @@
 #include "base/id_map.h"
 #include "file/type.h"
 #include "image/codec.h"
-#include "kernel/bpf_iter.h"
 #include "kernel/kcmp.h"
 #include "kernel/mountinfo.h"
 #include "kernel/proc_fdinfo.h"
@@ -129,7 +128,6 @@ struct file_dump {
 	const FownEntry *nobody; /* of files without an owner */
 	struct id_map bpf_maps;
 	struct id_map descriptions, identified; /* by key, by identity: description.c */
-	struct bpf_iter_program identity_program;
 	struct id_map inodes, pipes, mounts, devices, mapped, shmids;
 	struct lock_dump *locks; /* file_lock.c */
 	bool mounts_read;

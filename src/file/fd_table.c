@@ -24,10 +24,7 @@
 #include "kernel/procfs.h"
 #include "kernel/syscalls.h"
 
-enum {
-	WORTH_ASKING = 64,
-	MANY = 512, /* may well be worth asking the kernel for all at once */
-};
+enum { WORTH_ASKING = 64 };
 
 struct listed_fd {
 	int fd;
@@ -90,16 +87,6 @@ int fd_table_list(struct session *s, struct task *t)
 	return err < 0 ? fail(s, err, "pid %d: list its descriptors", t->vpid) : 0;
 }
 
-bool fd_tables_are_large(const struct tree *tree)
-{
-	bool large = false;
-	vec_for_each (&tree->tasks, t) {
-		const struct fd_listing *list = task_lives(*t) ? (*t)->files : NULL;
-		large |= list && list->fds.n >= MANY;
-	}
-	return large;
-}
-
 void fd_table_collect(struct task *t, struct program *p)
 {
 	struct fd_listing *list = t->files;
@@ -155,6 +142,7 @@ enum {
 	WINDOW_MIN = 16,
 	/* The first of several: what it tells of them all may save asking for each. */
 	WINDOW_FIRST = 128,
+	MANY = 4 * WINDOW_FIRST,
 };
 
 struct fresh_fd {

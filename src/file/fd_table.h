@@ -10,8 +10,6 @@ bool shares_files(const struct task *t);
 
 /* Fit for share_out(). */
 int fd_table_list(struct session *s, struct task *t);
-/* Has some listed task so many that the kernel may be asked for all of them at once? */
-bool fd_tables_are_large(const struct tree *tree);
 /* Steps that read the descriptors' flags, and their results; fit for any lane. */
 void fd_table_collect(struct task *t, struct program *p);
 int fd_table_take(struct task *t, const struct program *p);

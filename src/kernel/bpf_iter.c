@@ -8,7 +8,6 @@
 #include "kernel/bpf_iter.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdint.h>
 #include <string.h>
 #include <unistd.h>
@@ -91,45 +90,4 @@ ssize_t bpf_iter_read(int fd, void *ret, size_t size)
 		n = read(fd, ret, size);
 	while (n < 0 && (errno == EAGAIN || errno == EINTR));
 	return n < 0 ? -errno : n;
-}
-
-/* --- ahead of time --- */
-
-static void *load(void *arg)
-{
-	struct bpf_iter_program *p = arg;
-	p->fd = bpf_iter_load(p->it);
-	return NULL;
-}
-
-void bpf_iter_load_ahead(struct bpf_iter_program *p)
-{
-	sigset_t all, before;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	p->loading = !pthread_create(&p->loader, NULL, load, p);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-}
-
-static void await_load(struct bpf_iter_program *p)
-{
-	if (p->loading)
-		pthread_join(p->loader, NULL);
-	p->loading = false;
-}
-
-int bpf_iter_open_loaded(struct bpf_iter_program *p, int pidfd)
-{
-	await_load(p);
-	if (!p->fd)
-		load(p);
-	return p->fd < 0 ? p->fd : bpf_iter_start(p->fd, pidfd);
-}
-
-void bpf_iter_unload(struct bpf_iter_program *p)
-{
-	await_load(p);
-	if (p->fd > 0)
-		close(p->fd);
-	p->fd = 0;
 }

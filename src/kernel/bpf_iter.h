@@ -6,7 +6,6 @@
 #ifndef FERMATA_KERNEL_BPF_ITER_H
 #define FERMATA_KERNEL_BPF_ITER_H
 
-#include <pthread.h>
 #include <stdbool.h>
 #include <sys/types.h>
 
@@ -65,21 +64,6 @@ int bpf_iter_start(int program, int pidfd);
 
 /* Both at once. */
 int bpf_iter_open(const struct bpf_iter *it, int pidfd);
-
-/*
- * A program that is loaded once, by another thread if somebody knew ahead: bpf_iter_load_ahead().
- * bpf_iter_open_loaded() is bpf_iter_start() with it, and waits for that thread, or loads it then.
- * All zero but for `it` to begin with; given back by bpf_iter_unload().
- */
-struct bpf_iter_program {
-	const struct bpf_iter *it;
-	int fd; /* or a negative errno; 0: not loaded yet */
-	bool loading;
-	pthread_t loader;
-};
-void bpf_iter_load_ahead(struct bpf_iter_program *p);
-int bpf_iter_open_loaded(struct bpf_iter_program *p, int pidfd);
-void bpf_iter_unload(struct bpf_iter_program *p);
 
 /* Bytes of whole records, 0 at the end, or a negative errno. */
 ssize_t bpf_iter_read(int fd, void *ret, size_t size);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "kernel/bpf_iter.h"
 
 /* What struct bpf_iter__task_file has after the task. */
 enum { CTX_FD = BPF_CTX_ITEM, CTX_FILE = BPF_CTX_ITEM + 8 };
@@ -38,7 +39,7 @@ static const struct bpf_member members[] = {
 	{9, "file", "f_owner", .optional_pointer = true},
 };
 
-const struct bpf_iter file_identity_iterator = {
+static const struct bpf_iter iterator = {
 	.attachment = "bpf_iter_task_file",
 	.insns = insns,
 	.n_insns = sizeof(insns) / sizeof(*insns),
@@ -46,12 +47,11 @@ const struct bpf_iter file_identity_iterator = {
 	.n_members = sizeof(members) / sizeof(*members),
 };
 
-int file_identities_read(
-	struct arena *a, struct bpf_iter_program *program, int pidfd, file_identity_vec *ret)
+int file_identities_read(struct arena *a, int pidfd, file_identity_vec *ret)
 {
 	struct file_identity some[512];
 	ret->n = 0;
-	_cleanup_close_ int fd = bpf_iter_open_loaded(program, pidfd);
+	_cleanup_close_ int fd = bpf_iter_open(&iterator, pidfd);
 	if (fd < 0)
 		return fd;
 	ssize_t n;

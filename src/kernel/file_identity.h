@@ -5,7 +5,6 @@
 #include <stdint.h>
 
 #include "base/arena.h"
-#include "kernel/bpf_iter.h"
 
 /*
  * Two with the same file have the same open file, as long as neither is closed; never 0. Two of the
@@ -19,14 +18,10 @@ struct file_identity {
 
 typedef VEC(struct file_identity) file_identity_vec;
 
-/* What the program below is one of; loading it takes about a millisecond. */
-extern const struct bpf_iter file_identity_iterator;
-
 /*
- * Ascending by fd, 0.2 us for each.  A negative errno, without a failure record, if the kernel does
- * not tell (see bpf_iter_load()).
+ * Ascending by fd.  A negative errno, without a failure record, if the kernel does not tell (see
+ * bpf_iter_open()).  Costs about a millisecond, and 0.2 us for each descriptor.
  */
-int file_identities_read(
-	struct arena *a, struct bpf_iter_program *program, int pidfd, file_identity_vec *ret);
+int file_identities_read(struct arena *a, int pidfd, file_identity_vec *ret);
 
 #endif
