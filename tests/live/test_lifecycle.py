@@ -1,12 +1,17 @@
 """Dumps and restores again and again, interrupted, raced with, and asked to leave tasks stopped."""
+import ctypes
+import errno
 import os
 import random
+import re
 import signal
+import struct
+import subprocess
 import time
 from pathlib import Path
 
 import snapshot
-from live import Failure, Program, need_images, poll
+from live import CRIT, Failure, Program, need, need_images, poll
 from scenario import scenario
 
 
@@ -29,6 +34,44 @@ def unchanged(case, before, when):
     changes = snapshot.differences(before, snapshot.take(case.pids()))
     if changes:
         raise Failure(f"changed by {when}:\n  " + "\n  ".join(changes[:20]))
+
+
+@scenario
+def test_copies_are_noticed(case):
+    """Pages that are the same in two tasks, and not shared any more, are what the program `cow` fails for.
+    PROVES: F442"""
+    case.start_program(Program("cow"), "copies")
+    case.restore(case.dump())
+    case.release()
+    try:
+        case.verdict()
+    except Failure as e:
+        need(re.search(r"the tree uses \d+ kB, before it was", str(e)), e)
+    else:
+        raise Failure("copies of all pages were not noticed")
+
+
+def without_robust_lists():
+    """The kernel answers get_robust_list(2) as one does that has none (a seccomp filter, in the child)."""
+    get_robust_list, allow, enosys = 274, 0x7fff0000, 0x00050000 | errno.ENOSYS
+    code = b"".join(struct.pack("HBBI", *line) for line in (
+        (0x20, 0, 0, 0), (0x15, 0, 1, get_robust_list), (0x06, 0, 0, enosys), (0x06, 0, 0, allow)))
+    program = ctypes.create_string_buffer(code)
+    fprog = ctypes.create_string_buffer(struct.pack("HxxxxxxP", len(code) // 8, ctypes.addressof(program)))
+    if ctypes.CDLL(None, use_errno=True).prctl(22, 2, fprog, 0, 0):  # PR_SET_SECCOMP, SECCOMP_MODE_FILTER
+        raise OSError(ctypes.get_errno(), "no filter")
+
+
+@scenario
+def test_kernel_without_robust_lists(case):
+    """A dump does not need them.
+    PROVES: F021"""
+    case.start_program(Program("threads8"))
+    images = case.dump(preexec_fn=without_robust_lists)
+    shown = subprocess.run([CRIT, "show", images / f"core-{case.root}.img"], stdout=subprocess.PIPE, text=True)
+    need(re.search(r'"futex_rla_len": 0\b', shown.stdout), "the filter had no effect")
+    case.restore(images)
+    good_end(case)
 
 
 @scenario(timeout=120)
