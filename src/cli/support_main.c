@@ -40,7 +40,9 @@ static void print_mappings(void)
 	printf("\n## Memory\n\nPrivate and shared mappings of files, anonymous memory of all kinds "
 	       "with its protections, locks,\nadvice, names, seals and guard pages, copy-on-write "
 	       "sharing, "
-	       "huge pages, System V segments, the vDSO.\nRefused is a mapping that\n\n"
+	       "huge pages, System V segments, the vDSO.\nContexts of AIO with nothing in flight. "
+	       "With an IPC namespace of its own also System V semaphores and message queues.\n"
+	       "Refused is a mapping that\n\n"
 	       "| | what to do |\n|---|---|\n");
 	for (size_t i = 0; (text = vma_refused_kind(i, &remedy)); i++)
 		printf("| %s | %s |\n", text, remedy ? remedy : "");

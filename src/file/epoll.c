@@ -304,8 +304,7 @@ const struct file_type epoll_type = {
 	.name = "epoll set",
 	.restored = "targets with events and data, in other tasks, closed, nested; edges "
 		"that were not reported",
-	.limits = "targets that nobody in the tree has open; sets on their way through a "
-		"socket",
+	.limits = "targets that nobody in the tree has open",
 	.detail = offsetof(FileEntry, epfd),
 	.recognize = epoll_recognize,
 	.collect = epoll_collect,

@@ -263,14 +263,14 @@ static int collect_queues(
 	return 0;
 }
 
-/* SO_ERROR cannot be asked without taking the error away. */
+/* SO_ERROR cannot be asked without taking the error away, and only the program may do that. */
 static bool block_error(
 	struct file_dump *d, const struct file_view *v, const InetSkEntry *e, int events)
 {
 	if (!(events & POLLERR))
 		return false;
-	view_block(d, v, "try again", "%s has an error or a message in its error queue",
-		inet_describe(d->s, e));
+	view_block(d, v, "have the program read it (SO_ERROR, MSG_ERRQUEUE)",
+		"%s has an error or a message in its error queue", inet_describe(d->s, e));
 	return true;
 }
 
@@ -475,7 +475,9 @@ const struct file_type inet_type = {
 	.restored = "UDP and UDP-Lite with queued datagrams, raw, ICMP, TCP listeners with all "
 		    "options; TCP "
 		    "connections with `--tcp-established`, or closed with `--tcp-close`",
-	.limits =
+	.limits = "errors that the program has not read; SO_INCOMING_CPU of others than "
+		  "listeners is lost, being mostly the kernel's own note; "
+		
 		"packets queued in raw and ICMP sockets and connections from outside that were not "
 		"yet accepted, unless "
 		"`--skip-in-flight`; corked UDP; TCP-MD5 and TCP-AO keys, TLS, urgent data; SCTP, "

@@ -180,7 +180,8 @@ static int save(struct session *s, void *arg, size_t i)
 	}
 	/* that came since it was collected, and now cannot any more */
 	if (r == -ECONNRESET)
-		return fail_remedy(s, r, "try again", "%s: it broke just now", source_name(s, t));
+		return fail_remedy(s, r, "try again when the program has read the error (SO_ERROR)",
+			"%s: it broke just now", source_name(s, t));
 	if (r < 0)
 		return fail(s, r, "%s: save it: %s", source_name(s, t), c.failed);
 	t->e->state = c.state; /* which may have moved on since it was collected */

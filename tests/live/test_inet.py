@@ -5,6 +5,7 @@ import os
 import socket
 import struct
 import subprocess
+import sys
 import time
 
 from live import Failure, Program, Skipped, poll
@@ -215,7 +216,7 @@ KINDS = {
     "mptcp": (r"MPTCP over IPv4", None),
     "signing": (r"TCP connection 127\.0\.0\.1:4711 .* has TCP-MD5 keys.*use --tcp-close", None),
     "signing_listener": (r"TCP socket 127\.0\.0\.1:4711 has TCP-MD5 keys", None),
-    "failed": (r"UDP socket .* has an error", None),
+    "failed": (r"UDP socket .* has an error.*have the program read it \(SO_ERROR", None),
     "stamped": (r"SOF_TIMESTAMPING_OPT_ID", None),
     "zerocopy": (r"SO_ZEROCOPY.*have it turn SO_ZEROCOPY off", None),
     "tunnel": (r"UDP socket .* carries a tunnel \(UDP_ENCAP 3\)", None),
@@ -250,6 +251,36 @@ def test_refused(case, kind):
     case.release()
     case.verdict()
     case.gone()
+
+
+BROKEN = '''
+import os, socket, sys, time
+s, where = socket.socket(), socket.socket()
+where.bind(("127.0.0.1", 0))
+s.setblocking(False)
+s.connect_ex(where.getsockname())
+open(sys.argv[1] + "/ready", "w").close()
+while not os.path.exists(sys.argv[1] + "/read"):
+    time.sleep(.01)
+print("error", s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR), flush=True)
+while not os.path.exists(sys.argv[1] + "/release"):
+    time.sleep(.01)
+open(sys.argv[1] + "/result", "w").write("OK")
+'''
+
+
+@scenario
+def test_error_unread(case):
+    """A connection that was refused, which the program does not know yet: told what helps, and it does.
+    PROVES: F175"""
+    case.start([sys.executable, "-c", BROKEN, case.dir])
+    case.refused("dump", r"TCP .*has an error.*have the program read it \(SO_ERROR", "-t", case.root,
+                 *EST)
+    (case.dir / "read").touch()
+    out = case.dir / "out"
+    poll(lambda: f"error {errno.ECONNREFUSED}\n" in out.read_text(), 10, "the error, still there")
+    case.restore(case.dump())
+    good_end(case)
 
 
 def deny_bpf():
