@@ -21,6 +21,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "socket/multicast.h"
+
 #ifndef SO_NETNS_COOKIE
 #define SO_NETNS_COOKIE 71
 #endif
@@ -447,6 +449,8 @@ static int inet_check(struct file_set *f, struct open_file *o)
 		r = inet_queue_check(f, o);
 	if (r >= 0)
 		r = reuseport_check(f, o);
+	if (r >= 0 && !f->s->images_only)
+		r = multicast_check(f, o);
 	if (r < 0)
 		return r;
 	if (inet_is_connection(e))
@@ -475,9 +479,9 @@ const struct file_type inet_type = {
 	.restored = "UDP and UDP-Lite with queued datagrams, raw, ICMP, TCP listeners with all "
 		    "options; TCP "
 		    "connections with `--tcp-established`, or closed with `--tcp-close`",
-	.limits = "errors that the program has not read; SO_INCOMING_CPU of others than "
-		  "listeners is lost, being mostly the kernel's own note; "
-		
+	.limits =
+		"errors that the program has not read; SO_INCOMING_CPU of others than "
+		"listeners is lost, being mostly the kernel's own note; "
 		"packets queued in raw and ICMP sockets and connections from outside that were not "
 		"yet accepted, unless "
 		"`--skip-in-flight`; corked UDP; TCP-MD5 and TCP-AO keys, TLS, urgent data; SCTP, "

@@ -10,6 +10,7 @@
 #include "socket/multicast.h"
 
 #include <arpa/inet.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -112,4 +113,41 @@ void multicast_dump(struct file_dump *d, int fd, const InetSkEntry *e, struct du
 		if (e->family == AF_INET6 ? six || (!e->v6only && e->type != SOCK_RAW) : !six)
 			ask(&m, *g);
 	}
+}
+
+/* --- restore --- */
+
+static int check_join(struct file_set *f, const struct open_file *o, const struct group_req *join)
+{
+	char name[IF_NAMESIZE], group[INET6_ADDRSTRLEN] = "?";
+	const struct sockaddr_storage *a = &join->gr_group;
+	if (!join->gr_interface || if_indextoname(join->gr_interface, name) ||
+		tun_comes_as(f, NULL, join->gr_interface))
+		return 0;
+	if (a->ss_family == AF_INET)
+		inet_ntop(
+			AF_INET, &((const struct sockaddr_in *)a)->sin_addr, group, sizeof(group));
+	else if (a->ss_family == AF_INET6)
+		inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)a)->sin6_addr, group,
+			sizeof(group));
+	return fail_remedy(f->s, ENODEV, "make an interface with this number",
+		"%s: the socket %s is a member of the group %s on interface %u, which is not here",
+		open_file_label(f, o), inet_label(f->s, o->e->isk, false), group,
+		join->gr_interface);
+}
+
+int multicast_check(struct file_set *f, const struct open_file *o)
+{
+	for (size_t i = 0; o->extra && i < o->extra->n_socket_options; i++) {
+		const FermataSocketOption *x = o->extra->socket_options[i];
+		struct group_req join;
+		if ((x->level != IPPROTO_IP && x->level != IPPROTO_IPV6) ||
+			x->option != MCAST_JOIN_GROUP || x->value.len != sizeof(join))
+			continue;
+		memcpy(&join, x->value.data, sizeof(join));
+		int r = check_join(f, o, &join);
+		if (r < 0)
+			return r;
+	}
+	return 0;
 }

@@ -4,6 +4,9 @@
 
 #include "socket/inet.h"
 
+/* Before anything is forked: the interfaces are there. */
+int multicast_check(struct file_set *f, const struct open_file *o);
+
 void multicast_dump(struct file_dump *d, int fd, const InetSkEntry *e, struct dumped_file *f);
 
 #endif

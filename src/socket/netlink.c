@@ -199,6 +199,10 @@ static int make(struct file_set *f, const struct open_file *o)
 		return fail(f->s, errno, "%s: make a netlink socket of protocol %u",
 			open_file_label(f, o), e->protocol);
 	int r = give_names(e, fd);
+	if (r == -EADDRINUSE)
+		return fail_remedy(f->s, r, "end the program that has it",
+			"%s: the port id %u of netlink protocol %u is taken", open_file_label(f, o),
+			e->portid, e->protocol);
 	if (r < 0)
 		return fail(f->s, r, "%s: give a netlink socket of protocol %u its port id %u",
 			open_file_label(f, o), e->protocol, e->portid);

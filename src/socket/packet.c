@@ -193,10 +193,32 @@ static int packet_collect(struct file_dump *d, struct file_view *v, struct dumpe
 
 /* --- restore --- */
 
+/* Not that of the socket alone, also those of its memberships. */
+static int check_interface(
+	struct file_set *f, const struct open_file *o, uint32_t index, const char *what)
+{
+	char name[IF_NAMESIZE];
+	if (f->s->images_only || !index || if_indextoname(index, name) ||
+		tun_comes_as(f, NULL, index))
+		return 0;
+	return fail_remedy(f->s, ENODEV, "make an interface with this number",
+		"%s: a packet socket %s interface %u, which is not here", open_file_label(f, o),
+		what, index);
+}
+
+static const char *membership_name(struct file_set *f, const PacketMclist *m)
+{
+	static const char *const names[] = {[PACKET_MR_MULTICAST] = "a multicast address",
+		[PACKET_MR_PROMISC] = "all packets (PACKET_MR_PROMISC)",
+		[PACKET_MR_ALLMULTI] = "all multicast packets (PACKET_MR_ALLMULTI)",
+		[PACKET_MR_UNICAST] = "a second address (PACKET_MR_UNICAST)"};
+	bool known = m->type < sizeof(names) / sizeof(*names) && names[m->type];
+	return arena_printf(&f->s->arena, "that wants %s of", known ? names[m->type] : "something");
+}
+
 static int packet_check(struct file_set *f, struct open_file *o)
 {
 	const PacketSockEntry *e = o->e->psk;
-	char name[IF_NAMESIZE];
 	o->flags = e->flags;
 	o->fown = e->fown;
 	if (e->type != SOCK_RAW && e->type != SOCK_DGRAM)
@@ -205,13 +227,16 @@ static int packet_check(struct file_set *f, struct open_file *o)
 	int r = packet_rings_check(f, o);
 	if (r < 0)
 		return r;
-	if (e->ifindex && !if_indextoname(e->ifindex, name) && !tun_comes_as(f, NULL, e->ifindex))
-		return fail(f->s, ENODEV, "%s: a packet socket on interface %u, which is not here",
-			open_file_label(f, o), e->ifindex);
-	for (size_t i = 0; i < e->n_mclist; i++)
-		if (e->mclist[i]->addr.len > 8)
+	r = check_interface(f, o, e->ifindex, "on");
+	for (size_t i = 0; i < e->n_mclist && r >= 0; i++) {
+		const PacketMclist *m = e->mclist[i];
+		if (m->addr.len > 8)
 			return fail(f->s, EBADMSG, "file %u: an address of %zu bytes", o->id,
-				e->mclist[i]->addr.len);
+				m->addr.len);
+		r = check_interface(f, o, m->index, membership_name(f, m));
+	}
+	if (r < 0)
+		return r;
 	return sk_opts_check(f, o, e->opts);
 }
 

@@ -228,12 +228,12 @@ class Case:
         path.mkdir()
         return path
 
-    def begin(self, verb, images, *options, verbose=True, **popen):
-        """Start the tool; the caller ends it with finish()."""
+    def begin(self, verb, images, *options, verbose=True, under=(), **popen):
+        """Start the tool, by another program if one is given; the caller ends it with finish()."""
         options = [str(o) for o in options]
         work = options[options.index("-W") + 1] if "-W" in options else images
         log = Path(work) / f"{verb}.log"
-        argv = [FERMATA, verb, "-D", str(images), "-o", log.name]
+        argv = [*under, FERMATA, verb, "-D", str(images), "-o", log.name]
         argv += ["-v4"] if verbose else []
         argv += options
         out = open(self.dir / "tool.out", "wb")
@@ -287,6 +287,19 @@ class Case:
             raise Failure("the failed dump left an inventory.img")
         if not re.search(pattern, ran.text, re.S):
             raise Failure(f"the refusal does not say /{pattern}/: {ran.describe()}")
+        return ran
+
+    def refused_early(self, verb, pattern, *options, **kw):
+        """Likewise, and before anything is forked: its system calls are listed."""
+        report = self.dir / "calls"
+        inject = (BUILD / "inject", "0", "none", report)
+        ran = self.refused(verb, pattern, *options, under=inject, **kw)
+        calls = [line.split()[0] for line in report.read_text().splitlines()[1:]]
+        if "close" not in calls:
+            raise Failure(f"the system calls were not counted: {calls}")
+        forks = [c for c in calls if c in ("clone", "clone3", "fork", "vfork")]
+        if forks:
+            raise Failure(f"something was forked before it was refused: {forks}: {ran.describe()}")
         return ran
 
 

@@ -37,12 +37,47 @@ def test_tun_taken(case, what):
     index = socket.if_nametoindex("tun7")
     images = case.dump()
     other = make("other7" if what == "number" else "tun7", index if what == "number" else 1000)
-    case.refused("restore", f"had the number {index}, which other7 has now" if what == "number"
-                 else "tun7 is taken: .*end the program", "-d", images=images)
+    case.refused_early("restore", f"had the number {index}, which other7 has now" if what == "number"
+                       else "tun7 is taken: .*end the program", "-d", images=images)
     os.close(other)
     ran = subprocess.run([Path(live.FERMATA).parent / "crit", "check", images], capture_output=True,
                          text=True, check=False)
     if ran.returncode:
         raise live.Failure(ran.stdout + ran.stderr)
+    case.restore(images)
+    good_end(case)
+
+
+GONE = {
+    "join": r"fd \d+: the socket .*member of the group 239\.7\.7\.7 on interface 1000, which is not here",
+    "join6": r"fd \d+: the socket .*member of the group ff02::1:77 on interface 1000, which is not here",
+    "on": r"fd \d+: a packet socket on interface 1000, which is not here",
+    "all": r"fd \d+: a packet socket that wants all packets .*of interface 1000, which is not here",
+}
+
+
+@scenario(args=list(GONE))
+def test_interface_gone(case, kind):
+    """Named with its number before anything is forked; restored when there is one again.
+    PROVES: F172 F182"""
+    device = make("gone0", 1000)
+    case.start_program(Program("interface_gone"), kind)
+    images = case.dump()
+    os.close(device)
+    case.refused_early("restore", GONE[kind], "-d", images=images)
+    make("gone0", 1000)
+    case.restore(images)
+    good_end(case)
+
+
+@scenario
+def test_netlink_port_taken(case):
+    """PROVES: F179"""
+    case.start_program(Program("interface_gone"), "port")
+    images = case.dump()
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0) as other:
+        other.bind((0x5550, 0))
+        case.refused_early("restore", r"fd \d+: the port id 21840 of netlink protocol 0 is taken: .*end the "
+                           "program", "-d", images=images)
     case.restore(images)
     good_end(case)
