@@ -482,3 +482,20 @@ def test_failed_dump_keeps_stopped(case):
     os.kill(case.root, signal.SIGCONT)
     case.advances(1)
     good_end(case)
+
+
+@scenario
+def test_early_is_told_from_late(case):
+    """A restore that fails at its end has forked, and refused_early() knows it."""
+    case.start_program(Program("counter"))
+    images, pidfile = case.dump(), case.dir / "pidfile"
+    pidfile.write_text("taken")
+    options = ("-d", "--pidfile", pidfile)
+    case.refused("restore", "pidfile", *options, images=images)
+    try:
+        case.refused_early("restore", "pidfile", *options, images=images)
+    except Failure as e:
+        if "something was forked" in str(e):
+            return
+        raise
+    raise Failure("what was forked was not counted")

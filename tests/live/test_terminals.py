@@ -353,9 +353,7 @@ def test_leader_without_descriptors(case):
     case.refused("dump", "its controlling terminal.*Consider using --shell-job", "-t", case.root)
     images = case.dump("--shell-job")
     case.refused("restore", "use --shell-job", "-d", images=images)
-    ran = case.refused("restore", "standard input", "-d", "-j", images=images)
-    if "fork" in ran.text:
-        raise Failure(f"something was forked: {ran.describe()}")
+    case.refused_early("restore", "standard input", "-d", "-j", images=images)
     outer = restore_on(case, second, images)
     if second.foreground() != case.root:
         raise Failure(f"{second.foreground()} is in the foreground of the terminal")
@@ -428,10 +426,8 @@ def test_number_taken(case):
     case.start_program(Program("pty_pairs"))
     images = case.dump()
     blocker, _ = pty.openpty()
-    ran = case.refused("restore", r"pseudo terminal number 0 is taken: /dev/pts/0", "-d",
+    case.refused_early("restore", r"pseudo terminal number 0 is taken: /dev/pts/0", "-d",
                        images=images)
-    if "fork" in ran.text:
-        raise Failure(f"something was forked: {ran.describe()}")
     os.close(blocker)
     os.close(_)
     case.restore(images)
