@@ -249,10 +249,12 @@ static int set_up(const FermataTun *t, const char *name, int fd)
 		r = set_link(t, t->link_flags & ~(uint32_t)IFF_UP);
 	if (r >= 0)
 		r = tun_settings_restore(t, name);
+	if (r >= 0)
+		r = tun_trust_addresses(name);
 	if (r >= 0 && t->link_flags & IFF_UP)
 		r = set_link(t, t->link_flags);
 	if (r >= 0)
-		r = tun_messages_restore(t);
+		r = tun_messages_restore(t, name);
 	if (r >= 0 && t->no_carrier && t->link_flags & IFF_UP && ioctl(fd, TUNSETCARRIER, &off) < 0)
 		r = -errno;
 	return r;

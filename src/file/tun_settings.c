@@ -3,6 +3,10 @@
  *
  * Addresses and the like are kept as rtnetlink told them, without what only an answer has. Of
  * sysctls stable_secret comes first: from it the kernel makes the same link-local address again.
+ *
+ * Of an IPv6 address the kernel asks for a second whether somebody else has it, and lets no socket
+ * have it meanwhile.  These were asked for before the dump, so that is turned off (accept_dad)
+ * until they are there; a worker of the kernel does even that a moment later, which is waited for.
  */
 #include "file/tun_settings.h"
 
@@ -18,6 +22,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -29,7 +34,11 @@
 #define TUN_F_USO6 0x40
 #endif
 
-enum { FEATURES_MAX = 256, VALUE_MAX = 256 };
+enum {
+	FEATURES_MAX = 256,
+	VALUE_MAX = 256,
+	TENTATIVE_MAX_MS = 3000 /* where accept_dad of all interfaces asks anyway */
+};
 
 /* --- offloads, which no ioctl of the driver tells --- */
 
@@ -314,10 +323,59 @@ static int send_again(const ProtobufCBinaryData *d)
 	return err == -EEXIST ? 0 : err;
 }
 
-int tun_messages_restore(const FermataTun *t)
+int tun_trust_addresses(const char *name)
+{
+	return set_sysctl("ipv6/conf/accept_dad=0", name);
+}
+
+static int distrust_again(const FermataTun *t, const char *name)
+{
+	static const char key[] = "ipv6/conf/accept_dad=";
+	int r = 0;
+	for (size_t i = 0; i < t->n_sysctls && r >= 0; i++)
+		if (strncmp(t->sysctls[i], key, strlen(key)) == 0)
+			r = set_sysctl(t->sysctls[i], name);
+	return r;
+}
+
+struct tentative {
+	uint32_t index;
+	bool found;
+};
+
+static int find_tentative(void *arg, const struct nlmsghdr *h)
+{
+	struct tentative *t = arg;
+	const struct ifaddrmsg *x = NLMSG_DATA(h);
+	if (h->nlmsg_type == RTM_NEWADDR && x->ifa_index == t->index &&
+		x->ifa_flags & IFA_F_TENTATIVE && !(x->ifa_flags & IFA_F_DADFAILED))
+		t->found = true;
+	return 0;
+}
+
+/* Those that stay tentative will be told of by whoever cannot have them. */
+static int await_addresses(uint32_t index)
+{
+	const struct ifaddrmsg head = {.ifa_family = AF_INET6};
+	const struct timespec nap = {.tv_nsec = 1000000};
+	for (int i = 0; i < TENTATIVE_MAX_MS; i++) {
+		struct tentative t = {.index = index};
+		struct rtnl_request request;
+		rtnl_begin(&request, RTM_GETADDR, NLM_F_DUMP, &head, sizeof(head));
+		int r = rtnl_ask(&request, find_tentative, &t);
+		if (r < 0 || !t.found)
+			return r;
+		nanosleep(&nap, NULL);
+	}
+	return 0;
+}
+
+int tun_messages_restore(const FermataTun *t, const char *name)
 {
 	int r = 0;
 	for (size_t i = 0; i < t->n_messages && r >= 0; i++)
 		r = send_again(&t->messages[i]);
-	return r;
+	if (r >= 0 && t->link_flags & IFF_UP)
+		r = await_addresses(t->index);
+	return r < 0 ? r : distrust_again(t, name);
 }

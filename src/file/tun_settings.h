@@ -18,7 +18,9 @@ int tun_settings_dump(struct arena *a, FermataTun *t, const char *name);
 int tun_settings_restore(const FermataTun *t, const char *name);
 /* One of its addresses is this one. */
 bool tun_has_address(const FermataTun *t, int family, const void *address);
-/* The rest, when it is. */
-int tun_messages_restore(const FermataTun *t);
+/* Its own addresses, which nobody else has, count at once: before it is up. */
+int tun_trust_addresses(const char *name);
+/* The rest, when it is up: sockets can be bound to the addresses then. */
+int tun_messages_restore(const FermataTun *t, const char *name);
 
 #endif

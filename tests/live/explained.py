@@ -245,6 +245,7 @@ PROGRAMS = {
                "hang-ups: file/epoll_restore.c"),
     "tuntap": ("pos FILES.reg.pos FERMATA_FILES.tun.packets", "reading moves the position of a tun, which nothing "
                "can set and nobody can see; the kernel asks for routers in between"),
+    "tap_local": ("pos FILES.reg.pos FERMATA_FILES.tun.packets", "likewise"),
 }
 
 
