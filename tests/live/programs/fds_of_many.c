@@ -33,7 +33,7 @@ int main(int argc, char **argv)
 	char b;
 
 	setup(argc, argv);
-	fd = open("file", O_CREAT | O_RDWR, 0644);
+	fd = open(in_dir("file"), O_CREAT | O_RDWR, 0644);
 	NEED(fd >= 0 && !ftruncate(fd, SIZE) && !close(fd));
 	NEED(!pipe(gate) && !pipe(up));
 	for (int i = 0; i < CHILDREN; i++) {
@@ -41,7 +41,7 @@ int main(int argc, char **argv)
 		NEED(pid[i] >= 0);
 		if (!pid[i]) {
 			close(gate[1]);
-			child(gate[0], up[1], "file", i);
+			child(gate[0], up[1], in_dir("file"), i);
 		}
 	}
 	for (int i = 0; i < CHILDREN; i++)
