@@ -11,7 +11,7 @@
 #   make fuzz       hostile input: libFuzzer on every parser, SECONDS=60 each, then every flipped byte of
 #                   the golden images (clang, in $(BUILD)-fuzz)
 #   make bench      timings beside machine floors; CRIU=/path/to/criu adds another tool
-#   make install    DESTDIR= PREFIX= CRIU_LINK=true adds the name `criu`
+#   make install    DESTDIR= PREFIX= (or prefix=) CRIU_LINK=true adds the name `criu`
 #   make features   docs/features.md from the tests
 #   make support    docs/support.md from the tables of the code
 #   make format     clang-format over the sources
@@ -20,7 +20,8 @@
 # Other trees:  make BUILD=build-asan SETUP=-Db_sanitize=address,undefined
 
 BUILD     ?= build
-PREFIX    ?= /usr/local
+prefix    ?= /usr/local
+PREFIX    ?= $(prefix)
 SETUP     ?=
 CRIU_LINK ?= false
 SECONDS   ?= 60
@@ -81,7 +82,7 @@ bench: all
 
 install: all
 	meson configure $(BUILD) --prefix=$(PREFIX) -Dcriu_link=$(CRIU_LINK)
-	DESTDIR=$(DESTDIR) meson install -C $(BUILD)
+	DESTDIR='$(DESTDIR)' meson install -C $(BUILD)
 
 features: all
 	@tests/live/features

@@ -103,3 +103,13 @@ def need_appending(pid, log):
             need(int(flags, 8) & os.O_APPEND, f"the log is not open for appending: {flags}")
             return
     raise Failure(f"pid {pid} has {log} not open")
+
+
+@scenario
+def test_make_install(case):
+    """make install knows the prefix by either spelling; .ci/run does it for real."""
+    top = Path(__file__).resolve().parents[2]
+    for words, prefix in ((["prefix=/x"], "/x"), (["PREFIX=/y"], "/y"), ([], "/usr/local")):
+        said = run("make", "-n", "-C", top, "install", f"BUILD={BUILD.resolve()}", "DESTDIR=/root of it", *words)
+        need(f" --prefix={prefix} " in said, f"make install {words}: {said}")
+        need("DESTDIR='/root of it' meson install" in said, f"DESTDIR is not passed on: {said}")
