@@ -33,6 +33,16 @@ static void format_option(const struct option_def *def, char *out, size_t room)
 		snprintf(out, room, "%s--%s %s", letter, def->name, def->arg);
 }
 
+/* By all commands that take it and are there. */
+static bool is_built(const struct option_def *def)
+{
+	unsigned built = 0;
+	for (size_t i = 0; i < n_verbs; i++)
+		if (verb_table[i].run)
+			built |= 1u << verb_table[i].action;
+	return def->actions & built && !def->unbuilt;
+}
+
 void print_help(FILE *out, const char *program)
 {
 	print_usage(out, program);
@@ -47,11 +57,13 @@ void print_help(FILE *out, const char *program)
 			char head[128];
 			if ((int)def->section != section || (def->flags & OPT_DEPRECATED))
 				continue;
+			const char *yet = is_built(def) ? "" : " (not there yet)";
 			format_option(def, head, sizeof(head));
 			if (strlen(head) > HELP_COLUMN - 4)
-				fprintf(out, "  %s\n%*s%s\n", head, HELP_COLUMN, "", def->help);
+				fprintf(out, "  %s\n%*s%s%s\n", head, HELP_COLUMN, "", def->help,
+					yet);
 			else
-				fprintf(out, "  %-*s%s\n", HELP_COLUMN - 2, head, def->help);
+				fprintf(out, "  %-*s%s%s\n", HELP_COLUMN - 2, head, def->help, yet);
 		}
 	}
 }

@@ -107,6 +107,11 @@ static bool takes_words(const struct verb *verb, const struct options *o)
 	return verb->action == ACTION_RESTORE && o->exec_cmd;
 }
 
+static bool takes_tree(const struct verb *verb)
+{
+	return strstr(verb->synopsis, "-t PID");
+}
+
 /* The words left after the action are as many as the verb takes. */
 static int check_words(struct parser *p, const struct verb *verb)
 {
@@ -118,10 +123,16 @@ static int check_words(struct parser *p, const struct verb *verb)
 	if (takes_words(verb, o))
 		return o->words.n ? 0
 				  : parse_error(p, false, "option --exec-cmd requires a command");
-	if (o->words.n)
-		return parse_error(p, true, "excessive parameter(s) for command %s: %s", verb->name,
-			o->words.v[0]);
-	return 0;
+	if (!o->words.n)
+		return 0;
+	int64_t pid;
+	if (takes_tree(verb) && !o->tree && !parse_number(o->words.v[0], 1, INT32_MAX, &pid))
+		return parse_error(p, true,
+			"excessive parameter(s) for command %s: %s; a PID is "
+			"given by -t %s",
+			verb->name, o->words.v[0], o->words.v[0]);
+	return parse_error(
+		p, true, "excessive parameter(s) for command %s: %s", verb->name, o->words.v[0]);
 }
 
 int find_verb(struct parser *p, const struct verb **ret_verb)

@@ -8,6 +8,7 @@
 #include "engine/seize.h"
 
 #include <errno.h>
+#include <linux/capability.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -35,6 +36,16 @@ void seize_without_sigchld(void)
 	sigaction(SIGCHLD, &action, NULL);
 }
 
+/* Neither is told by the kernel: see __ptrace_may_access() in kernel/ptrace.c. */
+static const char *why_forbidden(struct session *s)
+{
+	struct proc_status own;
+	bool capable =
+		proc_status_read(s, getpid(), &own) >= 0 && own.cap_eff >> CAP_SYS_PTRACE & 1;
+	return capable ? "a security module, or its user namespace, forbids it"
+		       : "it takes CAP_SYS_PTRACE, which is not ours";
+}
+
 static int explain_refusal(struct session *s, pid_t tid, int err, const struct proc_status *status)
 {
 	if (status->state == 'Z')
@@ -47,6 +58,9 @@ static int explain_refusal(struct session *s, pid_t tid, int err, const struct p
 		return fail_remedy(s, EBUSY, "detach the debugger first",
 			"pid %d is traced by pid %d (%s)", tid, status->tracer, tracer.comm);
 	}
+	if (err == EPERM)
+		return fail_remedy(s, err, tid == 1 ? "pid 1 is init: name a tree below it" : NULL,
+			"pid %d (state %c): seize (%s)", tid, status->state, why_forbidden(s));
 	return fail(s, err, "pid %d (state %c): seize", tid, status->state);
 }
 
@@ -55,7 +69,8 @@ static int fail_late(struct session *s, pid_t tid)
 	struct proc_status status = {.state = '?'};
 	proc_status_read(s, tid, &status);
 	return fail_remedy(s, ETIMEDOUT, "try again, or raise --timeout",
-		"pid %d (state %c) did not stop in time (in an uninterruptible call, or a parent in "
+		"pid %d (state %c) did not stop in time (in an uninterruptible call, or a parent "
+		"in "
 		"vfork?)",
 		tid, status.state);
 }

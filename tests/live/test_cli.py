@@ -21,6 +21,7 @@ def test_excess_argument():
         assert ran.returncode == 1
         assert f"excessive parameter" in ran.stderr and argv[0] in ran.stderr
         assert "Usage" in ran.stdout
+    assert "-t 31999" in run("dump", "31999").stderr
 
 
 def test_usage_errors(tmp_path):
@@ -47,6 +48,28 @@ def test_success_statuses():
                    "--restore-detached", "--restore-sibling", "--pidfile", "--link-remap",
                    "--ghost-limit", "--timeout", "--file-validation", "--shell-job", "--log-file"):
         assert option in run("--help").stdout.replace("[no-]", "")
+
+
+def test_help_marks_what_is_not_there():
+    """What is refused as not built yet is marked in the help, and nothing else is."""
+    words = {"--port": "1", "--empty-ns": "net", "--join-ns": "net:1", "--pre-dump-mode": "read"}
+    text = re.sub(r"\n {30,}", " ", run("--help").stdout)
+    seen = set()
+    for option, arg, said in re.findall(r"^ +(?:-\w, )?--(?:\[no-\])?([\w-]+)(\S* \S*) +(.*)$", text, re.M):
+        value = [words.get("--" + option, "1")] if arg.startswith(" ") and arg.strip() else []
+        for verb in (["dump", "-t", "999999999"], ["restore"]):
+            ran = run(*verb, "--" + option, *value, "-D", "/no/such/dir")
+            refused = "not built yet" in ran.stderr
+            assert not refused or "(not there yet)" in said, option
+            seen |= {option} if refused else set()
+    assert {"track-mem", "lazy-pages", "freeze-cgroup", "tls"} <= seen
+
+
+def test_seize_is_forbidden(tmp_path):
+    """Why it may not be traced is told."""
+    ran = run("dump", "-t", "1", "-D", tmp_path)
+    if "seize" in ran.stderr:
+        assert re.search(r"pid 1 .*seize \(.*\).*pid 1 is init", ran.stderr), ran.stderr
 
 
 def test_show_is_gone():
