@@ -133,6 +133,7 @@ struct file_dump {
 	bool mounts_read;
 	mountinfo_vec mount_list;
 	VEC(struct handle_mount) handle_mounts;
+	void *unfound_marks; /* fsnotify.c: marked_vec, NULL: none */
 	uint64_t shm_dev;		    /* of the kernel's own tmpfs; 0 = not asked yet */
 	int proc_self_fd, proc_self_fdinfo; /* these directories, O_PATH */
 	struct desk desks[2];		    /* of each thread */

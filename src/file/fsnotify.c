@@ -4,7 +4,7 @@
  * fdinfo tells inode, device and file handle of a marked inode.  A handle is opened on any mount of
  * the device and gives the path; where the filesystem cannot open its handles (overlayfs), known
  * paths are tried: files that the tree has open, its directories, and what is above them, until
- * one has the same handle.  A file without a name has no path in the image; then somebody in
+ * one has the same handle; then it is looked for everywhere (fsnotify_scan.c).  A file without a name has no path in the image; then somebody in
  * the tree must have it open, and the restore finds it by device and inode of its ghost.
  *
  * Events that were not read yet are in the kernel only: reading takes them away, and nothing can
@@ -46,7 +46,7 @@ int fsnotify_check_queue(
 	return bytes;
 }
 
-static dev_t device_of(uint32_t sdev)
+dev_t fsnotify_device(uint32_t sdev)
 {
 	return makedev(sdev >> 20, sdev & 0xfffff);
 }
@@ -126,7 +126,7 @@ static enum found look_by_handle(struct file_dump *d, const struct marked *k, bo
 	enum found best = NOWHERE;
 	for (size_t i = 0; i < d->mount_list.n && best != FOUND && k->handle->bytes; i++) {
 		const struct mountinfo *m = &d->mount_list.v[i];
-		if (m->dev != device_of(k->sdev))
+		if (m->dev != fsnotify_device(k->sdev))
 			continue;
 		enum found found = look_on_mount(d, k, m, ret_linked);
 		best = found > best ? found : best;
@@ -136,17 +136,31 @@ static enum found look_by_handle(struct file_dump *d, const struct marked *k, bo
 
 /* --- known paths --- */
 
+bool fsnotify_handle_of(const char *path, int kind, struct fsnotify_handle *ret)
+{
+	static const int flags[FSNOTIFY_HANDLES] = {AT_HANDLE_FID, 0};
+	union handle h;
+	int mount_id;
+	h.head.handle_bytes = FSNOTIFY_HANDLE_MAX;
+	if (name_to_handle_at(AT_FDCWD, path, &h.head, &mount_id, flags[kind]) < 0)
+		return false;
+	*ret = (struct fsnotify_handle){h.head.handle_bytes, h.head.handle_type, ""};
+	memcpy(ret->data, h.head.f_handle, h.head.handle_bytes);
+	return true;
+}
+
+bool fsnotify_is_handle(const struct fsnotify_handle *h, const FhEntry *e)
+{
+	return h->bytes == e->bytes && h->type == (int)e->type &&
+	       memcmp(h->data, e->handle, e->bytes) == 0;
+}
+
 static bool has_handle(const char *path, const FhEntry *e)
 {
-	union handle h;
-	int mount_id, flags[] = {AT_HANDLE_FID, 0};
-	for (size_t i = 0; i < sizeof(flags) / sizeof(*flags); i++) {
-		h.head.handle_bytes = FSNOTIFY_HANDLE_MAX;
-		if (name_to_handle_at(AT_FDCWD, path, &h.head, &mount_id, flags[i]) == 0 &&
-			h.head.handle_bytes == e->bytes && h.head.handle_type == (int)e->type &&
-			memcmp(h.head.f_handle, e->handle, e->bytes) == 0)
+	struct fsnotify_handle h;
+	for (int kind = 0; kind < FSNOTIFY_HANDLES; kind++)
+		if (fsnotify_handle_of(path, kind, &h) && fsnotify_is_handle(&h, e))
 			return true;
-	}
 	return false;
 }
 
@@ -176,11 +190,37 @@ static bool look_around(struct file_dump *d, const struct marked *k)
 
 static bool is_open_ghost(struct file_dump *d, const struct marked *k)
 {
-	struct inode_info *inode = file_inode(d, device_of(k->sdev), k->ino);
+	struct inode_info *inode = file_inode(d, fsnotify_device(k->sdev), k->ino);
 	vec_for_each (&inode->files, f)
 		if (inode->ghost && (*f)->from.task && (*f)->from.number >= 0)
 			return true;
 	return false;
+}
+
+/* Of all that were not found otherwise. */
+static int find_by_scan(struct file_dump *d, void *object)
+{
+	const marked_vec *unfound = object;
+	fsnotify_scan(d, unfound);
+	vec_for_each (unfound, it) {
+		const struct marked *k = *it;
+		if (!k->handle->path)
+			block(d->s, k->f->from.task->vpid,
+				"name a directory above it by --irmap-scan-path",
+				"fd %d: %s on inode %ju of device %u:%u, whose path cannot be found",
+				k->f->from.number, k->what, (uintmax_t)k->ino, k->sdev >> 20,
+				k->sdev & 0xfffff);
+	}
+	return 0;
+}
+
+static void put_off(struct file_dump *d, const struct marked *k)
+{
+	if (!d->unfound_marks) {
+		d->unfound_marks = arena_new(&d->s->arena, marked_vec);
+		file_dump_when_all(d, find_by_scan, d->unfound_marks);
+	}
+	*vec_push(&d->s->arena, (marked_vec *)d->unfound_marks) = k;
 }
 
 static int find_path(struct file_dump *d, void *object)
@@ -200,10 +240,7 @@ static int find_path(struct file_dump *d, void *object)
 			k->f->from.number, k->what, (uintmax_t)k->ino, k->sdev >> 20,
 			k->sdev & 0xfffff);
 	else if (!look_around(d, k))
-		block(d->s, k->f->from.task->vpid, NULL,
-			"fd %d: %s on inode %ju of device %u:%u, whose path cannot be found",
-			k->f->from.number, k->what, (uintmax_t)k->ino, k->sdev >> 20,
-			k->sdev & 0xfffff);
+		put_off(d, k);
 	return 0;
 }
 

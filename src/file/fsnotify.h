@@ -15,6 +15,28 @@ struct marked {
 	FhEntry *handle;
 };
 
+typedef VEC(const struct marked *) marked_vec;
+
+dev_t fsnotify_device(uint32_t sdev);
+
+/* The kernel's handle of a file. */
+struct fsnotify_handle {
+	uint32_t bytes;
+	int type;
+	char data[FSNOTIFY_HANDLE_MAX];
+};
+
+/*
+ * One of two kinds, which fdinfo of different kernels show: 0 and 1. False: it has none, or is not
+ * there.
+ */
+enum { FSNOTIFY_HANDLES = 2 };
+bool fsnotify_handle_of(const char *path, int kind, struct fsnotify_handle *ret);
+bool fsnotify_is_handle(const struct fsnotify_handle *h, const FhEntry *e);
+
+/* fsnotify_scan.c: finds paths by looking everywhere; those that are not found have none. */
+void fsnotify_scan(struct file_dump *d, const marked_vec *wanted);
+
 /*
  * Dump: bytes of events that were not read, for which there is a blocker if there is a remedy: they
  * cannot be put back.
