@@ -208,6 +208,30 @@ static int set_window(int fd, struct fermata_tcp *c)
 	return 0;
 }
 
+/*
+ * connect(2) reckoned the size of segments from the smallest that every peer takes, and
+ * TCPOPT_MAXSEG does not reckon anew: it would stay until the peer opens its window further than
+ * ever.  A change of the IP options does (do_ip_setsockopt(), ipv6_update_options()), though there
+ * are none before and none after.  If a kernel does not take that, the connection is slower for a
+ * while.
+ */
+static void reckon_segments(int fd, const struct fermata_tcp *c)
+{
+	const struct in6_addr *six = &((const struct sockaddr_in6 *)&c->remote)->sin6_addr;
+	if (c->remote.ss_family == AF_INET || IN6_IS_ADDR_V4MAPPED(six)) {
+		setsockopt(fd, IPPROTO_IP, IP_OPTIONS, NULL, 0);
+		return;
+	}
+	union {
+		struct cmsghdr head;
+		char room[CMSG_SPACE(sizeof(int))];
+	} usual = {.head = {.cmsg_len = CMSG_LEN(sizeof(int)),
+			   .cmsg_level = IPPROTO_IPV6,
+			   .cmsg_type = IPV6_DONTFRAG}};
+	setsockopt(fd, IPPROTO_IPV6, IPV6_2292PKTOPTIONS, &usual, sizeof(usual));
+	setsockopt(fd, IPPROTO_IPV6, IPV6_2292PKTOPTIONS, NULL, 0);
+}
+
 /* --- FINs --- */
 
 /*
@@ -298,6 +322,8 @@ static int restore(int fd, struct fermata_tcp *c)
 		r = set_int(c, fd, "TCP_REPAIR_QUEUE", TCP_REPAIR_QUEUE, TCP_NO_QUEUE);
 	if (r >= 0)
 		r = set_window(fd, c);
+	if (r >= 0)
+		reckon_segments(fd, c);
 	return r < 0 ? r : exchange_fins(fd, c, inq_seq, outq_seq);
 }
 

@@ -246,6 +246,9 @@ static void need_same_terms(const struct move *m, int fd)
 	CHILD_NEED(!(now.tcpi_options & m->without));
 	CHILD_NEED(now.tcpi_snd_wscale == old->tcpi_snd_wscale);
 	CHILD_NEED(now.tcpi_rcv_wscale == old->tcpi_rcv_wscale);
+	/* else it is as if there were some, until a segment is sent */
+	if (old->tcpi_options & TCPI_OPT_TIMESTAMPS)
+		CHILD_NEED(now.tcpi_snd_mss == old->tcpi_snd_mss);
 }
 
 static void second_holder(const struct move *m, int file, int step)

@@ -11,7 +11,7 @@
 
 enum {
 	N = 8,
-	SMALL = 3, /* which has small segments */
+	SMALL = 5, /* which has small segments */
 	SEGMENT = 777,
 	CLAMPED = 4, /* whose client set a limit of its window */
 	CLAMP = 8192,
@@ -20,7 +20,7 @@ enum {
 };
 
 struct terms {
-	unsigned options, snd_wscale, rcv_wscale;
+	unsigned options, snd_wscale, rcv_wscale, segment;
 };
 
 static struct pair pairs[N];
@@ -50,7 +50,8 @@ static struct terms terms_of(int fd)
 	socklen_t len = sizeof(info);
 
 	NEED(!getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len));
-	return (struct terms){info.tcpi_options, info.tcpi_snd_wscale, info.tcpi_rcv_wscale};
+	return (struct terms){
+		info.tcpi_options, info.tcpi_snd_wscale, info.tcpi_rcv_wscale, info.tcpi_snd_mss};
 }
 
 static void make(int i)
@@ -77,6 +78,9 @@ static void need_terms(int fd, const struct terms *old)
 	SAME(now.options, old->options);
 	SAME(now.snd_wscale, old->snd_wscale);
 	SAME(now.rcv_wscale, old->rcv_wscale);
+	/* else it is as if there were some, until a segment is sent */
+	if (old->options & TCPI_OPT_TIMESTAMPS)
+		SAME(now.segment, old->segment);
 }
 
 static void talk_on(int i)
