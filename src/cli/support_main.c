@@ -58,7 +58,8 @@ static void print_aspects(void)
 	printf(".\nRefused: 32-bit code, shadow stacks, syscall user dispatch, tagged pointers, landlock, "
 	       "keyrings of\nprocesses and threads, segments of modify_ldt(), ports of ioperm(), core "
 	       "scheduling;\nthreads with a descriptor table, directory, umask or namespace of their own, "
-	       "and children to come in\nanother PID or time namespace.\n");
+	       "and children to come in\nanother PID or time namespace; frozen cgroups.\nNot kept, with a warning: cgroups. What is "
+	       "restored is in that of who restores it.\n");
 }
 
 int main(void)

@@ -71,6 +71,8 @@ static int collect(struct dump *d)
 	if (r >= 0)
 		r = dump_read_tasks(d);
 	if (r >= 0)
+		r = dump_check_cgroups(d);
+	if (r >= 0)
 		r = file_dump_begin(s, &d->tree, d->dry, &d->files);
 	landlock_prepare(s, &d->tree);
 	if (r >= 0)

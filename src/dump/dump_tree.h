@@ -57,6 +57,9 @@ int dump_prepare_namespaces(struct dump *d);
 void dump_set_namespace_ids(const struct dump *d, TaskKobjIdsEntry *ids);
 int dump_check_namespaces(struct session *s, const struct dump *d, const struct task *t);
 
+/* cgroups.c: of stopped tasks, before anything is to run in them. */
+int dump_check_cgroups(struct dump *d);
+
 /* collect_task.c: everything but page contents. */
 int dump_collect_tasks(struct dump *d);
 /* how: visit_begin() or visit_open(). */

@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "kernel/cgroup_freezer.h"
 #include "kernel/proc_stat.h"
 #include "kernel/proc_status.h"
 #include "task/task.h"
@@ -64,8 +65,18 @@ static int explain_refusal(struct session *s, pid_t tid, int err, const struct p
 	return fail(s, err, "pid %d (state %c): seize", tid, status->state);
 }
 
+int seize_fail_frozen(struct session *s, pid_t tid, const char *frozen_by)
+{
+	return fail_remedy(s, EBUSY,
+		"thaw it before the dump (--freeze-cgroup is not there yet)",
+		"pid %d is frozen by its cgroup (%s)", tid, frozen_by);
+}
+
 static int fail_late(struct session *s, pid_t tid)
 {
+	const char *frozen_by = cgroup_task_frozen_by(s, tid);
+	if (frozen_by)
+		return seize_fail_frozen(s, tid, frozen_by);
 	struct proc_status status = {.state = '?'};
 	proc_status_read(s, tid, &status);
 	return fail_remedy(s, ETIMEDOUT, "try again, or raise --timeout",

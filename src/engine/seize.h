@@ -67,4 +67,7 @@ static inline int seize_interrupt(struct session *s, pid_t tid)
 	return r < 0 ? r : seize_await(s, tid, &signo);
 }
 
+/* What is frozen cannot be stopped, or runs nothing when it is; frozen_by: cgroup_frozen_by(). */
+int seize_fail_frozen(struct session *s, pid_t tid, const char *frozen_by);
+
 #endif

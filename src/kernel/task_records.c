@@ -58,6 +58,7 @@ static const struct field {
 	{AT(fs), POINTER("fs")},
 	{AT(sighand), POINTER("sighand")},
 	{AT(nsproxy), POINTER("nsproxy")},
+	{AT(cgroups), POINTER("cgroups"), true},
 	{AT(creds), POINTER("real_cred")},
 	{AT(user_ns), {{{"task_struct", "real_cred"}, {"cred", "user_ns"}}, 0}},
 	{AT(sig_pnd), {{{"task_struct", "pending", "sigpending", "signal"}}, 8}},

@@ -23,6 +23,7 @@ struct task_record {
 	uint64_t pid_ns_level;		  /* the same of two: they are in the same PID namespace */
 	uint64_t mm, files, fs, sighand;  /* addresses of objects, as kcmp(2) compares them */
 	uint64_t nsproxy, creds, user_ns; /* likewise; creds: what status shows */
+	uint64_t cgroups; /* all of them; 1: the kernel has none */
 	uint64_t sig_pnd, seccomp;	  /* SigPnd and Seccomp of status */
 	uint64_t shadow_stack;	/* x86_Thread_features of status, or 1 if the kernel has none */
 	uint64_t posix_timers;	/* 0: timers is empty; else it may be */

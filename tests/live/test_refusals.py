@@ -290,6 +290,62 @@ def test_vfork_parent(case):
     good_end(case)
 
 
+def cgroup(case, mounted):
+    """A new one of its own with the tree in it."""
+    above = Path(mounted)
+    if not (above / "cgroup.procs").exists():
+        raise Skipped(f"no cgroups in {mounted}")
+    place = above / f"live.{os.getpid()}.{case.root}"
+    try:
+        place.mkdir()
+        for pid in case.pids():
+            (place / "cgroup.procs").write_text(str(pid))
+    except OSError as e:
+        raise Skipped(f"no new cgroup in {mounted}: {e}") from None
+    return place
+
+
+def remove(place):
+    poll(lambda: not (place / "cgroup.procs").read_text(), 5, "an empty cgroup")
+    place.rmdir()
+
+
+FREEZERS = {
+    "v1": ("/sys/fs/cgroup/freezer", "freezer.state", "FROZEN", "THAWED"),
+    "v2": ("/sys/fs/cgroup", "cgroup.freeze", "1", "0"),
+    "both": ("/sys/fs/cgroup/unified", "cgroup.freeze", "1", "0"),
+}
+
+
+@scenario(args=list(FREEZERS), host=True)
+def test_frozen(case, version):
+    """Who is frozen by a cgroup cannot be dumped; thawed, it can, with a warning that the cgroup is not kept."""
+    mounted, file, frozen, thawed = FREEZERS[version]
+    case.start_program(Program("tree3"))
+    place = cgroup(case, mounted)
+    try:
+        (place / file).write_text(frozen)
+        poll(lambda: "frozen 1" in snapshot.read(place / "cgroup.events")
+             or snapshot.read(place / file) == "FROZEN\n", 5, "frozen")
+        case.refused("dump", rf"pid \d+ is frozen by its cgroup \({place}/{file}\).*thaw it",
+                     "-t", case.root, "--timeout", 1)
+        (place / file).write_text(thawed)
+        case.advances(1)
+        images, pids = case.new_images(), case.pids()
+        ran = case.run("dump", images, "-t", case.root, "-v2", verbose=False)
+        case.gone(pids)
+        need(re.search(rf"pid {case.root} and \d+ more: in another cgroup \(.*{place.name}\)", case.need(ran, "dump").text),
+             f"no warning: {ran.describe()}")
+        remove(place)
+        case.restore(images)
+        good_end(case)
+    finally:
+        if place.exists():
+            (place / file).write_text(thawed)
+            case.kill()
+            remove(place)
+
+
 @scenario
 def test_two_blockers(case):
     """All obstacles of the tree are told at once, each with its remedy.
