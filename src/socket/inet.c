@@ -359,7 +359,9 @@ static int find_in_list(struct file_dump *d, struct file_view *v, const InetSkEn
 {
 	const struct inet_listed *l =
 		inet_listed(d, (int)e->family, (int)e->proto, (int)e->type, v->st.stx_ino);
-	int r = inet_is_listed(d, v, l);
+	int r = inet_dump_of(d)->list_error;
+	if (r >= 0)
+		r = inet_is_listed(d, v, l);
 	v->listed = r > 0 ? l : NULL;
 	*ret = l && l->cookie ? v->listed : l;
 	return r;

@@ -70,6 +70,7 @@ struct tcp_client {
 struct inet_dump {
 	struct id_map listed; /* by inode: struct inet_listed */
 	uint32_t asked;	      /* bit set of lists that were read */
+	int list_error;	      /* of one that could not be read, with its failure; 0: none */
 	uint64_t net_cookie;  /* of the controller's network namespace */
 	VEC(struct inet_usual *) usual;
 	VEC(struct tcp_source *) connections;

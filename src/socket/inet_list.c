@@ -68,7 +68,9 @@ static void read_diag(struct listing *l, int family, int protocol)
 		req.idiag_ext |= (uint8_t)(1 << (wanted[i] - 1));
 	l->protocol = (uint8_t)protocol;
 	int r = sock_diag_list(l->d->s, &req, sizeof(req), add_diag, l);
-	if (r < 0)
+	if (r < 0 && r != -ENOENT)
+		l->in->list_error = r;
+	else if (r < 0)
 		log_info(l->d->s, "no list of sockets of family %d protocol %d: %s", family,
 			protocol, strerror(-r));
 }
