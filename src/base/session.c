@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/progress.h"
@@ -130,6 +131,15 @@ void log_line_at(
 	errno = saved;
 }
 
+/* Of a write that failed with EFBIG: it may have been our own limit. */
+static const char *limit_of_file_size(void)
+{
+	struct rlimit limit;
+	return getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY
+		       ? "raise the limit of file sizes, RLIMIT_FSIZE: ulimit -f unlimited"
+		       : NULL;
+}
+
 int fail_from(struct session *s, struct place_in_source where, int err, const char *remedy,
 	const char *fmt, ...)
 {
@@ -144,6 +154,8 @@ int fail_from(struct session *s, struct place_in_source where, int err, const ch
 		log_debug(s, "after the failure: %s: %s", message, strerror(err));
 		return -err;
 	}
+	if (err == EFBIG && !remedy)
+		remedy = limit_of_file_size();
 	s->failure = (struct failure){err, message, remedy, where};
 	return -err;
 }

@@ -8,6 +8,7 @@
 #ifndef FERMATA_BASE_SESSION_H
 #define FERMATA_BASE_SESSION_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -27,8 +28,9 @@ struct helper;	  /* base/share.h */
 struct place_in_source {
 	const char *file;
 	int line;
+	bool plain; /* of a failure: its text says all, without strerror() */
 };
-#define HERE ((struct place_in_source){__FILE__, __LINE__})
+#define HERE ((struct place_in_source){__FILE__, __LINE__, false})
 
 /* The root cause of a failed run. The first fail() wins; later ones only go to the debug log. */
 struct failure {
@@ -117,7 +119,11 @@ void session_release(struct session *s);
 #define fail(s, err, ...) fail_remedy((s), (err), NULL, __VA_ARGS__)
 
 /* Same, with what the user can do about it. */
-#define fail_remedy(s, err, remedy, ...) fail_from((s), HERE, (err), (remedy), __VA_ARGS__)
+#define fail_remedy(s, err, remedy, ...)                                                          \
+	fail_from((s), (struct place_in_source){__FILE__, __LINE__, FAILURE_IS_OURS(err)}, (err), \
+		(remedy), __VA_ARGS__)
+/* EINVAL or ESRCH that no call of the kernel gave: for programs; a user is told nothing by them. */
+#define FAILURE_IS_OURS(err) (__builtin_constant_p(err) && ((err) == EINVAL || (err) == ESRCH))
 int fail_from(struct session *s, struct place_in_source where, int err, const char *remedy,
 	const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 

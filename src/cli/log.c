@@ -72,8 +72,9 @@ static const char *describe_failure(struct session *s, int err)
 	const struct failure *f = &s->failure;
 	if (!f->err)
 		return arena_printf(&s->arena, "no cause was recorded: %s", strerror(-err));
-	return arena_printf(&s->arena, "%s: %s%s%s", f->message, strerror(f->err),
-		f->remedy ? "; " : "", f->remedy ? f->remedy : "");
+	bool plain = f->where.plain;
+	return arena_printf(&s->arena, "%s%s%s%s%s", f->message, plain ? "" : ": ",
+		plain ? "" : strerror(f->err), f->remedy ? "; " : "", f->remedy ? f->remedy : "");
 }
 
 const char *failure_text(struct session *s, int err)

@@ -93,6 +93,21 @@ static int run(struct session *s, const struct verb *verb)
 	return finish(s, verb, err);
 }
 
+static void nothing(int signo)
+{
+	(void)signo;
+}
+
+/*
+ * A write beyond RLIMIT_FSIZE shall fail (EFBIG), not end us.  A handler does that without a step
+ * for restored tasks and scripts, which inherit what is ignored, but no handlers.
+ */
+static void outlive_file_limit(void)
+{
+	struct sigaction a = {.sa_handler = nothing, .sa_flags = SA_RESTART};
+	sigaction(SIGXFSZ, &a, NULL);
+}
+
 /* The command line was understood as far as words go. */
 static int start(struct session *s, struct parser *p, const char *program, char **argv)
 {
@@ -111,6 +126,7 @@ static int start(struct session *s, struct parser *p, const char *program, char 
 	}
 	plugins_change_program(p->opt, argv);
 	signal(SIGPIPE, SIG_IGN);
+	outlive_file_limit();
 	if (verb->action == ACTION_SWRK) /* rights, directories and log are those of each request */
 		return finish(s, verb, verb->run(s));
 	return may_run(p->opt) ? run(s, verb) : 1;

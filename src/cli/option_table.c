@@ -38,7 +38,7 @@ static const char *const cgroup_modes[] = {
 /* clang-format off: one option, two or three lines */
 const struct option_def option_table[] = {
 	/* generic */
-	{"tree", 't', OPT_NUMBER, 0, SECTION_GENERIC, AT(tree), D | P | C, .min = 1, .max = INT_MAX,
+	{"tree", 't', OPT_NUMBER, OPT_ONCE, SECTION_GENERIC, AT(tree), D | P | C, .min = 1, .max = INT_MAX,
 		.arg = "PID", .help = "root of the process tree"},
 	{"restore-detached", 'd', OPT_BOOL, OPT_NEGATABLE, SECTION_GENERIC, AT(detach),
 		R | S | V | L, .help = "do not wait for the restored tasks"},

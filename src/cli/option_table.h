@@ -26,6 +26,7 @@ enum option_flags {
 	OPT_DEPRECATED = 1 << 2,   /* works, but only the manual mentions it */
 	OPT_OURS = 1 << 3,	   /* Fermata's own, not the reference's */
 	OPT_NO_ARG = 1 << 4,	   /* for OPT_CUSTOM */
+	OPT_ONCE = 1 << 5,	   /* an OPT_NUMBER: two values on one command line are an error */
 };
 
 enum option_section {

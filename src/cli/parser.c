@@ -79,6 +79,12 @@ static int set_number(struct parser *p, const struct option_def *def, const char
 	if (parse_number(arg, def->min, def->max, &value))
 		return parse_error(p, false, "option --%s: '%s' is not a number from %lld to %lld",
 			def->name, arg, (long long)def->min, (long long)def->max);
+	if (def->flags & OPT_ONCE && !p->from_config) {
+		if (p->once == def && *(uint32_t *)target != (uint32_t)value)
+			return parse_error(p, false, "option --%s is given twice: %u and %lld",
+				def->name, *(uint32_t *)target, (long long)value);
+		p->once = def;
+	}
 	*(uint32_t *)target = (uint32_t)value; /* max never exceeds INT_MAX */
 	return 0;
 }

@@ -16,6 +16,7 @@ struct parser {
 	const char *error; /* what was wrong, NULL = nothing */
 	bool usage;	   /* the error deserves the usage text */
 	bool from_config;  /* words are not collected */
+	const struct option_def *once; /* the one with OPT_ONCE: given on the command line */
 };
 
 /* Records the error once. Returns -EINVAL. */

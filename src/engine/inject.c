@@ -29,6 +29,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -176,6 +177,16 @@ static int pass_entry(struct visit *v)
 	return r;
 }
 
+static const char *what_limits_mappings(const struct visit *v)
+{
+	struct rlimit limit;
+	if (prlimit(v->t->pid, RLIMIT_AS, NULL, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
+		return arena_printf(&v->s->arena,
+			"raise RLIMIT_AS of pid %d: prlimit --as=unlimited -p %d", v->t->pid,
+			v->t->pid);
+	return "raise /proc/sys/vm/max_map_count";
+}
+
 static int take_region(struct visit *v)
 {
 	int64_t addr = 0;
@@ -185,7 +196,9 @@ static int take_region(struct visit *v)
 	if (r < 0)
 		return r;
 	if (addr < 0 && addr > -4096)
-		return fail(v->s, (int)addr, "pid %d: map the agent", v->t->pid);
+		return fail_remedy(v->s, (int)addr,
+			addr == -ENOMEM ? what_limits_mappings(v) : NULL,
+			"pid %d: map the agent", v->t->pid);
 	v->region = (uint64_t)addr;
 	return visit_open_region(v);
 }

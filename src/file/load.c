@@ -27,6 +27,29 @@ const char *file_name(const struct file_set *f, uint32_t id)
 	return o && o->e->reg ? o->e->reg->name : "?";
 }
 
+/* Of a file that has no descriptor, and a task all the same. */
+static const char *use_of_path(const struct file_set *f, uint32_t id)
+{
+	vec_for_each (&f->tree->tasks, at) {
+		const struct task *t = *at;
+		if (!task_lives(t))
+			continue;
+		const char *use = t->fs && t->fs->cwd_id == id	      ? "working directory"
+				  : t->fs && t->fs->root_id == id     ? "root directory"
+				  : t->mm && t->mm->exe_file_id == id ? "executable"
+								      : NULL;
+		if (use)
+			return arena_printf(&f->s->arena, "pid %d %s", t->vpid, use);
+		for (size_t i = 0; t->mm && i < t->mm->n_vmas; i++) {
+			const VmaEntry *e = t->mm->vmas[i];
+			if (e->shmid == id && e->status & (VMA_FILE_PRIVATE | VMA_FILE_SHARED))
+				return arena_printf(&f->s->arena, "pid %d mapping %llx", t->vpid,
+					(unsigned long long)e->start);
+		}
+	}
+	return NULL;
+}
+
 const char *open_file_label(const struct file_set *f, const struct open_file *o)
 {
 	vec_for_each (&f->tables, t)
@@ -34,7 +57,8 @@ const char *open_file_label(const struct file_set *f, const struct open_file *o)
 			if (slot->file == o)
 				return arena_printf(
 					&f->s->arena, "pid %d fd %u", (*t)->task->vpid, slot->fd);
-	return arena_printf(&f->s->arena, "file %u", o->id);
+	const char *use = use_of_path(f, o->id);
+	return use ? use : arena_printf(&f->s->arena, "file %u", o->id);
 }
 
 /* The id inside the message of the type must be the same: its first field, after the base. */
@@ -99,7 +123,8 @@ static int check_mapped(struct file_set *f, const struct task *t)
 			return fail(f->s, EBADMSG,
 				"pid %d: file %llu, mapped at %llx, is not in files.img, or cannot "
 				"be mapped",
-				t->vpid, (unsigned long long)e->shmid, (unsigned long long)e->start);
+				t->vpid, (unsigned long long)e->shmid,
+				(unsigned long long)e->start);
 	}
 	if (!file_is_mappable(f, t->mm->exe_file_id))
 		return fail(f->s, EBADMSG,

@@ -98,6 +98,9 @@ void pipe_data_collect(struct file_dump *d, const struct file_view *v, bool is_f
 	*pd = (struct pipe_dump){
 		.from = v->from, .pipe_id = (uint32_t)v->st.stx_ino, .is_fifo = is_fifo};
 	id_map_put(&d->s->arena, &d->pipes, key, pd);
+	int queued;
+	if (d->dry && ioctl(v->fd, FIONREAD, &queued) == 0)
+		d->predicted += (uint64_t)queued;
 	file_dump_later(d, pipe_write, pd);
 }
 

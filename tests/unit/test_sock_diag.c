@@ -15,6 +15,7 @@
 #include "base/session.h"
 #include "kernel/sock_diag.h"
 #include "socket/inet.h"
+#include "task/task.h"
 #include "socket/socket.h"
 
 #include <setjmp.h>
@@ -255,7 +256,8 @@ static void unknown_device_is_refused(void **state)
 {
 	struct session *s = *state;
 	SkOptsEntry e = SK_OPTS_ENTRY__INIT;
-	struct file_set f = {.s = s};
+	struct tree tree = {0};
+	struct file_set f = {.s = s, .tree = &tree};
 	struct open_file o = {.id = 1};
 	e.so_bound_dev = (char *)(uintptr_t) "nosuch0";
 	assert_int_equal(sk_opts_check(&f, &o, &e), -ENODEV);
