@@ -155,9 +155,9 @@ static int finish_one(struct file_set *f, struct open_file *o)
 
 int file_restore_finish(struct file_set *f)
 {
-	int r = 0;
 	ghost_remove_all(f);
 	ghost_explain_removal(f);
+	int r = ghost_extras_finish(f);
 	for (size_t i = 0; i < f->all.n && r >= 0; i++) {
 		struct open_file *o = f->all.v[i];
 		if (o->type && o->type->finish && (o->holder || o->fd >= 0))
@@ -189,5 +189,6 @@ void file_restore_undo(struct file_set *f)
 	tcp_restore_undo(f);
 	unix_undo(f);
 	ghost_remove_all(f);
+	ghost_extras_release(f);
 	release(f);
 }

@@ -156,7 +156,7 @@ static void check_content(struct file_dump *d, const struct file_view *v)
 			v->link, (uintmax_t)size, (uintmax_t)d->s->opt->ghost_limit);
 }
 
-int ghost_add(struct file_dump *d, const struct file_view *v, uint32_t orig_id)
+int ghost_add(struct file_dump *d, const struct file_view *v, struct dumped_file *f)
 {
 	struct ghost_dump *g = v->inode->ghost;
 	if (!g) {
@@ -164,9 +164,12 @@ int ghost_add(struct file_dump *d, const struct file_view *v, uint32_t orig_id)
 		*g = (struct ghost_dump){.number = d->next_ghost++, .from = v->from, .st = v->st};
 		if (S_ISREG(v->st.stx_mode))
 			check_content(d, v);
+		int r = ghost_extras_collect(d, v, f);
+		if (r < 0)
+			return r;
 		file_dump_later(d, ghost_write, g);
 	}
-	remap_add(d, orig_id, REMAP_TYPE__GHOST, g->number);
+	remap_add(d, f->id, REMAP_TYPE__GHOST, g->number);
 	return 0;
 }
 
@@ -176,5 +179,5 @@ int ghost_collect(struct file_dump *d, struct file_view *v, struct dumped_file *
 		view_block(d, v, NULL, "the removed socket %s cannot be kept", name);
 		return 0;
 	}
-	return ghost_add(d, v, f->id);
+	return ghost_add(d, v, f);
 }

@@ -6,7 +6,10 @@
 #include "file/restoring.h"
 
 /* At finish: an inode whose link could not be made becomes a ghost after all. */
-int ghost_add(struct file_dump *d, const struct file_view *v, uint32_t orig_id);
+int ghost_add(struct file_dump *d, const struct file_view *v, struct dumped_file *f);
+
+/* ghost_extras.c: reads them, for the record of f. v's fd may be -1. */
+int ghost_extras_collect(struct file_dump *d, const struct file_view *v, struct dumped_file *f);
 
 /* --- restore --- */
 
@@ -27,11 +30,17 @@ struct ghost {
 	const RegFileEntry *unnamed; /* the open file that creates it by O_TMPFILE; NULL: none */
 	int creator;		     /* that file; -1: given away */
 	bool watched;
+	const FermataGhost *extra; /* ghost_extras.c; NULL: none */
+	int flags_fd;		   /* to set inode flags by, at the end; -1: none are to be set */
 	bool no_follow; /* some file was opened with O_NOFOLLOW, as shm_open(3) does: not by anchors */
 };
 
 /* ghost_make.c */
 int ghost_set_times(const struct file_set *f, const struct ghost *g);
 void ghost_close_anchors(struct ghost *g);
+
+/* ghost_extras.c, in this order: of a new, empty file; when it has its owner and mode. */
+int ghost_extras_begin(struct file_set *f, const struct ghost *g, int fd);
+int ghost_extras_set(struct file_set *f, struct ghost *g);
 
 #endif

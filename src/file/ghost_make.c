@@ -166,15 +166,20 @@ int ghost_set_times(const struct file_set *f, const struct ghost *g)
 	return utimensat(at.dir, at.path, times, at.flags) < 0 ? -errno : 0;
 }
 
-static int set_attributes(const struct file_set *f, const struct ghost *g)
+static int set_attributes(struct file_set *f, struct ghost *g)
 {
 	const GhostFileEntry *e = g->e;
 	struct place at = place_of(f, g);
 	int r = fchownat(at.dir, at.path, e->uid, e->gid, at.flags);
 	if (r >= 0 && !S_ISLNK(e->mode))
 		r = fchmodat(at.dir, at.path, e->mode & 07777, 0);
-	r = r < 0 ? -errno : ghost_set_times(f, g);
-	return r < 0 ? fail(f->s, r, "set owner, mode and times of %s", g->name) : 0;
+	if (r < 0)
+		return fail(f->s, errno, "set owner and mode of %s", g->name);
+	r = ghost_extras_set(f, g);
+	if (r < 0)
+		return r;
+	r = ghost_set_times(f, g);
+	return r < 0 ? fail(f->s, r, "set the times of %s", g->name) : 0;
 }
 
 /* --- under its names, for a moment --- */
@@ -279,7 +284,9 @@ static int make_named_ghost(struct file_set *f, struct ghost *g)
 		g->path = NULL;
 		return fail(f->s, r, "make the removed file %s again", g->name);
 	}
-	r = fd >= 0 ? fill(f, g, fd) : 0;
+	r = ghost_extras_begin(f, g, fd);
+	if (r >= 0 && fd >= 0)
+		r = fill(f, g, fd);
 	return r < 0 ? r : set_attributes(f, g);
 }
 
@@ -308,7 +315,9 @@ static int make_unnamed_ghost(struct file_set *f, struct ghost *g)
 	int anchor = g->names.v[0].anchor = open(self, O_PATH | O_CLOEXEC);
 	if (writer < 0 || anchor < 0)
 		return fail(f->s, errno, "open the unnamed file %s", g->name);
-	int r = fill(f, g, writer);
+	int r = ghost_extras_begin(f, g, writer);
+	if (r >= 0)
+		r = fill(f, g, writer);
 	if (r < 0)
 		return r;
 	r = set_attributes(f, g);

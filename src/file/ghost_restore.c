@@ -73,14 +73,15 @@ static int read_image(struct file_set *f, struct ghost *g)
 	return r < 0 ? r : check_entry(f, g, end, g->e->has_size ? g->e->size : UINT64_MAX);
 }
 
-int ghost_load(struct file_set *f, uint32_t number, const RegFileEntry *first, struct ghost **ret)
+int ghost_load(struct file_set *f, uint32_t number, const struct open_file *o, struct ghost **ret)
 {
+	const RegFileEntry *first = o->e->reg;
 	struct ghost *g = id_map_get(&f->ghosts, number);
 	if (!g) {
 		g = arena_new(&f->s->arena, struct ghost);
 		g->number = number;
 		g->name = first->name;
-		g->creator = -1;
+		g->creator = g->flags_fd = -1;
 		int r = read_image(f, g);
 		if (r < 0)
 			return r;
@@ -89,6 +90,8 @@ int ghost_load(struct file_set *f, uint32_t number, const RegFileEntry *first, s
 	}
 	if (!find_name(g, first->name))
 		*vec_push(&f->s->arena, &g->names) = (struct ghost_name){first->name, -1, 0};
+	if (o->extra && o->extra->ghost)
+		g->extra = o->extra->ghost;
 	g->no_follow |= (first->flags & O_NOFOLLOW) != 0;
 	if (!g->unnamed && first->flags & RAW_O_TMPFILE && S_ISREG(g->e->mode))
 		g->unnamed = first;

@@ -22,7 +22,7 @@ struct link_dump {
 	const char *near; /* the removed name */
 	const char *path; /* of the link; NULL until it is made */
 	uint32_t id;	  /* of its REG entry */
-	VEC(uint32_t) users;
+	VEC(struct dumped_file *) users;
 };
 
 void remap_add(struct file_dump *d, uint32_t orig_id, RemapType type, uint32_t remap_id)
@@ -48,9 +48,10 @@ int link_remap_collect(
 	if (!l) {
 		l = v->inode->link = arena_new(&d->s->arena, struct link_dump);
 		*l = (struct link_dump){.view = *v, .near = name, .id = d->next_id++};
+		l->view.fd = -1; /* by then */
 		*vec_push(&d->s->arena, &d->links) = l;
 	}
-	*vec_push(&d->s->arena, &l->users) = f->id;
+	*vec_push(&d->s->arena, &l->users) = f;
 	return 0;
 }
 
@@ -128,8 +129,11 @@ static int finish_link(struct file_dump *d, struct link_dump *l)
 	if (r >= 0)
 		r = brief_names_do(d->names, make_link, &m);
 	if (r == -ENOENT) {
-		vec_for_each (&l->users, id)
-			ghost_add(d, &l->view, *id);
+		r = 0;
+		for (size_t i = 0; i < l->users.n && r >= 0; i++)
+			r = ghost_add(d, &l->view, l->users.v[i]);
+		if (r < 0)
+			return r;
 		if (d->s->blockers.n)
 			return fail_remedy(d->s, EFBIG, "use a larger --ghost-limit",
 				"%s can only be kept as a copy, which is too large", l->near);
@@ -138,8 +142,8 @@ static int finish_link(struct file_dump *d, struct link_dump *l)
 	if (r < 0)
 		return fail(d->s, r, "link the removed file %s to a name again", l->near);
 	add_link_entry(d, l);
-	vec_for_each (&l->users, id)
-		remap_add(d, *id, REMAP_TYPE__LINKED, l->id);
+	vec_for_each (&l->users, f)
+		remap_add(d, (*f)->id, REMAP_TYPE__LINKED, l->id);
 	return 0;
 }
 

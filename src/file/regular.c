@@ -293,7 +293,7 @@ const struct file_type regular_type = {
 	.type = FD_TYPES__REG,
 	.name = "file",
 	.restored = "files, directories, devices without state, O_PATH; removed files up to "
-		    "`--ghost-limit`; other hard links with `--link-remap`; locks and "
+		    "`--ghost-limit`, with attributes, ACLs, inode flags; other hard links with `--link-remap`; locks and "
 		    "leases with `--file-locks`",
 	.limits = "files hidden by other mounts, devices with state",
 	.detail = offsetof(FileEntry, reg),

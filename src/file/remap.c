@@ -137,7 +137,7 @@ static int load_ghost(
 	struct file_set *f, struct remap *remap, const struct open_file *o, uint32_t id)
 {
 	remap->type = REMAP_TYPE__GHOST;
-	return ghost_load(f, id, o->e->reg, &remap->ghost);
+	return ghost_load(f, id, o, &remap->ghost);
 }
 
 static int load_link(

@@ -155,13 +155,16 @@ void remap_remove_parents(struct file_set *f, const char *path, unsigned made);
 int file_names_do(struct file_set *f, int (*call)(void *file_set, void *arg), void *arg);
 
 /* ghost_restore.c */
-int ghost_load(struct file_set *f, uint32_t number, const RegFileEntry *first, struct ghost **ret);
+int ghost_load(struct file_set *f, uint32_t number, const struct open_file *o, struct ghost **ret);
 int ghost_create_all(struct file_set *f);
 const char *ghost_path(const struct ghost *g);
 bool ghost_is_directory(const struct ghost *g);
 void ghost_remove_all(struct file_set *f);
 /* Of --explain: what it would remove. */
 void ghost_explain_removal(const struct file_set *f);
+/* ghost_extras.c: inode flags, when none will be opened or removed any more; or not any. */
+int ghost_extras_finish(struct file_set *f);
+void ghost_extras_release(struct file_set *f);
 /* Takes the last of f->doomed. */
 int ghost_take_last(struct file_set *f);
 /* The ghost that had this inode (device as inside the kernel); NULL: none. */
