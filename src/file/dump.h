@@ -49,10 +49,13 @@ int file_dump_path(struct file_dump *d, struct task *t, const char *proc_link, u
 
 /*
  * The same for a mapping as /proc/PID/maps shows it; files mapped before are not opened again.
- * *ret_device: its memory is that of a character device, other than those of mem(4).
  */
+struct mapping_kind {
+	bool device;	/* its memory is that of a character device, other than those of mem(4) */
+	bool protected; /* chattr(1) has made it append-only or immutable */
+};
 int file_dump_mapping(struct file_dump *d, struct task *t, const struct vma_info *vma,
-	uint32_t *ret_id, uint32_t *ret_type, bool *ret_device);
+	uint32_t *ret_id, uint32_t *ret_type, struct mapping_kind *ret_kind);
 /* The id of an entry for what a plugin will map, which has no more than a name. */
 uint32_t file_dump_plugin_mapping(struct file_dump *d, const char *name, uint32_t flags);
 

@@ -158,7 +158,7 @@ struct mapped_file {
 	uint64_t ino;
 	const char *name;
 	uint32_t id, type;
-	bool is_device;
+	struct mapping_kind kind;
 };
 
 /* Whose memory has a life of its own; that of /dev/zero and its like (mem(4)) has none. */
@@ -167,8 +167,13 @@ static bool is_device(const struct statx *st)
 	return S_ISCHR(st->stx_mode) && st->stx_rdev_major != MEM_MAJOR;
 }
 
+static bool is_protected(const struct statx *st)
+{
+	return st->stx_nlink && st->stx_attributes & (STATX_ATTR_IMMUTABLE | STATX_ATTR_APPEND);
+}
+
 int file_dump_mapping(struct file_dump *d, struct task *t, const struct vma_info *vma,
-	uint32_t *ret_id, uint32_t *ret_type, bool *ret_device)
+	uint32_t *ret_id, uint32_t *ret_type, struct mapping_kind *ret_kind)
 {
 	uint64_t key = (uint64_t)vma->dev * UINT64_C(0x9e3779b97f4a7c15) ^ vma->ino;
 	struct mapped_file *first = id_map_get(&d->mapped, key), *m = first;
@@ -185,11 +190,12 @@ int file_dump_mapping(struct file_dump *d, struct task *t, const struct vma_info
 		int r = dump_path(d, t, link, &m->id, &m->type, &st);
 		if (r < 0)
 			return r;
-		m->is_device = is_device(&st);
+		m->kind = (struct mapping_kind){
+			.device = is_device(&st), .protected = is_protected(&st)};
 		id_map_put(&d->s->arena, &d->mapped, key, m);
 	}
 	*ret_id = m->id;
 	*ret_type = m->type;
-	*ret_device = m->is_device;
+	*ret_kind = m->kind;
 	return 0;
 }

@@ -91,6 +91,37 @@ static bool may_grow(uint32_t flags)
 	return (flags & O_ACCMODE) == O_WRONLY && flags & O_APPEND;
 }
 
+/*
+ * chattr(1) came after open(2): the restore could not open it so again.  Append-only files are
+ * opened for appending (may_open() in the kernel's fs/namei.c).
+ */
+static void check_protection(struct file_dump *d, const struct file_view *v)
+{
+	uint64_t attributes = v->st.stx_attributes;
+	bool writable = !v->path_only && !(v->flags & O_PATH) && (v->flags & O_ACCMODE) != O_RDONLY;
+	if (!writable || !v->st.stx_nlink || !S_ISREG(v->st.stx_mode))
+		return;
+	if (attributes & STATX_ATTR_IMMUTABLE)
+		view_block(d, v, arena_printf(&d->s->arena, "run chattr -i '%s'", v->link),
+			"%s is open for writing, and immutable by now", v->link);
+	else if (attributes & STATX_ATTR_APPEND && !(v->flags & O_APPEND))
+		view_block(d, v, arena_printf(&d->s->arena, "run chattr -a '%s'", v->link),
+			"%s is open for writing anywhere, and append-only by now", v->link);
+}
+
+/*
+ * What F_NOTIFY (dnotify) has the kernel watch is told by nobody, but it makes the caller the
+ * owner; a directory has no other use for one.
+ */
+static void check_notification(struct file_dump *d, const struct file_view *v)
+{
+	if (S_ISDIR(v->st.stx_mode) && !v->path_only && !(v->flags & O_PATH) && v->owner.pid)
+		view_block(d, v, NULL,
+			"signals of the directory %s go to pid %d, as fcntl(F_NOTIFY) has it, and "
+			"nothing tells for which events",
+			v->link, file_tree_pid(d, v->owner.pid));
+}
+
 int regular_collect(struct file_dump *d, struct file_view *v, struct dumped_file *f)
 {
 	RegFileEntry *e = arena_new(&d->s->arena, RegFileEntry);
@@ -100,6 +131,10 @@ int regular_collect(struct file_dump *d, struct file_view *v, struct dumped_file
 	e->flags = v->flags & ~(uint32_t)O_CLOEXEC;
 	const char *name = external_key(d, v);
 	e->has_ext = e->ext = name != NULL;
+	if (!name) {
+		check_protection(d, v);
+		check_notification(d, v);
+	}
 	int r = name ? 0 : reachable_collect(d, v, f, &name);
 	if (r < 0 || !name)
 		return r;
@@ -293,9 +328,12 @@ const struct file_type regular_type = {
 	.type = FD_TYPES__REG,
 	.name = "file",
 	.restored = "files, directories, devices without state, O_PATH; removed files up to "
-		    "`--ghost-limit`, with attributes, ACLs, inode flags; other hard links with `--link-remap`; locks and "
+		    "`--ghost-limit`, with attributes, ACLs, inode flags; other hard links with "
+		    "`--link-remap`; locks and "
 		    "leases with `--file-locks`",
-	.limits = "files hidden by other mounts, devices with state",
+	.limits =
+		"files hidden by other mounts, devices with state; what is open for writing though "
+		"`chattr` forbids that by now; directories with F_NOTIFY",
 	.detail = offsetof(FileEntry, reg),
 	.sets_flags = true,
 	.recognize = regular_recognize,

@@ -158,14 +158,15 @@ static int add_device(struct vma_dump *v, struct dumped_vma *vma)
 static int add_mapped_file(struct vma_dump *v, struct file_dump *files, struct dumped_vma *vma)
 {
 	uint32_t id = 0, type = 0;
-	bool device = false;
-	int r = file_dump_mapping(files, v->t, vma->info, &id, &type, &device);
+	struct mapping_kind kind = {0};
+	int r = file_dump_mapping(files, v->t, vma->info, &id, &type, &kind);
 	if (r < 0)
 		return r;
 	vma->e.shmid = id;
 	if (type == FD_TYPES__MEMFD)
 		vma->e.status |= VMA_MEMFD;
-	return device ? add_device(v, vma) : 0;
+	vma->protected = kind.protected;
+	return kind.device ? add_device(v, vma) : 0;
 }
 
 /* Ids of the mapped files; a file is asked for once, however many VMAs it has in a row. */
@@ -189,11 +190,14 @@ static int add_files(struct vma_dump *v, struct file_dump *files)
 		if (i && maps_same_file(vma - 1, vma) && !(vma[-1].e.status & VMA_EXT_PLUGIN)) {
 			vma->e.shmid = vma[-1].e.shmid;
 			vma->e.status |= vma[-1].e.status & VMA_MEMFD;
-			continue;
+			vma->protected = vma[-1].protected;
+		} else {
+			r = add_mapped_file(v, files, vma);
 		}
-		r = add_mapped_file(v, files, vma);
 		if (r < 0)
 			return r;
+		if (vma->protected && vma->e.has_fdflags && vma->e.fdflags != O_RDONLY)
+			vma_refuse_protected(v->s, v->t, vma->info);
 	}
 	return 0;
 }

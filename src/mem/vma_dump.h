@@ -18,6 +18,7 @@ struct kept_bytes {
 struct dumped_vma {
 	VmaEntry e;
 	const struct vma_info *info; /* the smaps entry; of merged ones the first */
+	bool protected;		     /* chattr(1) forbids to open its file for writing by now */
 };
 
 struct vma_dump {
@@ -69,6 +70,8 @@ const char *vma_refused_kind(size_t i, const char **ret_remedy);
  */
 bool vma_refuse(struct session *s, const struct task *t, const struct vma_info *info, VmaEntry *e);
 void vma_refuse_device(struct session *s, const struct task *t, const struct vma_info *info);
+/* Of a file that cannot be opened as it was: chattr(1). */
+void vma_refuse_protected(struct session *s, const struct task *t, const struct vma_info *info);
 
 /* vma_plugin.c: does a plugin take this mapping? 1, 0 or a negative errno. */
 int vma_ask_plugins(struct session *s, const struct task *t, const struct vma_info *info);

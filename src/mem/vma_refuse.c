@@ -181,3 +181,9 @@ void vma_refuse_device(struct session *s, const struct task *t, const struct vma
 	refuse(s, t, info, "the program must unmap it before the dump",
 		"is memory of a device, which is not supported");
 }
+
+void vma_refuse_protected(struct session *s, const struct task *t, const struct vma_info *info)
+{
+	refuse(s, t, info, arena_printf(&s->arena, "run chattr -i -a '%s'", info->name),
+		"is of a file opened for writing that is immutable or append-only by now");
+}

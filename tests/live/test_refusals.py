@@ -555,3 +555,40 @@ def test_early_is_told_from_late(case):
             return
         raise
     raise Failure("what was forked was not counted")
+
+
+PROTECTIONS = {
+    "write +i": r"fd \d+: .*/file is open for writing, and immutable.*chattr -i '.*/file'",
+    "write +a": r"fd \d+: .*/file is open for writing anywhere.*chattr -a '.*/file'",
+    "append +i": r"fd \d+: .*/file is open for writing, and immutable.*chattr -i '.*/file'",
+    "mapping +i": r"mapping .*/file\) is of a file opened for writing.*chattr -i",
+    "append +a": None, "read +i": None, "read +a": None,
+}
+
+
+@scenario(args=list(PROTECTIONS))
+def test_protected_file(case, kind):
+    """What chattr(1) forbids to open by now is refused before, with the remedy.
+    PROVES: F466 F036"""
+    how, flag = kind.split()
+    case.start_program(Program("odd_chattr"), how)
+    file = case.dir / "file"
+    if subprocess.run(["chattr", flag, file], stderr=subprocess.DEVNULL).returncode:
+        raise Skipped("no chattr here")
+    try:
+        if PROTECTIONS[kind]:
+            refused_unharmed(case, PROTECTIONS[kind])
+            subprocess.run(["chattr", flag.replace("+", "-"), file], check=True)
+        images = case.dump()
+        case.restore(images)
+    finally:
+        subprocess.run(["chattr", "-ia", file], check=True)
+    good_end(case)
+
+
+@scenario
+def test_dnotify(case):
+    """PROVES: F466"""
+    case.start_program(Program("odd_chattr"), "notify")
+    refused_unharmed(case, rf"fd \d+: signals of the directory {case.dir} go to pid {case.root}, as .*F_NOTIFY")
+    good_end(case)

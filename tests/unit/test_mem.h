@@ -27,10 +27,10 @@ struct file_dump {
 };
 
 int file_dump_mapping(struct file_dump *d, struct task *t, const struct vma_info *vma,
-	uint32_t *ret_id, uint32_t *ret_type, bool *ret_device)
+	uint32_t *ret_id, uint32_t *ret_type, struct mapping_kind *ret_kind)
 {
 	(void)t;
-	*ret_device = false;
+	*ret_kind = (struct mapping_kind){0};
 	*ret_id = ++d->n_mappings;
 	*ret_type = strcmp(vma->name, "/dev/zero (deleted)") ? FD_TYPES__REG : FD_TYPES__MEMFD;
 	return 0;
