@@ -110,18 +110,21 @@ static int read_signals_again(struct session *s, void *arg, unsigned lane)
 }
 
 /* A set that is about to be overwritten is no longer complete, nor are its checksums true. */
-static int begin_images(struct session *s)
+static int begin_images(struct dump *d)
 {
+	struct session *s = d->s;
 	if (s->opt->checksum)
 		checksums_begin(s);
-	int r = image_unlink(s, s->images, IMG_INVENTORY, 0);
+	int r = replaced_set_aside(s, &d->replaced);
+	if (r >= 0)
+		r = image_unlink(s, s->images, IMG_INVENTORY, 0);
 	return r < 0 ? r : image_unlink(s, s->images, IMG_FERMATA_CHECKSUMS, 0);
 }
 
 static int write_all(struct dump *d)
 {
 	struct session *s = d->s;
-	int r = begin_images(s);
+	int r = begin_images(d);
 	if (r >= 0)
 		r = seccomp_write_image(s, &d->tree);
 	if (r >= 0)
@@ -165,7 +168,7 @@ static int ask_scripts(struct session *s)
 
 int dump_run(struct session *s)
 {
-	struct dump d = {.s = s};
+	struct dump d = {.s = s, .replaced = REPLACED_NONE};
 	s->root_pid = s->opt->tree;
 	int r = hook_run(s, HOOK_PRE_DUMP);
 	if (r < 0)
@@ -177,6 +180,7 @@ int dump_run(struct session *s)
 		r = verdict(s);
 	if (r >= 0)
 		r = write_all(&d);
+	bool complete = r >= 0;
 	if (r >= 0)
 		r = ask_scripts(s);
 	plugins_finish(s, r);
@@ -189,6 +193,7 @@ int dump_run(struct session *s)
 	if (how == RELEASE_KILLED)
 		file_dump_done(d.files);
 	s->stats.frozen_us = (uint32_t)(now_us() - d.stopped_us);
+	replaced_end(s, &d.replaced, complete);
 	if (r >= 0) {
 		log_info(s, "Tasks were stopped for %u us", s->stats.frozen_us);
 		if (stats_write_dump(s) < 0) /* the images are complete: this is no reason to fail */

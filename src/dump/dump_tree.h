@@ -5,6 +5,7 @@
 #include "base/share.h"
 #include "engine/inject.h"
 #include "file/dump.h"
+#include "image/replaced.h"
 #include "mem/vma_dump.h"
 #include "task/aspect.h"
 #include "task/task.h"
@@ -23,6 +24,7 @@ struct dump {
 	bool failed; /* in some lane: the other one stops */
 	/* what the leaders of a batch play; their room is kept */
 	struct program programs[LANES_MAX][VISITS_MAX];
+	struct replaced replaced;
 	uint64_t start_us, stopped_us;
 	bool dry; /* preflight: nothing is written */
 };
