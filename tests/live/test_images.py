@@ -1,4 +1,5 @@
 """What a dump leaves in the image directory and around it."""
+import json
 import os
 import re
 import stat
@@ -6,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import snapshot
-from live import FERMATA, Program, Skipped, need
+from live import CRIT, FERMATA, Program, Skipped, need, python_module
 from scenario import scenario
 
 COMMON_MAGIC, SERVICE_MAGIC, INVENTORY_MAGIC = 0x54564319, 0x55105940, 0x58313116
@@ -51,7 +52,7 @@ def test_names_and_headers(case):
 @scenario
 def test_work_directory(case):
     """Log, pid file and statistics land in the work directory.
-    PROVES: F351 F469 F062"""
+    PROVES: F351 F062"""
     work = case.dir / "work"
     work.mkdir()
     case.start_program(Program("counter"))
@@ -66,6 +67,84 @@ def test_work_directory(case):
     case.kill()
     case.refused("restore", "the.pid", "-d", "-W", work, "--pidfile", "the.pid", images=images)
     case.gone()
+
+
+def decoded(image):
+    return json.loads(subprocess.run([CRIT, "decode", "-i", image], capture_output=True, check=True).stdout)
+
+
+def need_stats(work, images, said):
+    """The figures of both files are of this run: memory as in the images, times as told."""
+    [dump], [restore] = (decoded(work / f"stats-{verb}")["entries"] for verb in ("dump", "restore"))
+    dump, restore = dump["dump"], restore["restore"]
+    pages = sum(p.stat().st_size for p in images.glob("pages-*.img")) // os.sysconf("SC_PAGE_SIZE")
+    need(pages and dump["pages_written"] + dump["shpages_written"] == pages, f"{pages} pages in the images: {dump}")
+    need(dump["pages_scanned"] >= dump["pages_written"] and not dump["pages_skipped_parent"], dump)
+    need(0 < dump["freezing_time"] <= dump["frozen_time"] < 10_000_000, dump)
+    need(0 < restore["pages_restored"] <= pages, f"{pages} pages in the images: {restore}")
+    need(0 < restore["forking_time"] <= restore["restore_time"] < 10_000_000, restore)
+    if said:
+        need(said[0]["frozen_us"] == dump["frozen_time"] and said[0]["pages_written"] == pages, f"{said}: {dump}")
+        need(said[1]["restore_us"] == restore["restore_time"], f"{said}: {restore}")
+
+
+@scenario(args=["command", "request"])
+def test_stats(case, way):
+    """Statistics tell what happened, lie in the work directory, and are the same by --json; also with
+    action scripts and by RPC.
+    PROVES: F469"""
+    pid, work, images = case.start(["sleep", "1000"], ready=False), case.dir / "work", case.new_images()
+    work.mkdir()
+    said = []
+    if way == "command":
+        for verb, *options in ["dump", "-t", str(pid)], ["restore", "-d"]:
+            ran = subprocess.run([FERMATA, verb, "-D", images, "-W", work, "--json", "--action-script", "true",
+                                  *options], capture_output=True, text=True)
+            need(ran.returncode == 0, f"{verb}: {ran.stderr}{ran.stdout}")
+            said.append(json.loads(ran.stdout))
+            if verb == "dump":
+                case.gone([pid])
+    else:
+        directory, client = os.open(work, os.O_DIRECTORY), python_module("rpc").Client
+        with client(FERMATA) as c:
+            c.dump(images, pid=pid, work_dir_fd=directory)
+        case.gone([pid])
+        with client(FERMATA) as c:
+            c.restore(images, work_dir_fd=directory)
+    need_stats(work, images, said)
+    need(not list(images.glob("stats-*")), "statistics are not in the work directory only")
+    case.kill()
+
+
+@scenario
+def test_another_build(case):
+    """A program that was built anew since the dump is refused by its build-id, and by its size alone
+    if that is asked for at the restore or was at the dump."""
+    source, program = case.dir / "p.c", case.dir / "p"
+    source.write_text("int pause(void); int main(void) { for (;;) pause(); }")
+
+    def build(number, *more):
+        subprocess.run(["gcc", "-static", f"-Wl,--build-id=0x{number:040x}", *more, "-o", case.dir / "new", source],
+                       check=True)
+        os.rename(case.dir / "new", program)
+        return program.stat().st_size
+    size = build(1)
+    pid = case.start([program], ready=False)
+    plain = case.dump("-R")
+    sized = case.dump("-R", "--file-validation", "filesize")
+    case.kill()
+    need(build(2) == size, "another size")
+    case.refused("restore", "p is another build.*--file-validation=filesize", "-d", images=plain)
+    need(not case.pids(), "something was restored")
+    for images, options in (plain, ["--file-validation", "filesize"]), (sized, []):
+        case.restore(images, *options)
+        need(case.pids() == [pid], "not restored")
+        case.kill()
+    need(build(1, "-Wl,-z,max-page-size=65536") != size, "the same size")
+    case.refused("restore", "its size is", "-d", "--file-validation", "filesize", images=plain)
+    need(build(1) == size, "another size")
+    case.restore(plain)
+    case.kill()
 
 
 @scenario
@@ -175,7 +254,8 @@ while True:
 
 @scenario
 def test_explain_controller(case):
-    """A printed restore has what the controller does itself, in its order, and nothing of it happens."""
+    """A printed restore has what the controller does itself, in its order, and nothing of it happens.
+    PROVES: F018"""
     pid = case.start(["/usr/bin/python3", "-c", HOLDER, case.dir])
     images = case.dump()
     names = sorted(os.listdir(case.dir))
@@ -195,6 +275,7 @@ def test_explain_controller(case):
         at = found.end()
     for pattern in rf"\[pid {pid}\] keep across exec {case.dir}/out: fcntl", rf"\[pid {pid}\].*setitimer":
         need(re.search(pattern, ran.output), f"no {pattern} in\n{ran.output}")
+    need(ran.output.count("set the memory layout: prctl(35, 14,") == 1, "the memory layout is not set by one call")
     need(sorted(os.listdir(case.dir)) == sorted({*names, "tool.out"}), f"made by explaining: {os.listdir(case.dir)}")
     need(not case.pids(), "restore --explain restored something")
     case.restore(images)

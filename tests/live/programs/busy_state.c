@@ -1,6 +1,6 @@
 /*
- * Much of everything at once: hundreds of timers, queued signals, scattered small mappings, threads
- * with an odd stack alignment. What the restore uses for itself must lie beside all of it.
+ * Much of everything at once: hundreds of timers, queued signals, scattered small mappings, a stack
+ * pointer that is off. What the restore uses for itself must lie beside all of it.
  * PROVES: F050 F052 F054
  */
 #include "check.h"

@@ -1,8 +1,9 @@
 /*
- * All general registers and the direction flag, held in a user-mode loop without system calls.
+ * All general registers, the direction flag and the base of GS, held in a user-mode loop without system calls.
  * PROVES: F004 F427
  */
 #include "check.h"
+#include <asm/prctl.h>
 
 #define CTL	 0x10000000UL
 #define VALUE(n) (0x1122334455667700UL + (n)*0x0101010101010103UL)
@@ -45,7 +46,10 @@ int main(int argc, char **argv)
 	close(fd);
 	for (int i = 0; i < 15; i++)
 		gpr_want[i] = VALUE(i);
+	unsigned long gs = 0;
+	NEED(!syscall(SYS_arch_prctl, ARCH_SET_GS, 0x123456789000UL)); /* nothing else uses it */
 	gpr_hold();
+	NEED(!syscall(SYS_arch_prctl, ARCH_GET_GS, &gs) && gs == 0x123456789000UL);
 	for (int i = 0; i < 15; i++)
 		if (gpr_got[i] != VALUE(i))
 			bad("register %d is %#lx, not %#lx", i, gpr_got[i], VALUE(i));
