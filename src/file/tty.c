@@ -106,19 +106,31 @@ static int is_hung_up(int fd)
 	return events < 0 ? events : (events & POLLERR) != 0;
 }
 
+/* What devpts_mntget() says where no name leads to the slave, and kernels before Linux 4.13. */
+static bool has_no_peer(int err)
+{
+	return err == ENODEV || err == ENOENT || err == EACCES || err == ENOTTY || err == EINVAL;
+}
+
 /* A look at the slave through its master, without opening it (which masters can tell). */
-static uint64_t find_devpts(const struct file_view *v)
+static uint64_t find_devpts(struct file_dump *d, const struct file_view *v)
 {
 	struct stat st;
 	_cleanup_close_ int peer = ioctl(v->fd, TIOCGPTPEER, O_PATH | O_CLOEXEC);
-	return peer < 0 || fstat(peer, &st) < 0 ? 0 : st.st_dev;
+	if (peer < 0 && has_no_peer(errno))
+		return 0;
+	if (peer >= 0 && fstat(peer, &st) == 0)
+		return st.st_dev;
+	view_block(d, v, "try again", "%s, whose other end cannot be asked for: %s", v->link,
+		strerror(errno));
+	return 0;
 }
 
 static void read_master(struct file_dump *d, const struct file_view *v, struct tty_dump *t)
 {
 	int locked = 0, packet = 0;
 	pid_t sid = 0, pgrp = 0;
-	t->devpts = find_devpts(v);
+	t->devpts = find_devpts(d, v);
 	t->no_peer = !t->devpts;
 	t->slaves_closed = view_poll(d, v, 0) & POLLHUP;
 	ioctl(v->fd, TIOCGPTLCK, &locked);

@@ -154,10 +154,14 @@ static int give_up(struct file_set *f, struct stubs *st, struct task *t)
 	if (r < 0)
 		return r;
 	/* its parent may have none either */
-	program_may_fail(p, program_step(p, "give up the controlling terminal", NULL, SYS_ioctl,
-				    received(st), imm(TIOCNOTTY)));
+	int step = program_may_fail(p, program_step(p, "give up the controlling terminal", NULL,
+					       SYS_ioctl, received(st), imm(TIOCNOTTY)));
 	plan_close(st, p);
-	return stub_play(st, leader(t), p);
+	r = stub_play(st, leader(t), p);
+	if (r >= 0 && program_result(p, step) < 0 && program_result(p, step) != -ENOTTY)
+		r = fail(f->s, (int)program_result(p, step), "pid %d: give up the controlling terminal",
+			t->vpid);
+	return r;
 }
 
 /* --- /dev/tty --- */
