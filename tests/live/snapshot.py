@@ -74,6 +74,13 @@ def activity(pids):
     return total
 
 
+def listed(path):
+    try:
+        return os.listdir(path)
+    except OSError as e:
+        return [f"<{type(e).__name__}>"]
+
+
 def thread(pid, tid):
     base = f"/proc/{pid}/task/{tid}"
     stat = read(f"{base}/stat")
@@ -94,6 +101,10 @@ def thread(pid, tid):
         out["timerslack_ns"] = read(f"/proc/{tid}/timerslack_ns")
     if tid != pid:
         del out["ppid"]
+        # A thread may have left what its process has. Descriptors are looked at closely there.
+        out["cwd"] = link(f"{base}/cwd")
+        out["fd numbers"] = " ".join(sorted(listed(f"{base}/fd")))
+        out |= {f"ns/{k}": link(f"{base}/ns/{k}") == link(f"/proc/{pid}/ns/{k}") for k in ("net", "uts", "ipc")}
     # The same again, or the state, which is told above in a way that holds.
     for k in ("State", "PPid", "-"):
         out.pop(k, None)
