@@ -6,12 +6,10 @@
  */
 #include "dump/preflight.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -39,24 +37,10 @@ static size_t count_threads(const struct tree *tree)
 	return n;
 }
 
-/* What the images hold that are there already: a dump writes over them. */
-static uint64_t old_images(int dir)
-{
-	uint64_t bytes = 0;
-	struct stat st;
-	DIR *names = fdopendir(openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-	for (const struct dirent *e; names && (e = readdir(names));) {
-		size_t len = strlen(e->d_name);
-		if (len > 4 && strcmp(e->d_name + len - 4, ".img") == 0 &&
-			fstatat(dir, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0)
-			bytes += (uint64_t)st.st_blocks * 512;
-	}
-	if (names)
-		closedir(names);
-	return bytes;
-}
-
-/* Whether the directory takes the images. A check has none, unless one is named. */
+/*
+ * Whether the directory takes the images, beside those that it has already (image/replaced.c).  A
+ * check has none, unless one is named.
+ */
 static void check_directory(struct session *s, uint64_t bytes)
 {
 	struct statvfs fs;
@@ -71,7 +55,7 @@ static void check_directory(struct session *s, uint64_t bytes)
 	}
 	if (fstatvfs(dir, &fs) < 0 || !fs.f_blocks) /* which tells of no limit */
 		return;
-	uint64_t room = (uint64_t)fs.f_bavail * fs.f_frsize + old_images(dir);
+	uint64_t room = (uint64_t)fs.f_bavail * fs.f_frsize;
 	if (room < bytes)
 		block(s, s->opt->tree, "make room, or name another directory by -D",
 			"the images, about %ju bytes, do not fit into the %ju that are free in %s",
