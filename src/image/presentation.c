@@ -19,6 +19,7 @@ static const struct presentation table[] = {
 	{"fermata_entry", "cpus", PRESENT_HEX},
 	{"fermata_entry", "numa_nodes", PRESENT_HEX},
 	{"fermata_entry", "personality", PRESENT_HEX},
+	{"fermata_ghost", "inode_flags", PRESENT_HEX},
 	{"fermata_vma", "end", PRESENT_HEX},
 	{"fermata_vma", "start", PRESENT_HEX},
 	{"ghost_file_entry", "dev", PRESENT_DEV},
