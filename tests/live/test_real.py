@@ -72,7 +72,7 @@ def test_python_threads(case):
 
 PERL = """
 my %h; my $s = 7;
-for my $i (1..1500000) { $s = ($s * 1103515245 + 12345) % 2147483648; $h{$s % 5000} += $i % 13; }
+for my $i (1..8000000) { $s = ($s * 1103515245 + 12345) % 2147483648; $h{$s % 5000} += $i % 13; }
 open(my $f, '>', $ARGV[0]); print $f join(',', map { "$_=$h{$_}" } sort keys %h), "\\n"; close $f;
 """
 
