@@ -8,6 +8,7 @@ Exit status: 0 passed, 1 failed, 77 skipped; what went wrong is on stdout.
 """
 import importlib
 import os
+import signal
 import sys
 import tempfile
 import traceback
@@ -24,6 +25,8 @@ def body(what, how, args):
 
 
 def inside(what, how, rundir, *args):
+    for signo in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):  # ignored in the background, by nohup
+        signal.signal(signo, signal.SIG_DFL)
     case = live.Case(rundir)
     try:
         body(what, how, args)(case)
