@@ -28,7 +28,7 @@ enum {
 	INDICES = 16,	 /* IO_RINGFD_REG_MAX */
 	GROUPS = 64,	 /* of provided buffers, to be asked for */
 	TEXT_MAX = 8192, /* some 50 entries; more of them tell their sizes by that of the mapping */
-	READS = 3,	 /* fdinfo is empty while anyone else holds the ring's lock */
+	READS = 6,	 /* fdinfo is empty while anyone else holds the ring's lock */
 };
 
 #ifndef IORING_ENTER_REGISTERED_RING
@@ -125,6 +125,8 @@ static void plan_entries(struct session *s, struct program *p, const struct ring
 		imm(O_RDONLY | O_CLOEXEC));
 	program_may_fail(p, fd);
 	for (int i = 0; i < READS; i++) {
+		if (i) /* whoever holds it may wait for this processor */
+			program_may_fail(p, program_step(p, "wait for", path, SYS_sched_yield));
 		steps->text[i] = arena_alloc(&s->arena, TEXT_MAX + 1);
 		steps->read[i] = program_may_fail(
 			p, program_step(p, "read", path, SYS_pread64, result_of(fd),
@@ -183,7 +185,7 @@ static int uring_collect(struct session *s, struct thread *th, struct program *p
 						    imm(0), imm(IORING_ENTER_REGISTERED_RING)));
 	for (size_t i = 0; told && i < told->rings.n && r >= 0; i++) {
 		struct ring_steps *steps = vec_push(&s->arena, &a->rings);
-		*steps = (struct ring_steps){.read = {-1, -1, -1}};
+		*steps = (struct ring_steps){.read = {-1, -1, -1, -1, -1, -1}};
 		plan_asks(p, &told->rings.v[i], steps);
 		if (lead)
 			plan_look(s, th, &told->rings.v[i], p, steps);
