@@ -86,7 +86,7 @@ static int read_xattrs(struct file_dump *d, const char *path, FermataGhost *g)
 {
 	_cleanup_free_ char *names = NULL;
 	ssize_t len = list_names(path, &names);
-	if (len <= 0)
+	if (len <= 0 || !names)
 		return (int)len;
 	size_t most = 0;
 	for (ssize_t i = 0; i < len; i++)
@@ -147,7 +147,9 @@ int ghost_extras_collect(struct file_dump *d, const struct file_view *v, struct 
 static bool has_already(const char *path, const FermataXattr *x)
 {
 	_cleanup_free_ void *value = malloc(x->value.len + 1);
-	ssize_t n = value ? lgetxattr(path, x->name, value, x->value.len + 1) : -1;
+	if (!value)
+		return false;
+	ssize_t n = lgetxattr(path, x->name, value, x->value.len + 1);
 	return n == (ssize_t)x->value.len && !memcmp(value, x->value.data, x->value.len);
 }
 

@@ -57,8 +57,8 @@ static void read_raw(
 	if (six ? e->proto != IPPROTO_ICMPV6 : e->proto != IPPROTO_ICMP)
 		return;
 	/* NOLINTNEXTLINE(bugprone-branch-clone): both are 1 */
-	if (getsockopt(v->fd, six ? (int)IPPROTO_ICMPV6 : SOL_RAW,
-		    six ? ICMPV6_FILTER : ICMP_FILTER, filter, &len) == 0) {
+	int option = six ? ICMPV6_FILTER : ICMP_FILTER;
+	if (getsockopt(v->fd, six ? (int)IPPROTO_ICMPV6 : SOL_RAW, option, filter, &len) == 0) {
 		raw->n_icmpv_filter = len / sizeof(filter[0]);
 		raw->icmpv_filter = arena_memdup(&d->s->arena, filter, len);
 	}
