@@ -38,15 +38,13 @@ typedef VEC(const char *) name_vec;
 /* Of a set, inventory.img first. */
 static int list(struct session *s, int dir, name_vec *out)
 {
-	int own = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = own < 0 ? NULL : fdopendir(own);
-	if (!d) {
-		int r = -errno;
-		if (own >= 0)
-			close(own);
-		return r;
-	}
-	for (struct dirent *e; (e = readdir(d));)
+	_cleanup_close_ int own = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_dir_ DIR *d = own < 0 ? NULL : fdopendir(own);
+	if (!d)
+		return -errno;
+	own = -1; /* it is d's */
+	int err = 0;
+	for (struct dirent *e; (e = next_entry(d, &err));)
 		if (is_of_set(e->d_name)) {
 			const char **last = vec_push(&s->arena, out);
 			*last = arena_strdup(&s->arena, e->d_name);
@@ -56,8 +54,7 @@ static int list(struct session *s, int dir, name_vec *out)
 				*last = first;
 			}
 		}
-	closedir(d);
-	return 0;
+	return err;
 }
 
 static int move(int from, int to, const name_vec *names, bool backwards)
