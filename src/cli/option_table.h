@@ -67,6 +67,9 @@ extern const struct option_def option_table[];
 extern const size_t n_options;
 extern const char *const section_titles[N_SECTIONS];
 
+/* By its whole name, without dashes; NULL: there is none. */
+const struct option_def *option_find(const char *name);
+
 bool option_takes_arg(const struct option_def *def);
 
 /* Setters with rules of their own: option_custom.c. */

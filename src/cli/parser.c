@@ -239,10 +239,16 @@ int parse_args(struct parser *p, int argc, const char *const *argv)
 	return 0;
 }
 
-bool option_given(const struct options *o, const char *name)
+const struct option_def *option_find(const char *name)
 {
 	for (size_t i = 0; i < n_options; i++)
 		if (!strcmp(option_table[i].name, name))
-			return o->given[i];
-	return false;
+			return &option_table[i];
+	return NULL;
+}
+
+bool option_given(const struct options *o, const char *name)
+{
+	const struct option_def *def = option_find(name);
+	return def && o->given[def - option_table];
 }

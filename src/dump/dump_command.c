@@ -21,14 +21,6 @@ struct lift {
 	const char *value; /* NULL: it takes none */
 };
 
-static const struct option_def *find_option(const char *name)
-{
-	for (size_t i = 0; i < n_options; i++)
-		if (strcmp(option_table[i].name, name) == 0)
-			return &option_table[i];
-	return NULL;
-}
-
 /* Of "use --ghost-limit 4096" that, of "use --A or --B" the first. False: no option alone does. */
 static bool lift_of(struct session *s, const struct blocker *b, struct lift *ret)
 {
@@ -42,7 +34,7 @@ static bool lift_of(struct session *s, const struct blocker *b, struct lift *ret
 	char *value = strchr(name, ' ');
 	if (value)
 		*value++ = '\0';
-	*ret = (struct lift){find_option(name), value};
+	*ret = (struct lift){option_find(name), value};
 	return ret->def && option_takes_arg(ret->def) == (value != NULL) &&
 	       !(value && strchr(value, ' '));
 }
