@@ -165,12 +165,14 @@ void arch_fix_restart(pid_t tid, struct user_regs_struct *gp)
 static int64_t code_of_waiting(const struct user_regs_struct *gp)
 {
 	const struct waiting *w = find_waiting(gp->orig_rax);
+	if (!w || w->code != ERESTART_RESTARTBLOCK)
+		return w ? w->code : 0;
+	if (w->nr != SYS_futex)
+		return ERESTARTNOHAND;
 	uint64_t op = gp->rsi & FUTEX_CMD_MASK;
-	if (w && w->nr == SYS_futex && op != FUTEX_WAIT && op != FUTEX_WAIT_BITSET)
+	if (op != FUTEX_WAIT && op != FUTEX_WAIT_BITSET)
 		return 0;
-	if (w && w->nr == SYS_futex && !gp->r10)
-		return ERESTARTSYS;
-	return !w ? 0 : w->code == ERESTART_RESTARTBLOCK ? ERESTARTNOHAND : w->code;
+	return gp->r10 /* a timeout */ ? ERESTARTNOHAND : ERESTARTSYS;
 }
 
 /* Does the thread stand in front of the instruction, and not behind a call that returned its
