@@ -2,26 +2,10 @@
  * Guard regions (MADV_GUARD_INSTALL) inside memory with contents still fault, and can be removed.
  * PROVES: F067
  */
-#include "check.h"
-#include <setjmp.h>
+#include "fault.h"
 
 #define GUARD_INSTALL 102
 #define GUARD_REMOVE  103
-
-static sigjmp_buf fault;
-
-static void on_fault(int sig)
-{
-	siglongjmp(fault, sig);
-}
-
-static bool faults(volatile char *p)
-{
-	if (sigsetjmp(fault, 1))
-		return true;
-	(void)*p;
-	return false;
-}
 
 int main(int argc, char **argv)
 {

@@ -5,28 +5,12 @@
  * VARIANTS: plain fidelity
  * BETWEEN: ! find $DIR -name "pages-*.img" -size +110M | grep .
  */
-#include "check.h"
-#include <setjmp.h>
+#include "fault.h"
 
 #define GUARD_INSTALL 102
 #define FILLED	      (104UL << 20)
 #define READ	      (32UL << 20)
 #define STRIPES	      (32UL << 20)
-
-static sigjmp_buf fault;
-
-static void on_fault(int sig)
-{
-	siglongjmp(fault, sig);
-}
-
-static bool faults(volatile char *p)
-{
-	if (sigsetjmp(fault, 1))
-		return true;
-	(void)*p;
-	return false;
-}
 
 static unsigned long sum_of(const volatile char *p, unsigned long size)
 {
